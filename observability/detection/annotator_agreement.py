@@ -1,7 +1,7 @@
 """Compare the agreement of annotators with their own past, and with the level from which labels are reliable.
 
-Krippendorff's alpha of the window and of its last days against the four weeks before. The variance that days add to alpha is estimated from
-those weeks (stats/dispersion.py); the variance by items comes from a jackknife.
+Krippendorff's alpha of the window, and of its last days, is compared with the alpha of the four weeks before. The variance that days add
+to alpha is estimated from those weeks (stats/dispersion.py); the variance by items comes from a jackknife.
 """
 
 from dataclasses import dataclass, replace
@@ -37,7 +37,7 @@ class AgreementChange(WindowChange):
 
 
 def agreement_changes(labels: ProjectLabels, context: Context) -> list[AgreementChange]:
-    """Return the windows that can be compared with the past; empty where either side has too few items."""
+    """Return the windows that can be compared with the past; empty if the window or the past has too few items."""
     whole = context.window.days
     counts = labels.counts(np.ones(len(labels.item), bool))
     paired = counts.sum(axis=1) > 1
@@ -85,7 +85,7 @@ def agreement_by_day(counts: Array, labels: ProjectLabels, rows: Array, skip: fl
 def about_agreement(
     blank: Finding, labels: ProjectLabels, changes: list[AgreementChange], adjusted: list[float], context: Context
 ) -> Finding:
-    """Return the finding. adjusted: p-values of the changes, adjusted for all tests of the analyzer."""
+    """Return the finding about the agreement. adjusted: p-values of the changes, adjusted for all tests of the analyzer."""
     counts = labels.counts(np.ones(len(labels.item), bool))
     now = krippendorff_alpha_of_counts(counts[labels.dated < context.window.days])
     if now.value is None or now.low is None or now.high is None or now.n < MIN_ITEMS or not changes:
@@ -178,7 +178,7 @@ def agreement_unknown(now: Interval, labels: ProjectLabels, context: Context) ->
 
 
 def agreement_onset(counts: Array, labels: ProjectLabels, context: Context) -> OnsetEstimate:
-    """Return the day from which annotators agree less, estimated from alpha of each day."""
+    """Return the day from which annotators agree less, estimated from the alpha of each day."""
     paired = counts.sum(axis=1) > 1
     number, values, variances = agreement_by_day(counts, labels, paired, 0.0)
     end = naive_utc(context.window.end)

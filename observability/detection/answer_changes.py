@@ -1,10 +1,10 @@
 """Find whether the answers of a round differ from a baseline and from the round before, and since when.
 
-The baseline consists of at most BASELINE early rounds with similar answers: the first MIN_ROUNDS rounds, and each later round that differs
-from the baseline rounds before it no more than these differ from each other. A round that surely differs never becomes part of the
-baseline, so a change stays visible until a person accepts it; the same holds for a round with more refusals, format failures or failed
-questions. For the usual number of differing answers, each of the first MIN_ROUNDS rounds is compared with the other first rounds, and each
-later baseline round with the baseline before it.
+The baseline consists of at most BASELINE early rounds with similar answers. These are the first MIN_ROUNDS rounds, and each later round
+that differs from the earlier baseline rounds no more than those differ from each other. A round that differs significantly never becomes
+part of the baseline, so a change stays visible until a person accepts it. The same is true of a round with more refusals, format failures
+or failed questions. For the usual number of differing answers, each of the first MIN_ROUNDS rounds is compared with the other first
+rounds, and each later baseline round with the baseline before it.
 """
 
 from collections.abc import Sequence
@@ -27,7 +27,7 @@ LEFT_OUT = 0.001
 CHANGED = 0.01
 """Going back from the newest round of a change, earlier rounds with a p-value of at most this belong to it."""
 ALIKE = 0.5
-"""A free text differs where its similarity to the typical answer is below this fraction of the usual similarity."""
+"""A free text counts as different if its similarity to the typical answer is below this fraction of the usual similarity."""
 SPREADS, EQUAL = 4.0, 1e-9
 """Number of standard deviations above which two numbers differ; relative difference below which they are equal."""
 
@@ -70,7 +70,7 @@ class RoundCounts:
 
 
 def first_round_beyond(figures: Floats, last: int, limit: float, *, above: bool) -> int:
-    """The first of the consecutive rounds up to `last` whose figure, as far as it is known, lies beyond a limit as that of `last` does."""
+    """The first of the consecutive rounds up to `last` whose known figures are beyond a limit, on the same side as that of `last`."""
     first = last
     for place in range(last - 1, -1, -1):
         if np.isnan(figure := figures[place]):
@@ -85,11 +85,11 @@ def first_round_beyond(figures: Floats, last: int, limit: float, *, above: bool)
 class AnswerChanges:
     """The comparison of each round with a baseline.
 
-    baseline: its rounds. differs: rounds × items, whether the answer differs from the typical one of the baseline. typical: by
-    item, the round of the baseline that gave the typical answer, -1 without one. against_baseline, against_last: counts.
-    similarity: similarity of free text to the typical answer, rounds × items; encoder: the encoder that measured it, None for
-    hashed n-grams.
-    gaps: for numbers, the answer minus the typical answer, rounds × items; tolerances: by item, the gap beyond which a number differs.
+    baseline: the rounds of the baseline. differs: rounds × items, whether the answer differs from the typical answer of the baseline.
+    typical: for each item the round of the baseline that gave the typical answer, -1 without one. against_baseline, against_last: the
+    counts of differing answers. similarity: similarity of free text to the typical answer, rounds × items; encoder: the encoder that
+    measured it, None for hashed n-grams. gaps: for numbers, the answer minus the typical answer, rounds × items; tolerances: by item, the
+    gap beyond which a number differs.
     """
 
     baseline: tuple[int, ...]
@@ -104,7 +104,9 @@ class AnswerChanges:
 
 
 def usable_rounds(rounds: ProbeRounds, last: int, accepted: datetime | None = None) -> list[int]:
-    """The rounds before `last` that may be its baseline: most questions were answered, not before `accepted`, and comparable with it."""
+    """The rounds before `last` that may be its baseline. Most of their questions were answered, they are not before `accepted`, and they
+    are comparable with `last`.
+    """
     alike = rounds.comparable(last) if rounds.free_text else np.ones(len(rounds.times), bool)
     return [
         place
@@ -114,9 +116,9 @@ def usable_rounds(rounds: ProbeRounds, last: int, accepted: datetime | None = No
 
 
 def answer_changes(rounds: ProbeRounds, last: int, accepted: datetime | None = None) -> AnswerChanges | None:
-    """Compare every round with the baseline; None where there are fewer than MIN_ROUNDS rounds with answers before `last`, the judged one.
+    """Compare every round with the baseline. None if there are fewer than MIN_ROUNDS rounds with answers before `last`, the judged round.
 
-    accepted: rounds before this instant are no part of the baseline (a person accepted the answers since).
+    accepted: the time from which a person accepted the answers; rounds before it are no part of the baseline.
     """
     usable = usable_rounds(rounds, last, accepted)
     if len(usable) < MIN_ROUNDS:
@@ -162,12 +164,12 @@ def rate_changes(values: Floats, baseline: Sequence[int]) -> RoundCounts:
 
 
 def _counted(line: Floats) -> tuple[int, int]:
-    """Hits, and values that are known."""
+    """The number of hits, and the number of known values."""
     return int(np.nansum(line)), int(np.isfinite(line).sum())
 
 
 def _all_counted(values: Floats) -> tuple[Integers, Integers]:
-    """Hits, and values that are known, of each round."""
+    """For each round, the number of hits and the number of known values."""
     return np.nansum(values, axis=1).astype(np.int64), np.isfinite(values).sum(axis=1).astype(np.int64)
 
 
@@ -177,28 +179,28 @@ def _p_value(hits: int, n: int, usual_hits: Integers, usual_n: Integers) -> floa
 
 
 class _Comparison(Protocol):
-    """How the answers of a set are compared."""
+    """A way to compare the answers of a set of questions."""
 
     def typical(self, baseline: Sequence[int]) -> Integers:
-        """By item, the round of the baseline with the typical answer; -1 without one."""
+        """For each item, the round of the baseline with the typical answer; -1 without one."""
         ...
 
     def against(self, baseline: Sequence[int], place: int | None = None) -> Floats:
-        """By round (or for one): 1 if its answer differs from the typical one, 0 if not, NaN if one of the two is missing."""
+        """For each round (or for one): 1 if its answer differs from the typical answer, 0 if not, NaN if one of the two is missing."""
         ...
 
     def steps(self) -> Floats:
-        """By round: 1 if its answer differs from the previous round's, 0 if not, NaN if one of the two is missing."""
+        """For each round: 1 if its answer differs from the previous round's answer, 0 if not, NaN if one of the two is missing."""
         ...
 
     def similarity(self, baseline: Sequence[int]) -> Floats | None:
-        """Similarity of every answer to the typical one; None where it is not measured."""
+        """The similarity of every answer to the typical answer; None if it is not measured."""
         ...
 
 
 class _NumberComparison:
-    """Numbers differ if their distance is larger than the stated tolerance; without one, larger than SPREADS standard deviations of the
-    baseline.
+    """Numbers differ if their distance is larger than the stated tolerance. Without a tolerance, it must be larger than SPREADS standard
+    deviations of the baseline.
 
     The typical answer is the lower median. An item that hardly varies gets the median relative spread of all items, so that a baseline of
     few rounds does not lead to a tolerance of 0. If all answers of a set repeat exactly, the tolerance is 0.
@@ -223,7 +225,7 @@ class _NumberComparison:
         return self._values - usual
 
     def tolerances(self, baseline: Sequence[int]) -> Floats:
-        """By item, the difference beyond which an answer counts as another answer."""
+        """For each item, the difference from the typical answer beyond which an answer counts as different."""
         typical = self.typical(baseline)
         usual = np.abs(np.where(typical >= 0, self._values[typical, np.arange(typical.size)], np.nan))
         if self._stated is not None:
@@ -255,15 +257,15 @@ def _middles(values: Floats) -> Floats:
 
 
 def _own_spreads(values: Floats, usual: Floats) -> Floats:
-    """Standard deviation of each column; at least the column's usual value times the median relative standard deviation of all columns.
-    0 if unknown.
+    """Standard deviation of each column. It is at least the column's usual value times the median relative standard deviation of all
+    columns; 0 if unknown.
     """
     own = np.array([known.std(ddof=1) if (known := line[np.isfinite(line)]).size > 1 else 0.0 for line in values.T])
     return _at_least_relative(own, usual)
 
 
 def _robust_steps(steps: Floats, usual: Floats) -> Floats:
-    """Robust standard deviation of the steps of each column; at least the column's usual value times the median relative one of all
+    """Robust standard deviation of the steps of each column. It is at least the column's usual value times the median relative one of all
     columns.
     """
     return _at_least_relative(MAD_TO_SD * np.nan_to_num(_middles(np.abs(steps))), usual)
@@ -277,7 +279,7 @@ def _at_least_relative(own: Floats, usual: Floats) -> Floats:
 
 
 class _ClassComparison:
-    """Answers differ where their normalised texts do; the typical answer is the most frequent one; of equally frequent answers, the
+    """Answers differ if their normalised texts differ. The typical answer is the most frequent one; of equally frequent answers, the
     earliest.
     """
 
@@ -294,13 +296,13 @@ class _ClassComparison:
         return np.where(votes.max(axis=0) > 0, places[best], -1)
 
     def against(self, baseline: Sequence[int], place: int | None = None) -> Floats:
-        """By round (or for one): 1 if its answer differs from the typical one, 0 if not, NaN if one of the two is missing."""
+        """For each round (or for one): 1 if its answer differs from the typical answer, 0 if not, NaN if one of the two is missing."""
         typical = self.typical(baseline)
         usual = np.where(typical >= 0, self._codes[typical, np.arange(typical.size)], -1)
         return self._unequal(usual[None, :], self._codes if place is None else self._codes[place : place + 1])
 
     def steps(self) -> Floats:
-        """By round: 1 if its answer differs from the previous round's, 0 if not, NaN if one of the two is missing."""
+        """For each round: 1 if its answer differs from the previous round's answer, 0 if not, NaN if one of the two is missing."""
         before = np.concatenate([np.full_like(self._codes[:1], -1), self._codes[:-1]])
         return self._unequal(before, self._codes)
 
@@ -326,7 +328,7 @@ class _TextComparison:
         return np.where(total.max(axis=1) < 0, -1, places[best])
 
     def similarity(self, baseline: Sequence[int]) -> Floats:
-        """Similarity of every answer to the typical one, rounds × items."""
+        """The similarity of every answer to the typical answer, rounds × items."""
         typical = self.typical(baseline)
         found = self._similar[np.arange(typical.size), typical].T.copy()
         found[:, typical < 0] = np.nan

@@ -44,7 +44,7 @@ CHANCE = "That may be chance, given how past days differ: a decision needs a lon
 
 @dataclass(frozen=True)
 class Gap:
-    """A run of `hours` hours without predictions from index `first`, trimmed of hours in which none were expected.
+    """A run of `hours` hours without predictions from index `first` on. Hours without expected predictions at its ends are left out.
 
     missed: expected predictions. surprise: negative log-probability.
     """
@@ -57,7 +57,7 @@ class Gap:
 
 @dataclass(frozen=True)
 class Block:
-    """A part of the window: observed and expected predictions, and its description."""
+    """A part of the window: its observed and expected predictions, and its description."""
 
     observed: float
     expected: float
@@ -66,7 +66,7 @@ class Block:
 
 
 def arrival_claims(hours: Hours, context: Context) -> tuple[list[QualityClaim], list[Finding]]:
-    """Return claims about volume, silence and freshness, and the finding that replaces them where they cannot be judged."""
+    """Return claims about volume, silence and freshness, and the findings that replace them if these cannot be judged."""
     if hours.rows == 0:
         return [], [
             undecided_arrival(context, "volume", 0, f"There are no predictions in this window or in the {PAST_DAYS} days before it.")
@@ -128,7 +128,7 @@ def daily_volume_ratios(hours: Hours, usual: NDArray[np.float64], length: int) -
 def volume_claim(
     block: Block, past: NDArray[np.float64], hours: Hours, usual: NDArray[np.float64], evidence: dict[str, Any], context: Context
 ) -> QualityClaim:
-    """Return the claim about the volume of one part of the window."""
+    """Return the claim about the volume of one part of the window compared with the expected volume."""
     fewer = quality_limits(context, "volume", FEWER_WATCH, FEWER_ACT if block.hours > DAY else FEWER_ACT_DAY)
     around = tuple(((1 - each) * block.expected, (1 + MORE) * block.expected) for each in fewer)
     base = replace(
@@ -189,7 +189,7 @@ def arrivals_by_day(hours: Hours, usual: NDArray[np.float64]) -> list[list[Any]]
 
 
 def by_hour(hours: Hours, usual: NDArray[np.float64]) -> list[list[Any]]:
-    """Return [hour, predictions, expected, low, high] of the window's last hours; low and high hold about 95 % of clean hours."""
+    """Return [hour, predictions, expected, low, high] of the window's last hours. About 95 % of clean hours lie between low and high."""
     excess, weeks = overdispersion(hours, usual), max(hours.past_days / 7, 2.0)
     reach = 1.96 * np.sqrt(usual * (1 + 1 / weeks) + excess * usual**2)
     first = max(hours.begin, hours.size - HOURS_KEPT)
@@ -235,9 +235,10 @@ def surprise_by_hour(hours: Hours, usual: NDArray[np.float64]) -> NDArray[np.flo
 
 
 def unusual_from(first: int, past: float, least: float, hours: Hours, usual: NDArray[np.float64]) -> float | None:
-    """Return the hours that a gap must last from index `first` on to be less likely than past gaps; None where that takes over a month.
+    """Return the number of hours that a gap from index `first` on must last to be less likely than past gaps; None if that is more than a
+    month.
 
-    least: hours that it must last anyway. Hours after the last known one are expected to be like a week before.
+    least: the minimum of that number. Hours after the last known one are expected to be like the hours a week before.
     """
     known = surprise_by_hour(hours, usual)
     week = known[-WEEK:]
@@ -248,12 +249,14 @@ def unusual_from(first: int, past: float, least: float, hours: Hours, usual: NDA
 
 
 def open_at_end(gap: Gap, hours: Hours, usual: NDArray[np.float64]) -> bool:
-    """Return whether the gap is still open."""
+    """Return whether no prediction has arrived since the gap, so that the gap has not ended."""
     return bool(hours.later == 0 and hours.counts[gap.first :].sum() == 0 and usual[gap.first :].sum() > 0)
 
 
 def volume_finding(gap: Gap, stopped: bool, past: float, hours: Hours, at: tuple[float, float]) -> tuple[Severity, float]:
-    """Return the severity of a gap by its length (ok if a past gap was nearly as unlikely), and its probability in the window."""
+    """Return the severity of a gap by its length, and its probability in the window. The severity is ok if a past gap was nearly as
+    unlikely.
+    """
     if gap.surprise <= LONGER_THAN_PAST * past or gap.hours < at[0]:
         return "ok", 1.0
     act = at[1] * (STOPPED_ACT / SILENT_ACT if stopped else 1.0)
@@ -296,7 +299,7 @@ def silence_claim(gap: Gap, stopped: bool, past: float, hours: Hours, usual: NDA
 
 
 def usual_gap(from_hours: float | None) -> str:
-    """Return the clause that says from how many hours on a gap would be unusual, given past gaps; empty where no length would be."""
+    """Return the clause that says from how many hours on a gap would be unusual, given past gaps; empty if no length would be."""
     return "" if from_hours is None else f" (unusual from {rounded_count(from_hours, 'hour')} on)"
 
 
@@ -321,7 +324,7 @@ def freshness_claim(still: Gap | None, past: float, hours: Hours, usual: NDArray
 
 
 def stated_freshness(hours: Hours, context: Context) -> list[QualityClaim]:
-    """Return the claim against the configured limit of freshness, if any; it needs no past."""
+    """Return the claim that compares freshness with the configured limit, if there is one. It needs no past."""
     limit = context.model.settings.limits.get(f"{NAME}/freshness_hours")
     if limit is None:
         return []

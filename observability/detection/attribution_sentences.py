@@ -9,7 +9,9 @@ from observability.stats.decompose import Decomposition
 from observability.stats.interval import Interval
 
 SAMPLED = {"reference": "in a sample of the reference", "past": "in a sample of the month before"}
-"""The baseline of an attribution, which is a bounded sample: its figure differs from the figure of the whole reference."""
+"""Words for the baseline of an attribution. The baseline is a bounded sample, so its figure differs from the figure of the whole
+reference.
+"""
 FEW = 0.02
 """Smallest share of rows without a counterpart that is reported."""
 
@@ -40,7 +42,7 @@ def attribution_split_sentence(
 
 
 def outcome_level(carrier: dict[str, Any]) -> str:
-    """Return a level, with its shares of the drift and of the rows."""
+    """Return a level in words, with its shares of the drift and of the rows."""
     name = "missing" if carrier["level"] == "null" else f"`{carrier['level']}`"
     return f"{name} ({slice_percent(carrier['of_part'])} of the drift, {slice_percent(carrier['share'])} of the rows)"
 
@@ -53,7 +55,7 @@ def rows_without_counterpart_clause(found: Decomposition, against: Against) -> s
 
 
 def too_little_overlap_sentence(found: Decomposition, against: Against) -> str:
-    """Return the sentence that both sides overlap too little to be compared."""
+    """Return the sentence that the rows of both sides overlap too little to be compared."""
     return (
         f"{slice_percent(found.alone_now)} of the window has inputs that did not occur {HAD[against]}, so covariate shift and concept "
         f"drift cannot be separated: that needs a reference with such rows."
@@ -61,7 +63,7 @@ def too_little_overlap_sentence(found: Decomposition, against: Against) -> str:
 
 
 def loss_in_words(share: bool) -> str:
-    """Return the name of the loss."""
+    """Return the name of the loss. share: whether the loss is a share of errors."""
     return "share of wrong decisions" if share else "mean absolute error"
 
 

@@ -1,4 +1,4 @@
-"""The group whose rows an attack of an audit hits most, where that is more than chance gives."""
+"""The group whose rows an attack of an audit hits most, if the difference is larger than chance explains."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -27,10 +27,10 @@ class AttackedGroup:
 
 
 def most_attacked_group(shares: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> AttackedGroup | None:
-    """Return the group with the number of hits that is least likely by chance, and its p-value, adjusted for all groups of all attributes.
+    """Return the group whose number of hits is least likely by chance, and its p-value, adjusted for all groups of all attributes.
 
-    shares: by attribute and level the share of rows hit (`value`) and the rows (`n`), as an audit's results have them. None where no group
-    is hit more than the others by more than chance, or no attribute has two groups.
+    shares: by attribute and level the share of rows hit (`value`) and the rows (`n`), as an audit's results have them. None if no group is
+    hit significantly more than the others, or if no attribute has two groups.
     """
     found: list[SliceExcess] = []
     for attribute, levels in shares.items():

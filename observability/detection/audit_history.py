@@ -19,15 +19,15 @@ HEADLINES: dict[str, str] = {
     "fairness": "shifted_fairness_gap",
     "leakage": "label_leakage",
 }
-"""The metric that stands for an audit, by its kind."""
+"""The metric of the headline of an audit, by kind of audit."""
 FURTHER: dict[str, tuple[str, ...]] = {"leakage": ("training_overlap",)}
-"""Metrics that are judged beside it."""
+"""Further metrics of an audit that are judged besides its headline."""
 
 
 @dataclass(frozen=True)
 class StoredAudit:
-    """An audit as it was recorded. value, low, high, n: values of its headline; None if the audit could not tell. at, expires: aware
-    UTC.
+    """An audit as it was recorded. value, low, high, n: figures of its headline; None if the audit has no result. at,
+    expires: aware UTC.
     """
 
     model: str
@@ -38,19 +38,19 @@ class StoredAudit:
     results: Mapping[str, Any]
 
     def is_of_file(self, artifact: str | None) -> bool:
-        """Whether it ran a model file, by the digest in the file's name; True where either is not known."""
+        """Whether the audit ran this model file, by the digest in the file's name; True if one of the two is unknown."""
         ran = self.results.get("artifact")
         return not isinstance(ran, str) or artifact is None or ran.rpartition("/")[2] == artifact.rpartition("/")[2]
 
     @property
     def metric(self) -> str | None:
-        """The metric that stands for the audit; None for a kind without one."""
+        """The metric of the audit's headline; None for a kind without one."""
         stated = self.headline.get("metric")
         return stated if stated in FURTHER.get(self.kind, ()) else HEADLINES.get(self.kind)
 
     @property
     def further(self) -> "list[StoredAudit]":
-        """For each further figure of the results that has a value: the audit with this figure as its headline."""
+        """For each further figure of the results that has a value, the audit with this figure as its headline."""
         listed = self.results.get("further")
         given = {name: listed.get(name) for name in FURTHER.get(self.kind, ())} if isinstance(listed, Mapping) else {}
         made = [
@@ -62,28 +62,28 @@ class StoredAudit:
 
     @property
     def headline(self) -> Mapping[str, Any]:
-        """value, low, high, n of its metric, and `why` where there is no value; empty for results of another form."""
+        """The fields value, low, high and n of the headline's metric, and `why` if there is no value; empty for results of another form."""
         found = self.results.get("headline")
         return found if isinstance(found, Mapping) else {}
 
     @property
     def value(self) -> float | None:
-        """The value of its metric."""
+        """The value of the headline."""
         return _number(self.headline.get("value"))
 
     @property
     def point(self) -> float | None:
-        """The `at` of its headline as a number, such as the attacker's budget; None for another form."""
+        """The field `at` of the headline as a number, such as the attacker's budget; None if the results have another form."""
         return _number(self.headline.get("at"))
 
     @property
     def low(self) -> float | None:
-        """The lower end of its interval."""
+        """The lower end of the interval of the headline."""
         return _number(self.headline.get("low"))
 
     @property
     def high(self) -> float | None:
-        """The upper end of its interval."""
+        """The upper end of the interval of the headline."""
         return _number(self.headline.get("high"))
 
     @property
@@ -104,7 +104,7 @@ def stored_audits(rows: Sequence[Mapping[Any, Any]]) -> list[StoredAudit]:
 
 
 def _audits_of(rows: Sequence[Mapping[Any, Any]], *, headline: bool, kinds: Sequence[str] = KINDS) -> list[StoredAudit]:
-    """Audits of some kinds, by default the judged kinds, oldest first, with a headline or without; audits of data are left out."""
+    """Audits of some kinds, by default the judged kinds, oldest first, whether or not they have a headline. Audits of data are left out."""
     found = []
     for row in rows:
         results = row["results"] if isinstance(row["results"], Mapping) else {}
@@ -116,7 +116,7 @@ def _audits_of(rows: Sequence[Mapping[Any, Any]], *, headline: bool, kinds: Sequ
 
 
 def other_audits(rows: Sequence[Mapping[Any, Any]]) -> list[StoredAudit]:
-    """Audits of the same kinds, oldest first, whose results have no headline to judge: those that another tool recorded."""
+    """Audits of the same kinds, oldest first, whose results have no headline to judge, because another tool recorded them."""
     return _audits_of(rows, headline=False)
 
 
@@ -136,7 +136,7 @@ def recorded_numbers(audit: StoredAudit) -> list[str]:
 
 
 def flat_numbers(value: Any, path: str = "") -> dict[str, float]:
-    """The numbers in an object or list, at any depth, by the names of their path; other values are left out."""
+    """The numbers in an object or list, at any depth, each under the names of its path. Other values are left out."""
     if isinstance(value, Mapping | list):
         parts = value.items() if isinstance(value, Mapping) else enumerate(value, start=1)
         found = [flat_numbers(part, f"{path}/{name}" if path else str(name)) for name, part in parts]
@@ -145,7 +145,7 @@ def flat_numbers(value: Any, path: str = "") -> dict[str, float]:
 
 
 def comparable_audits(now: StoredAudit, before: StoredAudit) -> bool:
-    """Whether two audits of a kind can be compared: both have a value with an interval, of the same metric and at the same point (`at`,
+    """Whether two audits of a kind can be compared. Both need a value with an interval, of the same metric and at the same point (`at`,
     such as the attacker's budget), and the attacker may change the same features at the same costs in the same directions.
     """
     ends = (now.value, now.low, now.high, before.value, before.low, before.high)
@@ -167,8 +167,8 @@ def attack_terms(audit: StoredAudit) -> tuple[frozenset[str], frozenset[tuple[st
 def worse_than_before(now: StoredAudit, before: StoredAudit) -> bool:
     """Whether the headline is worse than the earlier one by more than both intervals allow.
 
-    The distance is compared with the root of the sum of the squared half widths. So two independent samples without a change differ in 5 %
-    of the pairs, half of them for the worse.
+    The distance is compared with the root of the sum of the squared half widths. Without a change, 5 % of pairs of independent samples
+    differ by more than this, half of them for the worse.
     """
     if not comparable_audits(now, before):
         return False

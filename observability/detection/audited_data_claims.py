@@ -1,4 +1,6 @@
-"""Judge an audit of data: overlap with held-out rows, a column that gives the label, conflicting and suspect labels, duplicates."""
+"""Judge an audit of data: overlap with held-out rows, a column that reveals the label, conflicting labels, suspect labels
+and duplicates.
+"""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
@@ -24,18 +26,18 @@ LEVELS: dict[str, tuple[float, float]] = {
     REPEATED: (0.05, 0.25),
     SUSPECT: (0.01, 1.0),
 }
-"""Shares from which a finding is `watch` and `act`; suspect labels are `watch` only where a model is better without them."""
+"""Shares from which a finding is `watch` and `act`. Suspect labels are `watch` only if a model is better without them."""
 CHECK_METRICS = {CONFLICTS: CONFLICTING, DUPLICATES: REPEATED, SUSPECTS: SUSPECT}
 """The metric of each check that is judged by its share of rows."""
 COARSE = 0.5
-"""Expected share of rows that are equal by chance above which it is unknown whether there are too many."""
+"""Expected share of rows that are equal by chance above which the number of equal rows cannot be judged."""
 MIN_CHANGE = 0.01
 """Smallest change of a share from one audit to the next that is reported."""
 
 
 @dataclass(frozen=True)
 class DataAuditClaim:
-    """The claims of an audit about a dataset. limit: the share up to which it is ok; None where the share alone does not judge it."""
+    """A claim of an audit about a dataset. limit: the share up to which it is ok; None if the share alone does not decide."""
 
     metric: str
     interval: Interval
@@ -47,13 +49,13 @@ class DataAuditClaim:
 
 
 def data_audit_claims(audit: AuditedData, before: AuditedData | None = None) -> list[DataAuditClaim]:
-    """Return the claims about an audit, with what changed since the audit before it."""
+    """Return the claims about an audit, each with what changed since the previous audit."""
     earlier = {claim.metric: claim for claim in _claims(before)} if before else {}
     return [_with_news(claim, earlier.get(claim.metric)) for claim in _claims(audit)]
 
 
 def _with_news(claim: DataAuditClaim, before: DataAuditClaim | None) -> DataAuditClaim:
-    """A claim with what changed since the earlier one."""
+    """A claim with what changed since the claim of the previous audit."""
     bad, was_bad = needs_action(claim.severity), before is not None and needs_action(before.severity)
     if not bad:
         return replace(claim, news="recovered") if was_bad and claim.severity == "ok" else claim
@@ -84,7 +86,7 @@ def _claims(audit: AuditedData) -> Iterator[DataAuditClaim]:
 
 
 def share_severity(metric: str, share: Interval, chance: float = 0.0) -> tuple[Severity, float]:
-    """Return the severity of a share and its limit. chance: the part of it that is expected by chance; the limit allows for it."""
+    """Return the severity of a share and its limit. chance: the part of the share that is expected by chance; the limit is raised by it."""
     value, low = share.value or 0.0, share.low or 0.0
     if chance >= COARSE:
         return "unknown" if value > LEVELS[metric][0] else "ok", LEVELS[metric][0]
@@ -116,8 +118,8 @@ def _level_tail(severity: Severity, limit: float, chance: float) -> str:
 
 
 def _overlap_claim(audit: AuditedData) -> Iterator[DataAuditClaim]:
-    """The share of held-out rows that are training rows, where held-out rows were given; empty for data of a model, which its leakage
-    audit judges.
+    """Yield the claim about the share of held-out rows that are training rows, if held-out rows were given. For data of a model nothing is
+    yielded, because its leakage audit judges this.
     """
     if audit.leakage_of is not None or not (said := _overlap_words(audit)):
         return
@@ -142,7 +144,9 @@ def _overlap_words(audit: AuditedData) -> str:
 
 
 def _leak_claim(audit: AuditedData) -> Iterator[DataAuditClaim]:
-    """Whether the column that predicts the label best gives it alone; empty for data of a model, which its leakage audit judges."""
+    """Yield the claim whether the column that predicts the label best reveals the label alone. For data of a model nothing is yielded,
+    because its leakage audit judges this.
+    """
     if audit.leakage_of is not None:
         return
     for name, share in list(audit.columns_alone.items())[:1]:
@@ -163,7 +167,7 @@ def _leak_claim(audit: AuditedData) -> Iterator[DataAuditClaim]:
 
 
 def _suspect_claim(audit: AuditedData, rule: AuditedRule) -> DataAuditClaim:
-    """The share of suspect labels: worth a look where a model is better without them."""
+    """The claim about the share of suspect labels, which is a warning if a model is better without them."""
     gain = rule_gain(rule)
     said = f"`{audit.dataset}`: the labels of {rows_words(rule.found, rule.share)} are suspect"
     better = gain is not None and gain.low is not None and gain.low > 0
@@ -173,7 +177,7 @@ def _suspect_claim(audit: AuditedData, rule: AuditedRule) -> DataAuditClaim:
 
 
 def rule_gain(rule: AuditedRule) -> Interval | None:
-    """Return how much better the metric is without the rows of a check, below 0 where worse; None where it was not measured."""
+    """Return how much better the metric is without the rows of a check, below 0 if it is worse; None if it was not measured."""
     if rule.metric is None or rule.before is None or rule.after is None:
         return None
     sign = -1.0 if rule.metric in METRICS and METRICS[rule.metric].better == "low" else 1.0
@@ -183,7 +187,7 @@ def rule_gain(rule: AuditedRule) -> Interval | None:
 
 
 def rule_effect_words(rule: AuditedRule) -> str:
-    """Return what dropping the rows of a check does to a model: `without them the ROC AUC is 0.9 in place of 0.88 (+0.02; …)`."""
+    """Return the effect on a model of dropping the rows of a check: `without them the ROC AUC is 0.9 in place of 0.88 (+0.02; …)`."""
     if rule.before is None or rule.after is None or rule.metric is None:
         return "no model was fitted without them"
     title = METRICS[rule.metric].title if rule.metric in METRICS else rule.metric
@@ -195,7 +199,7 @@ def rule_effect_words(rule: AuditedRule) -> str:
 
 
 def data_audit_lines(audit: AuditedData) -> list[str]:
-    """Return the findings of an audit as text, those that are judged first."""
+    """Return the findings of an audit as text. Findings that are judged by a limit come first."""
     claims = data_audit_claims(audit)
     lines = [f"{STATE_WORDS[claim.severity]}: {claim.because.replace('`', '')}" for claim in claims]
     unjudged = [rule for rule in audit.rules if rule.name in (NEAR_DUPLICATES, OUTLIERS) or (rule.own and 0 < rule.found < audit.rows)]
@@ -209,7 +213,7 @@ def data_audit_lines(audit: AuditedData) -> list[str]:
 
 
 def audit_notes(audit: AuditedData) -> list[str]:
-    """Return what else a reader of an audit must know: rows that were not looked at, why no effect was measured, the served version."""
+    """Return the notes of an audit: which rows were not analyzed, why no effect was measured, and the served version."""
     found = []
     among = audit.content.get("near_duplicates_among")
     if isinstance(among, int) and among < audit.rows:

@@ -14,7 +14,7 @@ LABEL_LIMIT = 0.05
 
 @dataclass(frozen=True)
 class AugmentationVerdict:
-    """keep, drop or hold (measure more), and why in a clause. finding: the finding that decides."""
+    """The verdict keep, drop or hold (measure more), with its reason as a clause. finding: the finding that decides."""
 
     verdict: Verdict
     reason: str
@@ -24,8 +24,8 @@ class AugmentationVerdict:
 def augmentation_verdict(findings: Sequence[Finding]) -> AugmentationVerdict | None:
     """Return the verdict on one augmentation of one version from its findings; None without one about its gain.
 
-    A harm decides before a gain: of all rows, then of a class or group, then labels that people found changed. Copies that only the
-    trainings decide otherwise ask for people's eyes.
+    A harm decides before a gain. Harms are checked in this order: over all rows, in a class or group, labels that people found to be
+    changed. If only the trained models find changed labels, people are asked to check the copies.
     """
     by_metric = {each.metric: each for each in findings}
     gain, part, labels = (by_metric.get(metric) for metric in (GAIN, SLICE_GAIN, LABELS))

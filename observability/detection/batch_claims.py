@@ -1,4 +1,6 @@
-"""Claims about the energy of batch sizes and forms: more than in the audit before, what another size or form saves, and expiry."""
+"""Claims about the energy of batch sizes and forms of a model: a rise since the previous audit, the saving by another size or form, and
+expiry.
+"""
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
@@ -12,18 +14,20 @@ from observability.metrics.serving_power import BatchEnergy, EnergyAudit
 NAME = "operations/energy"
 ENERGY, SAVING, LEFT = "batch_energy", "batch_saving", "audit_days_left"
 MORE = 1.5
-"""Minimum multiple of the energy in the audit before for a warning, if the whole interval is above 1. Other work on a machine changes
-processor time by up to 1.23 times between two audits, beyond both intervals (docs/energy.md).
+"""Minimum ratio of the energy to that of the previous audit for a warning, if the whole interval is above 1. Other work on a machine
+changes processor time by up to 1.23 times between two audits, beyond both intervals (docs/energy.md).
 """
 BATCH_LIMITS: dict[str, float | None] = {SAVING: None}
-"""There is no default level: only the owner can say whether requests may wait for a batch, and whether a form may answer differently."""
+"""The default limits. The saving has none, because only the owner can say whether requests may wait for a batch, and whether a form may
+answer differently.
+"""
 Ends = tuple[float, float, float]
 
 
 def batch_claims(audits: Sequence[EnergyAudit], version: str, form: str, limits: Mapping[str, float], now: datetime) -> Iterator[RunClaim]:
     """Yield the claims about the newest audit of a version; none without one.
 
-    audits: audits of its model, oldest first. form: that is served. limits: the owner's limits.
+    audits: audits of the model, oldest first. form: the served form. limits: the owner's limits.
     """
     own = [audit for audit in audits if audit.version == version]
     if not own:
@@ -38,8 +42,8 @@ def batch_claims(audits: Sequence[EnergyAudit], version: str, form: str, limits:
 
 
 def cost_ends(size: BatchEnergy) -> Ends:
-    """The cost of a thousand predictions with its interval: joules of a meter, else processor time, which is comparable because the power
-    is the same for all.
+    """The cost of a thousand predictions with its interval. It is in joules if a meter measured them; else in processor time, which is
+    comparable because the power is the same for all.
     """
     return size.joules if size.source == "measured" else size.cpu_seconds
 
@@ -63,8 +67,8 @@ def _by_size(audit: EnergyAudit, form: str) -> dict[int, BatchEnergy]:
 
 
 def _energy_claim(newest: EnergyAudit, earlier: Sequence[EnergyAudit], form: str) -> RunClaim | None:
-    """The claim about the size of the served form whose energy rose most since the last audit on this machine that measured it; a size
-    that rose enough for a warning comes before those that did not.
+    """The claim about the batch size of the served form whose energy rose most since the previous audit on this machine that measured this
+    size. A size that rose enough for a warning comes before all others.
     """
     sizes = _by_size(newest, form)
     before, then = next(((audit, past) for audit in reversed(earlier) if (past := _sizes_alike(audit, sizes, form))), (None, {}))
@@ -91,7 +95,7 @@ def _energy_claim(newest: EnergyAudit, earlier: Sequence[EnergyAudit], form: str
 
 
 def _sizes_alike(audit: EnergyAudit, sizes: Mapping[int, BatchEnergy], form: str) -> dict[int, BatchEnergy]:
-    """The sizes of a form that an earlier audit measured in the way of the newest one, smallest first."""
+    """The sizes of a form that an earlier audit measured in the same way as the newest one, smallest first."""
     own = _by_size(audit, form)
     return {batch: own[batch] for batch in sorted(set(own) & set(sizes)) if _alike(sizes[batch], own[batch])}
 
@@ -120,14 +124,14 @@ def _saving_claims(newest: EnergyAudit, form: str, level: float | None) -> Itera
 
 
 def _noisy_claim(newest: EnergyAudit, metric: str, size: BatchEnergy, against: Against = "level") -> RunClaim:
-    """The claim that the repeats of an audit differ too much for a comparison, with the advice what is needed."""
+    """The claim that the repeats of an audit differ too much for a comparison, with the next step."""
     because = f"{_words(size)}: too noisy to compare, an interval begins at 0; run `energy measure` again while nothing else runs."
     evidence = _evidence(newest) | {"source": size.source}
     return RunClaim(metric, size.rows, "unknown", because, against=against, subject=f"form={size.form}", evidence=evidence)
 
 
 def _saving_claim(newest: EnergyAudit, used: BatchEnergy, other: BatchEnergy, times: Ends, level: float | None) -> RunClaim:
-    """The claim about the share of the energy that another size or form saves; a warning where all of its interval is beyond the level.
+    """The claim about the share of the energy that another size or form saves. It is a warning if the whole interval is beyond the level.
 
     times: the energy of the other size divided by the energy of the used size.
     """
@@ -143,7 +147,7 @@ def _saving_claim(newest: EnergyAudit, used: BatchEnergy, other: BatchEnergy, ti
 
 
 def _place(used: BatchEnergy, other: BatchEnergy) -> str:
-    """The size or form that one is compared with, in words."""
+    """The size or form with which another one is compared, in words."""
     return f"form `{used.form}`" if used.form != other.form else "one at a time" if used.batch == 1 else f"in batches of {used.batch:,}"
 
 
@@ -163,6 +167,6 @@ def _expired_claim(audit: EnergyAudit, now: datetime) -> RunClaim:
 
 
 def _evidence(audit: EnergyAudit, size: BatchEnergy | None = None) -> dict[str, object]:
-    """The audit behind a claim, and the place of a size in its results."""
+    """The evidence of a claim: its audit, and where the size stands in the results."""
     about: dict[str, object] = {"audit": "energy", "audited_at": iso(audit.at), "audited_version": audit.version}
     return about if size is None else about | {"place": audit.batches.index(size)}

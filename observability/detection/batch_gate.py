@@ -1,6 +1,6 @@
 """Check whether a batch of predictions is complete, in time, without duplicates, and like the batches before it.
 
-Each check gives a value, its usual one or limit, and a level: release, look or hold. Nothing is decided here.
+Each check returns a value, its usual value or limit, and a level: release, look or hold. The decision is made elsewhere.
 """
 
 from collections.abc import Mapping, Sequence
@@ -34,19 +34,19 @@ LIMITS: dict[str, tuple[float, float]] = {
 drift between batches counts as well.
 """
 MIN_BATCHES, MIN_ROWS, MAX_BINS = 5, 100, 20
-"""Earlier batches, and rows, that a comparison of scores needs; bins of scores."""
+"""Number of earlier batches, and number of rows, that a comparison of scores needs; number of bins of scores."""
 BEYOND_USUAL = (1.5, 2.0)
 """A batch is reviewed, or held, for drift only if its distance is at least this multiple of the largest distance of an earlier batch."""
 MIN_REPEATS, COMMON = 5, 0.9
-"""A score is a default only if at least this many more rows have it than expected: from its earlier share, and from the share of the most
-frequent score that nine in ten earlier batches stay within. Equal rows have equal scores.
+"""A score is a default only if at least this many more rows have it than expected. Two expectations count: its earlier share, and the
+share of the most frequent score below which nine in ten earlier batches stay. Equal rows have equal scores.
 """
 Kind = Literal["keys", "rows"]
 
 
 @dataclass(frozen=True)
 class ExpectedBatch:
-    """The expectations on a batch. keys: None where only their number is known; rows: None where nothing is; due: naive UTC or None."""
+    """The expectations on a batch. keys: None if only their number is known; rows: None if nothing is known; due: naive UTC or None."""
 
     batch: str
     keys: frozenset[str] | None = None
@@ -74,8 +74,8 @@ class EarlierScores:
 
 @dataclass(frozen=True)
 class GateCheck:
-    """One check of a batch. limit: the value above which its level begins; n: rows or keys behind the value; slice: `a=x`, or None for
-    all.
+    """One check of a batch. limit: the value above which the level begins; n: number of rows or keys behind the value; slice: `a=x`, or
+    None for all rows.
     """
 
     metric: str
@@ -97,7 +97,7 @@ def gate_checks(
     holds: Mapping[str, float],
     slices: Sequence[str] = (),
 ) -> list[GateCheck]:
-    """The checks that can be made of a batch.
+    """The results of all checks that are possible for a batch.
 
     rows: the rows of the batch, or a sample of its n rows: key (text), arrived, score, and a Boolean column for each of `slices`. earlier:
     scores of the batches before. now: naive UTC. holds: owner's limits from which a batch is held, by metric.
@@ -123,7 +123,9 @@ def scores_of_batches(rows: "DataFrame", slices: Sequence[str] = ()) -> EarlierS
 
 
 def level_of(metric: str, value: float, holds: Mapping[str, float]) -> tuple[Severity, float]:
-    """Level of a value, and the limit above which that level begins (for a batch in order, the limit above which it would be reviewed)."""
+    """The level of a value, and the limit above which that level begins. For a batch that passes, it is the limit above which it would be
+    reviewed.
+    """
     look, hold = LIMITS[metric][0], holds.get(metric, LIMITS[metric][1])
     if value > hold:
         return "act", hold
@@ -131,7 +133,7 @@ def level_of(metric: str, value: float, holds: Mapping[str, float]) -> tuple[Sev
 
 
 def _completeness(expected: ExpectedBatch, rows: "DataFrame", n: int, now: datetime, holds: Mapping[str, float]) -> list[GateCheck]:
-    """Expected keys, or rows, that were not delivered. A batch that is not due yet may still come."""
+    """The check for expected keys, or rows, that were not delivered. A batch that is not due yet may still come."""
     name, waiting = expected.batch, expected.due is not None and now < expected.due
     if waiting or (expected.keys is None and expected.rows is None):
         return []
@@ -159,9 +161,9 @@ def _completeness(expected: ExpectedBatch, rows: "DataFrame", n: int, now: datet
 
 
 def _lateness(expected: ExpectedBatch, rows: "DataFrame", now: datetime, holds: Mapping[str, float], *, whole: bool) -> list[GateCheck]:
-    """Hours from the time at which the batch was due to its last row, or to now where nothing came; none before that time.
+    """The check of the hours from the due time of the batch to its last row, or to now if nothing came; empty before the due time.
 
-    whole: nothing is known to be missing.
+    whole: whether nothing is known to be missing.
     """
     if expected.due is None or now < expected.due:
         return []
@@ -179,7 +181,7 @@ def _lateness(expected: ExpectedBatch, rows: "DataFrame", now: datetime, holds: 
 
 
 def _duplicates(expected: ExpectedBatch, rows: "DataFrame", n: int, holds: Mapping[str, float]) -> GateCheck:
-    """Rows whose key already occurred earlier in the batch."""
+    """The check for rows whose key already occurred earlier in the batch."""
     repeated = rows["key"].duplicated()
     share = float(repeated.mean())
     level, limit = level_of(DUPLICATES, share, holds)
@@ -198,7 +200,7 @@ def _scores(rows: "DataFrame", part: str | None = None) -> "np.ndarray[Any, np.d
 
 
 def _default_scores(expected: ExpectedBatch, rows: "DataFrame", earlier: EarlierScores, holds: Mapping[str, float]) -> list[GateCheck]:
-    """The share of the most frequent score, against the share that the same score had before."""
+    """The check of the share of the most frequent score, compared with the earlier share of the same score."""
     scores, before = _scores(rows), earlier.scores
     if scores.size < MIN_ROWS or before.size < MIN_ROWS:
         return []
@@ -232,7 +234,9 @@ def _common_repeats(earlier: EarlierScores) -> float:
 def _drift(
     expected: ExpectedBatch, rows: "DataFrame", earlier: EarlierScores, holds: Mapping[str, float], slices: Sequence[str]
 ) -> list[GateCheck]:
-    """Population stability index of the scores, compared with the earlier batches: for all rows, and for the slice that moved most."""
+    """The check of drift by the population stability index of the scores compared with the earlier batches: for all rows, and for the
+    slice with the largest drift.
+    """
     found = [check for part in (None, *slices) if (check := _slice_drift(expected, rows, earlier, holds, part)) is not None]
     order = {"act": 0, "watch": 1}
     moved = sorted((check for check in found if check.slice is not None), key=lambda check: (order.get(check.level, 2), -check.value))
@@ -242,7 +246,7 @@ def _drift(
 def _slice_drift(
     expected: ExpectedBatch, rows: "DataFrame", earlier: EarlierScores, holds: Mapping[str, float], part: str | None
 ) -> GateCheck | None:
-    """The drift of one slice; None where it has too few rows or earlier batches."""
+    """The check of the drift of one slice; None if it has too few rows or earlier batches."""
     now = _scores(rows, part)
     pooled, code = earlier.scores, earlier.batches
     if part is not None:
@@ -277,5 +281,5 @@ def _slice_drift(
 def _bins(
     values: "np.ndarray[Any, np.dtype[np.float64]]", edges: "np.ndarray[Any, np.dtype[np.float64]]"
 ) -> "np.ndarray[Any, np.dtype[np.int64]]":
-    """The bin between edges of each value."""
+    """For each value, the index of its bin between the edges."""
     return np.searchsorted(edges, values, side="right")

@@ -1,8 +1,10 @@
-"""Compare each batch of a source with earlier ones of the same device, and the deliveries of the source with its own rhythm.
+"""Compare each batch of a source with earlier batches of the same device, and the times between deliveries of the source with the usual
+ones.
 
-Four metrics of each batch: hours since the previous delivery, hours since its data were captured, its rows, and the share of rejected rows.
-Batches that come together are one delivery. A device with enough past is compared with itself, the others with each other. Each metric is
-compared on a variance-stabilized scale. An unusual batch must also differ by a minimum amount (`LIMITS`).
+Four metrics of each batch: hours since the previous delivery, hours since its data were captured, its rows, and the share of rejected
+rows. Batches that arrive together are one delivery. A device with enough past is compared with its own past; the other devices are
+compared with each other. Each metric is compared on a variance-stabilized scale. An unusual batch must also differ by a minimum amount
+(`LIMITS`).
 """
 
 from collections.abc import Iterator, Mapping
@@ -33,7 +35,7 @@ GAP, DELAY, ROWS, REJECTED = "batch_gap_hours", "batch_delay_hours", "batch_rows
 HOUR = 3600.0
 A_DAY = 86_400.0
 FLOOR = {GAP: 0.25, DELAY: 0.25, ROWS: 1.0}
-"""Added before the logarithm, so that differences of minutes, or between 0 and 1 row, do not count."""
+"""Added before the logarithm, so that differences of minutes, or between 0 and 1 row, are small."""
 LIMITS: dict[str, tuple[tuple[float, float], tuple[float, float]]] = {
     GAP: ((1.5, 1.0), (1.8, 2.0)),
     DELAY: ((1.5, 1.0), (2.0, 2.0)),
@@ -48,7 +50,7 @@ OWNERS_LIMITS = {GAP: 2.0, DELAY: 2.0, DELAY_P95: 2.0, ROWS: 0.5, REJECTED: 0.05
 number.
 """
 MANY = 1.5
-"""Multiple of the usual number of rows from which it is `watch`, for example of a batch that was delivered twice."""
+"""Ratio to the usual number of rows from which a batch is `watch`, for example a batch that was delivered twice."""
 TOGETHER = 0.1
 """Share of the usual time between deliveries up to which a batch belongs to the delivery of the batch before it."""
 
@@ -68,9 +70,9 @@ def delivery_limit(metric: str, usual: float, place: int, owner: float | None = 
 
 @dataclass(frozen=True, kw_only=True)
 class BatchComparison(HistoryComparison):
-    """One metric of one batch. batch: its name, None for the overdue one. device: the device whose past is the baseline; None for the past
-    of the whole source. few: it has fewer rows than usual. varies: range of the value of such a batch, given how the earlier ones differ.
-    owner: the owner's limit, None where none is stated.
+    """One metric of one batch compared with earlier batches. batch: the name of the batch, None for the overdue one. device: the device
+    whose past is the baseline; None for the past of the whole source. few: whether the batch has fewer rows than usual. varies: range of
+    usual values of such a batch, given the variation of earlier ones. owner: the owner's limit, None without one.
     """
 
     batch: str | None
@@ -96,12 +98,12 @@ class BatchComparison(HistoryComparison):
 
     @property
     def low(self) -> bool:
-        """Whether low values are the unusual ones: true for a batch with fewer rows than usual."""
+        """Whether low values are unusual, which is true for a batch with fewer rows than usual."""
         return self.metric == ROWS and self.few
 
     @property
     def watch(self) -> float:
-        """The value from which it is `watch`, on the side of the value."""
+        """The value from which the batch is `watch`, on the same side as its value."""
         return MANY * self.usual if self.metric == ROWS and not self.few else delivery_limit(self.metric, self.usual, 0, self.owner)
 
     @property
@@ -110,8 +112,8 @@ class BatchComparison(HistoryComparison):
         return (self.metric != ROWS or self.few) and self.beyond(delivery_limit(self.metric, self.usual, 1, self.owner))
 
     def limit(self, severity: Severity) -> float:
-        """Return the limit that was applied, on the side of the value: the natural variation of such batches if it is larger and not
-        significantly exceeded.
+        """Return the applied limit, on the same side as the value. It is the end of the natural variation of such batches if that is
+        larger and not significantly exceeded.
         """
         if severity == "act":
             return delivery_limit(self.metric, self.usual, 1, self.owner)
@@ -124,7 +126,8 @@ class BatchComparison(HistoryComparison):
 class BatchSource:
     """The comparisons of one source.
 
-    batches: in the window; earlier: before it; comparisons: every metric of every batch of the window, oldest first.
+    batches: number of batches in the window; earlier: number before the window; comparisons: of every metric of every batch of the window,
+    oldest first.
     """
 
     name: str
@@ -184,9 +187,7 @@ def source_of(name: str, part: "DataFrame", now: datetime, owner: Mapping[str, f
 
 
 def places_by_device(devices: "Series[Any]", new: Array) -> "dict[str | None, Array]":
-    """Return the places of the batches of each device with enough past; the places of all other devices' batches are together under
-    None.
-    """
+    """Return the places of the batches of each device with enough past. The batches of all other devices are together under None."""
     codes, names = devices.factorize()
     earlier = np.bincount(codes[~new & (codes >= 0)], minlength=len(names))
     several = len(names) > 1
@@ -197,7 +198,7 @@ def places_by_device(devices: "Series[Any]", new: Array) -> "dict[str | None, Ar
 
 
 def batch_comparisons(metric: str, own: DeliveredBatches, now: datetime, device: str | None = None) -> Iterator[BatchComparison]:
-    """Yield the comparison of each batch of the window in one metric; for gaps, also of the overdue batch.
+    """Yield the comparison of each batch of the window in one metric. For gaps, the overdue batch is compared too.
 
     own: the batches that are compared with each other, in order of time. device: the device that sent them, None for several.
     """
@@ -239,14 +240,14 @@ def batch_comparisons(metric: str, own: DeliveredBatches, now: datetime, device:
 
 
 def batch_p_value(metric: str, found: UsualValues, place: int, few: bool) -> float:
-    """Return the p-value: one-sided, two-sided for rows. An overdue batch can only be late."""
+    """Return the p-value of a value: one-sided, for rows two-sided. An overdue batch can only be late."""
     if metric != ROWS:
         return float(found.high[place])
     return float(min(2 * (found.low if few else found.high)[place], 1.0))
 
 
 def batch_values(metric: str, own: DeliveredBatches) -> Array:
-    """Return the value of each batch, NaN where it has none."""
+    """Return the value of the metric for each batch, NaN if it has none."""
     if metric == GAP:
         return delivery_gaps(np.concatenate([[np.nan], np.diff(own.at) / HOUR]), own.new)
     if metric == DELAY:
@@ -258,10 +259,10 @@ def batch_values(metric: str, own: DeliveredBatches) -> Array:
 
 
 def delivery_gaps(gaps: Array, new: Array) -> Array:
-    """Return the hours before the first batch of each delivery, NaN for the others, which came together with it.
+    """Return the hours before the first batch of each delivery; NaN for the other batches of the delivery.
 
-    The usual gap is the median gap, weighted by the length of the gaps. If the devices of a source deliver together, it is the time between
-    these deliveries, however many batches each of them holds.
+    The usual gap is the median gap, weighted by the length of the gaps. If the devices of a source deliver together, it is the time
+    between these deliveries, however many batches each of them holds.
     """
     past = np.sort(gaps[~new & np.isfinite(gaps)])
     if not past.size:
@@ -279,7 +280,9 @@ def on_scale(metric: str, values: Array, rows: Array) -> tuple[Array, Array]:
 
 
 def from_scale(metric: str, middle: float, rows: Array) -> float:
-    """Return a median, or an end of a range, in the metric's unit. rows: numbers of rows of the batches behind it."""
+    """Return a median, or an end of a range, converted from the scale to the metric's unit. rows: numbers of rows of the batches behind
+    it.
+    """
     if metric != REJECTED:
         return max(float(np.exp(middle)) - FLOOR[metric], 0.0)
     return share_from_arcsine(min(max(middle, 0.0), np.pi / 2), rows)

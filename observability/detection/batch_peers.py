@@ -58,9 +58,10 @@ variance of a mean, for normal values.
 
 @dataclass(frozen=True, kw_only=True)
 class PeerBatches(HistoryComparison):
-    """One metric of one device over the window. at: its first batch; usual: the median of the other devices.
+    """One metric of one device over the window, compared with other devices. at: time of the device's first batch; usual: the median of
+    the other devices.
 
-    ongoing: its own earlier batches had it too. owner: the owner's limit, None where none is stated.
+    ongoing: whether the device's earlier batches had the same difference. owner: the owner's limit, None without one.
     """
 
     source: str
@@ -75,7 +76,9 @@ class PeerBatches(HistoryComparison):
         return delivery_limit(FIGURES[self.metric][0], self.usual, place if self.owner is None else 1, self.owner)
 
     def severity(self, p_adjusted: float, budget: float) -> Severity:
-        """Return the severity at a p-value that is adjusted for all comparisons, however long it has been so."""
+        """Return the severity at a p-value that is adjusted for all comparisons. It does not depend on how long the
+        difference has lasted.
+        """
         watch, act = (self.value <= limit if self.metric == ROWS else self.value >= limit for limit in (self.limit(0), self.limit(1)))
         return significant_severity(watch, act, p_adjusted, budget)
 
@@ -112,7 +115,7 @@ def _compared_devices(source: str, metric: str, groups: dict[str, DeliveredBatch
     middles = np.array([np.quantile(each, quantile) for each in scaled])
     single = float(np.median([MAD_TO_SD * np.median(np.abs(each - np.median(each))) for each in scaled]))
     others, (centre, low, high) = quantiles_of_others(middles[:, None], (1 / 2, 1 / 16, 15 / 16))
-    away = np.abs(middles[:, None] - centre[:, 0])  # of each other device, by column, from the median of a device's peers
+    away = np.abs(middles[:, None] - centre[:, 0])  # distance of each other device, by column, from the median of a device's peers
     np.fill_diagonal(away, np.nan)
     between = np.maximum(np.maximum(MAD_TO_SD * column_medians(away), (high - low)[:, 0] / (2 * NORMAL_REACH)), least)
     counts = np.array([len(each) for each in scaled])

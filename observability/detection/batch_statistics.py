@@ -37,7 +37,7 @@ NAMES: dict[str, tuple[str, ...]] = {
 MIN_ROWS = 20
 """Rows below which the statistics of a batch are not judged; for mean and standard deviation, only rows with a value count."""
 MIN_DEVICES, MIN_BATCHES = 6, 3
-"""Devices of a kind, and batches of each in the window, for a comparison of devices with each other."""
+"""Number of devices of a kind, and number of batches of each in the window, that a comparison of devices with each other needs."""
 MANY_DEVICES = 20
 LIMITS: dict[str, tuple[float, float]] = {MEAN: (0.5, 1.0), STD: (2.0, 4.0)}
 """Limits for `watch` and `act`. A change of a mean is in standard deviations of the column; a change of a standard deviation is a factor,
@@ -50,7 +50,7 @@ ALMOST_CONSTANT = 0.01
 SKEW_LIMITS = (300.0, 1800.0)
 """Seconds after the arrival of a batch from which a capture time counts as wrong: `watch` for one such batch, `act` for two."""
 NORMAL_REACH = 1.5341
-"""Standard deviations of a normal distribution from its median to the quantile 15/16."""
+"""Number of standard deviations from the median of a normal distribution to its quantile 15/16."""
 SIGNIFICANT = 1e-3
 """P-value up to which a single batch counts among the unusual ones of a device."""
 A_DAY = 86_400.0
@@ -61,9 +61,10 @@ class StatisticComparison:
     """One statistic of one column of a device in the window.
 
     batch: the most unusual batch; None for a median over the window's batches (against "peers"). effect: difference in the unit of LIMITS;
-    for a share its increase. p_value: of a value at least as extreme in any batch. baseline_n: earlier batches, or other devices. unusual:
-    number of equally extreme batches; first: arrival of the first of them. ongoing: against peers, the device differed in its own past too.
-    varies: range of the most unusual value among the window's batches, given the variation of earlier batches (or other devices).
+    for a share its increase. p_value: the probability of a value at least as extreme in any batch. baseline_n: earlier batches, or other
+    devices. unusual: number of equally extreme batches; first: arrival of the first of them. ongoing: against peers, the device differed
+    in its own past too. varies: range of the most unusual value among the window's batches, given the variation of earlier batches (or
+    other devices).
     """
 
     source: str
@@ -98,7 +99,9 @@ class StatisticComparison:
 
 @dataclass(frozen=True)
 class CaptureClock:
-    """Batches of a device whose capture ends after they arrived. seconds: the longest; batch: its name; first: when the first arrived."""
+    """Batches of a device whose capture ends after their arrival. seconds: the largest difference; batch: the name of that batch; first:
+    arrival of the first such batch.
+    """
 
     source: str
     device: str | None
@@ -115,7 +118,7 @@ class CaptureClock:
 
     @property
     def severity(self) -> Severity:
-        """`act` from two batches and half an hour on, `watch` from one and five minutes."""
+        """The severity: `act` from two batches and half an hour on, `watch` from one batch and five minutes on."""
         if self.seconds < SKEW_LIMITS[0]:
             return "ok"
         return "act" if self.seconds >= SKEW_LIMITS[1] and len(self.ahead) > 1 else "watch"
@@ -153,7 +156,7 @@ def with_marks(past: "DataFrame", current: "DataFrame") -> "DataFrame":
 
 
 def capture_clocks(batches: "DataFrame") -> Iterator[CaptureClock]:
-    """Yield, for each device that says when captures end, how far they end after the arrival of their batch."""
+    """Yield, for each device that states when captures end, by how much captures end after the arrival of their batch."""
     new = batches[batches["new"].astype(bool) & batches["captured_to"].notna()].sort_values("unit", kind="stable")
     if new.empty:
         return

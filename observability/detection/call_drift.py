@@ -74,10 +74,10 @@ OF_ANSWERS = ("output", "answer", "response", "completion", "finish", "refus")
 class CallDrift(WindowChange):
     """The drift of one column. effect: its PSI, in nats; varies: the PSI of the most unusual earlier week against the others.
 
-    extra: by how much the mean PSI of the earlier weeks exceeds sampling noise; chance: the PSI of the window that sampling noise explains.
-    before, now: the mean of a number, else the share of `level`, the level that adds most to the PSI. counts: by bin, of the baseline and
-    of the window. number: it is compared in deciles; weeks: number of weeks of the baseline. last_week: the PSI of the newest earlier week
-    against the baseline. since: when it moved, if its days show it.
+    extra: by how much the mean PSI of the earlier weeks exceeds sampling noise; chance: the PSI of the window that sampling noise
+    explains. before, now: the mean of a number, else the share of `level`, the level that adds most to the PSI. counts: by bin, of the
+    baseline and of the window. number: whether the column is compared in deciles; weeks: number of weeks of the baseline. last_week: the
+    PSI of the newest earlier week against the baseline. since: the onset of the change, if the days show it.
     """
 
     column: str
@@ -99,7 +99,7 @@ class CallDrift(WindowChange):
 
     @property
     def earlier_calls(self) -> int:
-        """Calls of the earlier weeks."""
+        """The number of calls in the earlier weeks."""
         return int(self.counts[0].sum())
 
     @property
@@ -109,7 +109,7 @@ class CallDrift(WindowChange):
 
     @property
     def of_answers(self) -> bool:
-        """Whether the column is one of answers."""
+        """Whether the column is a column of answers."""
         return is_of_answers(self.column)
 
     @property
@@ -120,7 +120,7 @@ class CallDrift(WindowChange):
 
     @property
     def needed(self) -> float:
-        """Calls of the window from which chance stays below the limit."""
+        """Number of calls of the window from which sampling noise stays below the limit."""
         return psi_rows_needed(self.bins, self.earlier_calls, min(MOVED[0], self.limits[0]))
 
     @property
@@ -137,7 +137,7 @@ class CallDrift(WindowChange):
 
 
 def is_of_answers(column: str) -> bool:
-    """Whether a column is one of answers, by its name."""
+    """Whether a column is a column of answers, by its name."""
     return column.removeprefix(LENGTH).startswith(OF_ANSWERS)
 
 
@@ -155,7 +155,7 @@ def call_columns(calls: "DataFrame", features: Sequence[str]) -> "dict[str, Data
 
 
 def _refusal(extra: Any) -> str | None:
-    """Whether the further fields of a record (JSON text) say that the answer refuses; None where they say nothing."""
+    """Whether the further fields of a record (JSON text) say that the answer refuses, as text; None if they say nothing."""
     if not isinstance(extra, str) or f'"{REFUSED}"' not in extra:
         return None
     stated = stored_json(extra).get(REFUSED)
@@ -167,7 +167,7 @@ class ComparedCalls:
     """The calls of a window and of the earlier weeks that have enough calls. `week`: number of an earlier call's week; the newest week is
     0.
 
-    missing: why they cannot be compared; empty where they can.
+    missing: the reason why the calls cannot be compared; empty if they can.
     """
 
     now: "DataFrame"
@@ -200,7 +200,7 @@ def _hour_of_week(at: "Series") -> Integers:
 
 
 def call_drifts(calls: ComparedCalls, features: Sequence[str], window: Window, stated: Limits) -> list[CallDrift]:
-    """The drift of each column that both sides hold, the largest PSI first; empty where they cannot be compared.
+    """The drift of each column that both sides hold, the largest PSI first; empty if the sides cannot be compared.
 
     features: references of the columns. stated: the PSI from which a column is watch and act, before its own variation.
     """
@@ -247,7 +247,7 @@ def _beyond_usual_weeks(drift: CallDrift, extras: Sequence[float]) -> Limits:
     own, others, freedom = drift.extra, min(float(np.mean(extras or [0.0])), MOST_RAISED * drift.extra), drift.weeks - 1.0
     if others > own > 0:
         own, freedom = (own + others) / 2, freedom * (own + others) ** 2 / (own**2 + others**2)
-    along = drift.chance / max(drift.bins - 1, 1)  # the part of chance that lies along a shift
+    along = drift.chance / max(drift.bins - 1, 1)  # the part of the noise in the direction of a shift
     tails = ((1 - share) / max(len(extras), 1) for share in CALM)
     watch, act = (drift.chance - along + float(stdtrit(freedom, 1 - tail / 2)) ** 2 * (own + along) for tail in tails)
     return watch, act
@@ -300,16 +300,16 @@ def _column_drift(name: str, now: "DataFrame", before: "DataFrame", window: Wind
 
 
 def _psi_by_chance(now: Integers, before: Integers, bins: int) -> Floats:
-    """The mean PSI of no change: (bins − 1) × (1/n + 1/m). now, before: counts, (…, bins)."""
+    """The mean PSI if nothing changed: (bins − 1) × (1/n + 1/m). now, before: counts, (…, bins)."""
     return np.asarray((bins - 1) * (1 / np.maximum(now.sum(axis=-1), 1) + 1 / np.maximum(before.sum(axis=-1), 1)))
 
 
 def changed_weeks(counts: Integers, current: Integers, stated: Limits, number: bool) -> int:
-    """How many of the newest earlier weeks are left out of the baseline: at most two, and at least the two oldest weeks are kept.
+    """The number of newest earlier weeks that are left out of the baseline. It is at most two, and the two oldest weeks are always kept.
 
-    They are left out if they are critical by the stated limit compared with the older weeks and vary more than these. The window must be
-    like them, so that the change lasts, or like the older weeks again. counts: weeks × bins, the newest week first; current: the counts of
-    the window.
+    Weeks are left out if, compared with the older weeks, they are critical by the stated limit and vary more. In addition the window must
+    be like the left-out weeks, so that the change lasts, or like the older weeks again. counts: weeks × bins, the newest week first;
+    current: the counts of the window.
     """
     for out in range(min(len(counts) - MIN_WEEKS, MAX_LEFT_OUT), 0, -1):
         newer, older = counts[:out], counts[out:]
@@ -324,8 +324,8 @@ def changed_weeks(counts: Integers, current: Integers, stated: Limits, number: b
 
 
 def _onset(days: Array, evidence: Floats, window: Window) -> OnsetEstimate:
-    """When calls began to be distributed like the calls of the window. evidence: for each call, the log of how much likelier it is in the
-    window.
+    """The estimated time from which calls are distributed like the calls of the window. evidence: for each call, the log of how much
+    likelier it is in the window.
     """
     known, place, calls = np.unique(days, return_inverse=True, return_counts=True)
     mean = np.bincount(place, evidence) / calls
@@ -349,7 +349,7 @@ class _CodedColumn:
 
     @property
     def number(self) -> bool:
-        """Whether it is a number, or the length of a text."""
+        """Whether the column is a number or the length of a text."""
         return self.numbers_before.size > 0
 
 
@@ -384,7 +384,7 @@ def _coded_numbers(name: str, now: "Series", before: "Series") -> _CodedColumn:
     known = sides[1][np.isfinite(sides[1])]
     edges = np.unique(np.quantile(known, np.linspace(0, 1, MAX_BINS + 1)[1:-1])) if known.size else np.empty(0)
     if edges.size and edges[-1] == known.max():
-        edges = np.append(edges, np.nextafter(edges[-1], np.inf))  # a value larger than all earlier ones is in no earlier bin
+        edges = np.append(edges, np.nextafter(edges[-1], np.inf))  # a value above all earlier ones gets a bin of its own
     codes: list[Integers] = [
         np.where(np.isfinite(each), np.searchsorted(edges, each, side="right"), len(edges) + 1).astype(np.int64) for each in sides
     ]

@@ -1,10 +1,10 @@
-"""Judge a change that was measured in several windows (windows.py): its state against the level, and whether it is news.
+"""Judge a change that was measured in several windows (windows.py): whether it is beyond its limit, and whether it is new.
 
 The statistic differs (PSI of a distribution, loss of a metric, growth of a ratio, of a gap between groups, change of a correlation, fall
-of agreement); the decision rule is the same. The whole window is judged by size and significance alone, however long it has been so; what
-the model's own past shows as well is standing, and as critical as before. The last days of a window are reported only where they are new,
-or where such weekdays are bad each week. A detector fills a `WindowChange` for each window, adds its own fields, and states in `is_new`
-whether the model's own past differs from it too.
+of agreement); the decision rule is the same. The whole window is judged by size and significance alone, regardless of how long the change
+has lasted. A change that the model's own past shows as well is standing, and as critical as before. The last days of a window are reported
+only if they are new, or if the same weekdays are bad each week. A detector fills a `WindowChange` for each window, adds its own fields,
+and states in `is_new` whether the model's own past differs from it too.
 """
 
 from collections.abc import Sequence
@@ -20,11 +20,11 @@ from observability.stats.dispersion import LARGE_FREEDOM
 from observability.stats.multiple_testing import ACT_SHARE, benjamini_hochberg
 
 USUAL_SHARE = 0.99
-"""Share of unchanged windows that stays under the natural variation."""
+"""Share of unchanged windows whose effect stays within the natural variation."""
 SURE_SHARE = 0.9999
-"""Share of unchanged windows that stays under what an act must exceed: 4.4 standard errors where a month of days is known."""
+"""Share of unchanged windows whose effect stays below what an act must exceed: 4.4 standard errors if a month of days is known."""
 NO_DIFFERENCE = 1e-9
-"""Differences of logarithms up to this are rounding."""
+"""Differences of logarithms up to this are rounding errors."""
 Limits = tuple[float, float]
 """The effects from which a change is watch and act."""
 
@@ -74,16 +74,16 @@ class DifferenceError:
 
     @cached_property
     def reach(self) -> float:
-        """The difference that USUAL_SHARE of unchanged windows stay under."""
+        """The difference below which USUAL_SHARE of unchanged windows stay."""
         return self._reach_of(USUAL_SHARE)
 
     @cached_property
     def sure_reach(self) -> float:
-        """The difference that SURE_SHARE of unchanged windows stay under."""
+        """The difference below which SURE_SHARE of unchanged windows stay."""
         return self._reach_of(SURE_SHARE)
 
     def _reach_of(self, unchanged: float) -> float:
-        """The difference that a share of unchanged windows stays under."""
+        """The difference below which a share of unchanged windows stays."""
         from scipy.special import stdtrit
 
         if not self.total > 0:
@@ -119,8 +119,9 @@ def significant_severity(watch: bool, act: bool, p_adjusted: float, budget: floa
 class WindowChange:
     """A change in one window.
 
-    days: length of the window; whole: whether it is the whole window, and not some last days of it. effect: size of the change, in the
-    unit of its limits (larger is worse). p_value: of no change. limits: for watch and act, its natural variation (varies) included.
+    days: length of the window; whole: whether it is the whole window and not its last days. effect: size of the change, in the unit of its
+    limits (larger is worse). p_value: the p-value of no change. limits: the limits for watch and act, including the natural variation
+    (varies).
     """
 
     days: float
@@ -136,12 +137,12 @@ class WindowChange:
         return (-self.effect,)
 
     def is_new(self, severity: Severity, budget: float) -> bool:
-        """Whether the change is also a change from the model's own past; True without a past."""
+        """Whether the window also differs from the model's own past; True without a past."""
         return True
 
     @property
     def repeats(self) -> bool:
-        """Whether last days that the own past shows as well are bad each week, and no natural pattern of the week."""
+        """Whether last days that differ as the own past does are bad each week, and not a natural weekly pattern."""
         return False
 
     @property
@@ -162,8 +163,8 @@ Change = TypeVar("Change", bound=WindowChange)
 class ChangeVerdict(Generic[Change]):
     """Severity of a change.
 
-    limit: the limit that it passed, or the limit for watch. standing: beyond the limit, but not new to the model's own past. Unknown:
-    beyond the limit, and not significantly.
+    limit: the limit that the change exceeded, or the limit for watch. standing: the change is beyond the limit, but not new compared with
+    the model's own past. The severity is unknown if the change is beyond the limit, but not significantly.
     """
 
     change: Change
@@ -178,7 +179,7 @@ class ChangeVerdict(Generic[Change]):
 
     @property
     def needs_action(self) -> bool:
-        """Whether it is act or watch."""
+        """Whether the severity is act or watch."""
         return needs_action(self.severity)
 
     @property
@@ -206,7 +207,7 @@ class ChangeVerdict(Generic[Change]):
     def evidence_row(self, value: float | None, low: float | None, high: float | None, edge: float | None, **more: Any) -> dict[str, Any]:
         """Return the entry of this window in a finding's `windows`. edge: the value at which the limit is reached.
 
-        Last days that are beyond their limit, but not significantly, decide nothing, and are unknown.
+        Last days that are beyond their limit, but not significantly, are unknown and do not decide.
         """
         change = self.change
         not_significant = self.severity == "ok" and not self.standing and change.effect >= change.limits[0]
@@ -227,7 +228,8 @@ class ChangeVerdict(Generic[Change]):
 
 
 def judge_change(change: Change, p_adjusted: float, budget: float) -> ChangeVerdict[Change]:
-    """Return the severity of one change: beyond its limit and significant; a change of the last days must also be new.
+    """Return the severity of one change. It is watch or act if the change is beyond its limit and significant; a change of the last days
+    must also be new.
 
     A whole window that is beyond its limit, but not significantly or not comparably, is unknown.
     """

@@ -1,4 +1,4 @@
-"""Compare the runs of each cleaning rule with its earlier ones, and find groups of which it drops more rows."""
+"""Compare the runs of each cleaning rule with its earlier runs, and find groups of which a rule drops more rows."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ WATCH, ACT = (1.5, 0.02), (2.0, 0.05)
 LESS = 0.5
 """Fraction of the usual share below which, with a fall of two points, a rule is reported as no longer effective."""
 STANDS_OUT = 0.05
-"""The most unusual run of a window stands out of the rule's past where a run as unusual has at most this probability."""
+"""The most unusual run of a window stands out from the rule's past if a run as unusual has at most this probability."""
 GROUP = 0.05
 """Excess drop rate of a group over the others that is reported."""
 GROUP_ROWS = 30
@@ -34,8 +34,8 @@ A_DAY = 86_400.0
 class CleaningComparison(HistoryComparison):
     """One share of one run and the rule's earlier runs.
 
-    rows, hits: rows that came in, and those that were dropped (or changed). varies: range of the share of such a run, given how the earlier
-    ones differ. reached: the smallest and largest share of the earlier runs. runs: runs of the rule in the window.
+    rows, hits: number of rows that came in, and of those that were dropped (or changed). varies: range of usual shares of such a run,
+    given the variation of earlier ones. reached: the smallest and largest share of the earlier runs. runs: runs of the rule in the window.
     """
 
     rows: int
@@ -47,8 +47,8 @@ class CleaningComparison(HistoryComparison):
     def severity(self, p_adjusted: float, budget: float) -> Severity:
         """Return the severity at a p-value that is adjusted for all comparisons.
 
-        Also watch if that p-value is not significant but the run is unusual for its own past. Unknown if the share is beyond its limit and
-        beyond the variation of runs, but neither the p-value is significant nor the run stands out.
+        It is also watch if that p-value is not significant but the run stands out from its own past. It is unknown if the share is beyond
+        its limit and beyond the variation of runs, but the p-value is not significant and the run does not stand out.
         """
         if not self.known:
             return "unknown"
@@ -71,12 +71,12 @@ class CleaningComparison(HistoryComparison):
 
     @property
     def limits(self) -> tuple[float, float]:
-        """The shares from which a run is less and more than before. A lower one below 0 is never passed."""
+        """The shares below and above which a run differs from before. A lower limit below 0 is never reached."""
         return min(LESS * self.usual, self.usual - WATCH[1]), max(WATCH[0] * self.usual, self.usual + WATCH[1])
 
     @property
     def usual_range(self) -> tuple[float, float]:
-        """The limits, or how far such runs vary where that is more."""
+        """The limits, or the natural range of such runs if it is wider."""
         (low, high), (lowest, highest) = self.limits, self.varies
         return (min(low, lowest) if lowest > 0 else -1.0), max(high, highest)
 
@@ -102,7 +102,7 @@ class CleanedGroup:
 
 @dataclass(frozen=True)
 class CleaningRule:
-    """The comparisons of one rule on one dataset (None: it names none). runs: in the window; earlier: before it."""
+    """The comparisons of one rule on one dataset (None if the rule names none). runs: number in the window; earlier: number before it."""
 
     name: str
     dataset: str | None
@@ -118,7 +118,7 @@ class CleaningRule:
 
 
 def applied_runs(frame: "DataFrame") -> "DataFrame":
-    """The runs that dropped or changed rows: without those of an audit, which only proposes (`proposed` among the further fields)."""
+    """The runs that dropped or changed rows. Runs of an audit, which only proposes, are left out (`proposed` among the further fields)."""
     return frame[~_proposed(frame)]
 
 

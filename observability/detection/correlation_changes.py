@@ -29,7 +29,9 @@ REFERENCE_DAYS = 28
 """Largest number of days that the reference, which is stored without times, is taken to span for between-day variance."""
 MAX_PAIRS = 300
 SHARED = 0.1
-"""Intra-class correlation (share of a number's variance between days) from which the number belongs to the day and not to the row."""
+"""Intra-class correlation (share of a number's variance that lies between days) from which the number is a property of the day and not of
+the row.
+"""
 EDGE = 0.999
 Floats = NDArray[np.float64]
 
@@ -72,7 +74,8 @@ class RankedRows:
 class CorrelationChange(WindowChange):
     """Two numbers in one window; the effect is the change of their rank correlation.
 
-    before, after: the correlation; past: the correlation in the own past, None if unknown; standing: no further from the own past.
+    before, after: the correlation in the reference and in the window; past: the correlation in the own past, None if unknown; standing:
+    whether the window does not differ from the own past.
     """
 
     names: tuple[str, str]
@@ -134,7 +137,7 @@ class Correlations:
     stated: Limits
 
     def of_rows(self) -> NDArray[np.bool_]:
-        """A mask of numbers that vary by row and not only by day; all of them where there are too few days to estimate."""
+        """A mask of numbers that vary by row and not only by day; all numbers if there are too few days to estimate this."""
         rows = self.past if np.unique(self.past.day).size >= MIN_DAYS else self.now
         days = np.unique(rows.day)
         if days.size < MIN_DAYS:
@@ -189,7 +192,9 @@ class Correlations:
         past: tuple[float, float] | None,
         budget: float,
     ) -> CorrelationChange:
-        """Return one pair in one window: (correlation, rows) in the reference, now and in the past."""
+        """Return the change of one pair in one window. before, now, past: (correlation, rows) in the reference, in the window and in the
+        past.
+        """
         shift = float(np.arctanh(now[0]) - np.arctanh(before[0]))
         p_value, varies, standing = z_error(now, before).p_value(shift), 0.0, False
         if abs(now[0] - before[0]) >= WATCH and p_value <= budget:
@@ -237,7 +242,7 @@ class Correlations:
         return estimate_day_variation(values, variances, days) if days.size else DayVariation(np.zeros(1), 0.0, 0)
 
     def farthest(self, i: int, j: int, days: float, before: float, higher: bool) -> float:
-        """Return the largest one-sided distance from a correlation, over stretches of past days that are as long as the window.
+        """Return the largest one-sided distance from a correlation, over all periods of past days that are as long as the window.
 
         Weather varies much more in some weeks than in others.
         """

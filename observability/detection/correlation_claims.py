@@ -26,7 +26,7 @@ def correlation_finding(
 ) -> Finding:
     """Return the finding about the most significant pair.
 
-    Its subject is the number that all changed pairs share, where there are several.
+    If several pairs changed and all share a number, that number is the subject.
     """
     verdicts = [judge_change(change, p, context.budget) for change, p in zip(changes, adjusted, strict=True)]
     verdicts.sort(key=lambda verdict: verdict.order)
@@ -67,7 +67,7 @@ def correlation_finding(
 
 
 def common_number(also: Sequence[Verdict]) -> str:
-    """Return the number that all changed pairs have in common, where there are several pairs; else the model."""
+    """Return the number that all changed pairs have in common, if there are several pairs; else the model."""
     if len(also) < 2:
         return "model"
     common = set(also[0].change.names).intersection(*(verdict.change.names for verdict in also))

@@ -33,16 +33,16 @@ def claims_of(run: TrainingRun) -> list[RunClaim]:
 
 
 def of_pruned_trial(claim: RunClaim) -> RunClaim:
-    """Return a claim about a trial that its study gave up already: worth a look, but nobody has to act."""
+    """Return a claim about a trial that its study stopped early. It is at most a warning, because nobody has to act."""
     return replace(claim, because=f"{claim.because} The study pruned this trial.", severity="watch")
 
 
 SEARCHED = ("overfitting_gap", "plateau_share", "metric_spike", "divergence", "update_ratio", "dead_units", "vanishing_gradient")
-"""Claims that a search brings about on purpose, by trying bad settings."""
+"""Claims that a search causes on purpose by trying bad settings."""
 
 
 def of_search_trial(claim: RunClaim, runs: int) -> RunClaim:
-    """Return a claim about one of many trials of a study; a claim that a bad setting explains becomes ok, because a search tries bad
+    """Return a claim about one of many trials of a study. A claim that a bad setting explains becomes ok, because a search tries bad
     settings.
 
     runs: number of runs of the study.
@@ -54,7 +54,7 @@ def of_search_trial(claim: RunClaim, runs: int) -> RunClaim:
 
 
 def not_finite(run: TrainingRun) -> RunClaim | None:
-    """Return the claim about the metric that was first logged as NaN or infinite; None where none was."""
+    """Return the claim about the metric that was first logged as NaN or infinite; None if no metric was."""
     bad = [each for each in run.curves.values() if len(each.bad)]
     if not bad:
         return None
@@ -64,7 +64,7 @@ def not_finite(run: TrainingRun) -> RunClaim | None:
     others = sorted(each.name for each in bad if each is not first)
     count = counted_things(len(first.bad), "step")
     where = f"in {count} of {len(first.steps):,}, first at step {at:,}"
-    if run.stride > 1:  # the first and the last such step are read, of the others every nth
+    if run.stride > 1:  # of such steps, the first, the last and every nth are read
         where = f"in at least {count}, first at step {at:,}"
         where += f" and last at step {int(first.bad[-1]):,}" if len(first.bad) > 1 else ""
     because = f"In run `{run.name}`, `{first.name}` was not finite {where}"
@@ -93,7 +93,7 @@ def long_enough(run: TrainingRun, which: str | None = None) -> list[MetricCurve]
 
 
 def spike_claim(run: TrainingRun) -> RunClaim | None:
-    """Return the claim about the largest spike; a lasting one precedes a recovered one."""
+    """Return the claim about the largest spike. A lasting spike comes before a recovered one."""
     found = [(spike, each) for each in long_enough(run) for spike in curves.cost_spikes(each.cost)]
     if not found:
         return None
@@ -140,8 +140,8 @@ def spike_claim(run: TrainingRun) -> RunClaim | None:
 
 @dataclass(frozen=True)
 class BatchReplay:
-    """The other reads of data batches of a spike. batches: those with the same other reads; steps: the other steps that read them; again:
-    the steps among these that had a spike too.
+    """Other steps that read the same data batches as the step of a spike. batches: those with the same other steps; steps: the other
+    steps; again: those of the other steps that had a spike too.
     """
 
     batches: tuple[str, ...]
@@ -155,7 +155,7 @@ class BatchReplay:
 
     @property
     def outcome(self) -> str:
-        """Which other steps read the batches, and whether they had a spike too: the end of a sentence that names the batches."""
+        """The end of a sentence that names the batches: which other steps read them, and whether these had a spike too."""
         rows = f"the rows of {'this batch' if len(self.batches) == 1 else 'these batches'}"
         where = f"step{'' if len(self.steps) == 1 else 's'} {', '.join(f'{step:,}' for step in self.steps[:5])}"
         where += f" and {len(self.steps) - 5} more" if len(self.steps) > 5 else ""
@@ -167,7 +167,7 @@ class BatchReplay:
 
 
 def batch_replays(run: TrainingRun, curve: MetricCurve, spike: curves.CurveSpike) -> list[BatchReplay]:
-    """Return the other reads of the data batches of a spike, those with the largest share of spikes first; empty if its step names no
+    """Return for the data batches of a spike the other steps that read them, the largest share of spikes first; empty if its step names no
     batch.
 
     Another step had a spike too if its cost exceeded the median of the five steps before by half of the height of this spike.
@@ -194,7 +194,7 @@ def batch_replays(run: TrainingRun, curve: MetricCurve, spike: curves.CurveSpike
 
 
 def _replay_evidence(replays: Sequence[BatchReplay]) -> dict[str, object]:
-    """The names of all batches of the step; the first of them, with its other steps and those that had a spike too."""
+    """The evidence: the names of all batches of the step; of the first of them, the other steps and those that had a spike too."""
     if not replays:
         return {}
     names, first = [batch for each in replays for batch in each.batches], replays[0]
@@ -202,9 +202,11 @@ def _replay_evidence(replays: Sequence[BatchReplay]) -> dict[str, object]:
 
 
 def suspected_batches(replays: Sequence[BatchReplay]) -> BatchReplay | None:
-    """Return the batches whose rows may be the cause of a spike, because other steps that read them had one too; None where none is.
+    """Return the batches whose rows may be the cause of a spike, because other steps that read them had a spike too; None without such
+    batches.
 
-    Of several batches in one step, one may meet another spike by chance: at least half of its other steps must have had one.
+    With several batches in one step, one of them may coincide with another spike by chance. Therefore at least half of its other steps
+    must have had a spike.
     """
     first = replays[0] if replays else None
     return first if first and first.again and (len(replays) == 1 or first.share >= 0.5) else None

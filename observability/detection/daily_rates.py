@@ -1,8 +1,9 @@
 """Estimate the daily variation of a column's rate.
 
 Rows within a day are correlated (weather, upstream jobs, campaigns); the between-day variance of a rate reduces the effective number of
-rows. For a change it is estimated from the past month without its most extreme day (such as a single outage): events on two or more days
-of a month count as usual. For the level of the window it is that between consecutive days, which a lasting fault does not widen.
+rows. For a change, this variance is estimated from the past month without its most extreme day, such as a single outage; events on two or
+more days of a month count as usual. For the level of the window, the variance between consecutive days is used, because a lasting fault
+does not increase it.
 """
 
 from collections.abc import Callable, Sequence
@@ -26,9 +27,9 @@ from observability.stats.dispersion import (
 from observability.stats.interval import two_sided_p_value
 
 KEPT = 0.95
-"""Share of past days that are used, those nearest to the median: all but one day of four weeks."""
+"""Share of past days that are used, namely those nearest to the median: all but one day of four weeks."""
 BY_ITSELF = 0.001
-"""Probability below which a rate is not explained by its daily variation."""
+"""Probability below which the daily variation does not explain a rate."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,7 @@ class RateVariation:
     rows: float
 
     def design(self, side: ColumnShare, days: float) -> float:
-        """Return the design effect: variance of a rate over several days, divided by its sampling variance."""
+        """Return the design effect: the variance of a rate over several days divided by its sampling variance."""
         if self.known is None:
             return 1 + PRIOR_EFFECT
         return 1 + float(self.known.between[0]) * mean_variance_ratio(days, self.known.correlation) * side.n / self.chance
@@ -54,7 +55,7 @@ class RateVariation:
         return reference_days(reference.n, self.rows)
 
     def p_value(self, now: ColumnShare, now_days: float, before: ColumnShare, before_days: float) -> float:
-        """Return the two-sided p-value of a difference, given rows and days; 1 where a side has no rows."""
+        """Return the two-sided p-value of a difference, given rows and days; 1 if a side has no rows."""
         wide = [side.squares * self.design(side, days) for side, days in ((now, now_days), (before, before_days))]
         score = proportion_score(now.hits, now.total, before.hits, before.total, *wide)
         if score is None:
@@ -75,7 +76,7 @@ class RateVariation:
 
 
 def rate_variation(past: DailyShares, otherwise: ColumnShare) -> RateVariation:
-    """Return the variation of a rate from its daily shares. otherwise: the side whose rate is used where there is no past."""
+    """Return the variation of a rate from its daily shares. otherwise: the side whose rate is used if there is no past."""
     return rate_variations([(past, otherwise)])[0]
 
 
@@ -129,7 +130,7 @@ def variations_by_days(
 ) -> list[RateVariation]:
     """Return the variation of each series, measured for all of the same days at once.
 
-    measure: gives them from the days, the rows and the share of each series and day, and the places of the series.
+    measure: returns the variations from the days, the rows and shares of each series and day, and the places of the series.
     """
     blocks: dict[bytes, list[int]] = {}
     for place, each in enumerate(series):

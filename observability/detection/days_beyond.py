@@ -13,16 +13,16 @@ from observability.stats.lasting_excess import lasting_excess_start
 
 
 def days_beyond(days: Sequence[int] | NDArray[np.int64], excess: ArrayLike, errors: ArrayLike) -> StandingSince | None:
-    """Return the day since which a figure is significantly beyond its level (stats/lasting_excess.py); None where its days do not date it.
+    """Return the day since which a figure is significantly beyond its level (stats/lasting_excess.py); None if its days do not date this.
 
     days: numbers since 1970, rising, the past first. excess: how far the figure of each day is beyond the level, NaN where nothing was
-    measured. errors: standard errors of these figures. `earlier` is set only where the first of the days was measured.
+    measured. errors: standard errors of these figures. `earlier` is set only if the first of the days was measured.
     """
     first = lasting_excess_start(excess, errors)
     return None if first is None else StandingSince((EPOCH + timedelta(days=int(days[first]))).date(), earlier=first == 0)
 
 
 def evidence_of_days_beyond(days: Sequence[int] | NDArray[np.int64], excess: ArrayLike, errors: ArrayLike) -> dict[str, Any]:
-    """Return the result of `days_beyond` as a finding's evidence; empty where it is None."""
+    """Return the result of `days_beyond` as a finding's evidence; empty if it is None."""
     since = days_beyond(days, excess, errors)
     return {} if since is None else since.evidence

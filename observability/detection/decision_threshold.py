@@ -1,8 +1,8 @@
 """Detect a decision threshold that moved: decisions that the scores alone do not explain.
 
-The threshold of a day lies between the highest score with a negative decision and the lowest with a positive one, to the width of a bin of
-the scores. Days whose decisions are not split by one score (thresholds by group, a change at noon) say nothing. The usual threshold comes
-from the oldest past days that agree, so that days with another threshold do not become usual.
+The threshold of a day lies between the highest score with a negative decision and the lowest score with a positive one. It is known to the
+width of a bin of scores. Days whose decisions no single score splits (thresholds by group, a change at noon) are not used. The usual
+threshold comes from the oldest past days that agree, so that days with another threshold do not become usual.
 """
 
 from collections.abc import Sequence
@@ -32,24 +32,26 @@ MINIMUM_ROWS, USUAL_DAYS = 100, 7
 
 @dataclass(frozen=True)
 class DayDecisions:
-    """The decisions of one day by bin of the score. highest: highest bin with a negative decision; lowest: lowest with a positive one."""
+    """The decisions of one day by bin of the score. highest: highest bin with a negative decision; lowest: lowest bin with a
+    positive one.
+    """
 
     day: int
     counts: NDArray[np.float64]
 
     @property
     def highest(self) -> int:
-        """Highest bin with a negative decision, -1 where there is none."""
+        """Highest bin with a negative decision, -1 without one."""
         return int(np.flatnonzero(self.counts[0]).max(initial=-1))
 
     @property
     def lowest(self) -> int:
-        """Lowest bin with a positive decision, the number of bins where there is none."""
+        """Lowest bin with a positive decision, the number of bins without one."""
         return int(np.flatnonzero(self.counts[1]).min(initial=self.counts.shape[1]))
 
     @property
     def split(self) -> bool:
-        """Whether one score splits the decisions, both of which occur."""
+        """Whether one score splits the decisions, and both decisions occur."""
         return 0 <= self.highest <= self.lowest < self.counts.shape[1]
 
     def differing(self, usual: "UsualThreshold") -> float:
@@ -75,7 +77,7 @@ class UsualThreshold:
 
 
 def threshold_claims(past: "DataFrame", now: "DataFrame", context: Context) -> list[Finding]:
-    """Return the finding about a threshold that moved; empty where it did not, or where the decisions have no single threshold.
+    """Return the finding about a threshold that moved; empty if it did not move, or if the decisions have no single threshold.
 
     past, now: counts by `period` (day), `score_bin`, `decision` and label.
     """
@@ -106,7 +108,7 @@ def decisions_by_day(frame: "DataFrame") -> list[DayDecisions]:
 
 
 def usual_threshold(days: Sequence[DayDecisions]) -> UsualThreshold | None:
-    """Return the threshold that the oldest days agree on; None where no day has one."""
+    """Return the threshold that the oldest days agree on; None if no day has one."""
     usual: UsualThreshold | None = None
     for day in days:
         if not day.split:
@@ -123,7 +125,7 @@ def usual_threshold(days: Sequence[DayDecisions]) -> UsualThreshold | None:
 
 
 def moved_days(days: Sequence[DayDecisions], usual: UsualThreshold) -> list[DayDecisions]:
-    """Return the last days, none of which may have the usual threshold; the first of them may have both."""
+    """Return the last days, none of which can have the usual threshold. On the first of them, both thresholds may have been used."""
     run: list[DayDecisions] = []
     for day in reversed(days):
         if usual.agrees(day):
@@ -167,13 +169,13 @@ def threshold_finding(onset: int, days: Sequence[DayDecisions], usual: UsualThre
 
 
 def upper_share(days: Sequence[DayDecisions], usual: UsualThreshold, rows: float) -> float:
-    """Return the largest share of decisions that may differ: with the bins in which the usual threshold may lie."""
+    """Return the largest share of decisions that may differ. It includes the bins in which the usual threshold may lie."""
     wide = UsualThreshold(usual.lowest + 1, usual.highest - 1, usual.days)
     return min(sum(day.differing(wide) for day in days) / rows, 1.0)
 
 
 def middle_score(highest: int, lowest: int) -> float:
-    """Return the middle of the scores between which a threshold lies."""
+    """Return the middle of the two scores between which a threshold lies."""
     bounds = np.concatenate([[0.0], SCORE_EDGES, [1.0]])
     return float((bounds[min(highest, lowest)] + bounds[max(highest, lowest) + 1]) / 2)
 

@@ -11,19 +11,21 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 LEAF, LEAVES = 20, 256
-"""Minimum known rows of a leaf, and maximum leaves, of the tree that finds rows with similar inputs."""
+"""Minimum number of known rows in a leaf, and maximum number of leaves, of the tree that finds rows with similar inputs."""
 EXPLAINED = 0.5
-"""Inputs explain a score if known rows with such inputs have scores near it: at most this multiple of the distance of all known rows."""
+"""Inputs explain a score if known rows with similar inputs have scores near it. Near means at most this multiple of the distance of all
+known rows.
+"""
 MIN_KNOWN = 200
-"""Minimum known rows."""
+"""Minimum number of known rows."""
 
 
 def inputs_explain(value: float, rows: "DataFrame", known: "DataFrame", numbers: Sequence[str], categories: Sequence[str]) -> bool | None:
-    """Return whether known rows with inputs like those of `rows` have scores near a value; None where too few are known.
+    """Return whether known rows with inputs like those of `rows` have scores near a value; None if too few rows are known.
 
-    rows: the rows whose score is the value. The score of a model follows from its inputs, also beyond the range of the known
-    rows: a tree that is fitted to the known scores treats such rows like the known rows nearest to them, as an ensemble of trees does. A
-    default does not depend on the inputs, so rows with a default have neighbours with all kinds of scores.
+    rows: the rows whose score is the value. The score of a model follows from its inputs, even beyond the range of the known rows. A tree
+    that is fitted to the known scores treats such rows like the nearest known rows, as an ensemble of trees does. A default does not
+    depend on the inputs, so rows with a default have neighbours with all kinds of scores.
     """
     from sklearn.tree import DecisionTreeRegressor
 

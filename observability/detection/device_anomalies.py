@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 NAME = "data/requests"
 CLOCK, DISTINCT = "clock_skew", "distinct_ratio"
-"""Metrics, whose limit for `act` the owner overrides (`data/requests/clock_skew`)."""
+"""Metrics of which the owner can override the limit for `act` (`data/requests/clock_skew`)."""
 MIN_DEVICE_ROWS = 50
 """Rows below which a device is not judged."""
 SKEW_WATCH, SKEW_ACT, OUTLYING = 300.0, 1800.0, 6.0
@@ -28,7 +28,9 @@ SKEW_WATCH, SKEW_ACT, OUTLYING = 300.0, 1800.0, 6.0
 of the usual spread of the devices' delays."""
 MIN_DEVICES = 4
 RECENT_DAYS = 3
-"""Newest days that are judged by themselves too: in a week, a clock that has been wrong for three days is right most of the time."""
+"""Number of newest days that are also judged by themselves. In a week, a clock that has been wrong for three days is right most of the
+time.
+"""
 MIXED_HOURS = 1.0
 """If the event times that arrive within one hour (from one device or from all) have an interquartile range above this many hours, older
 records were loaded or transferred in that hour. Such an hour says nothing about clocks.
@@ -62,8 +64,8 @@ def clock_findings(rows: "DataFrame", past: "DataFrame", devices: Sequence[str],
 def clocks_of_days(rows: "DataFrame", past: "DataFrame", devices: Sequence[str], context: Context, when: str = "") -> list[Finding]:
     """Return findings about devices whose clock differs from the clocks of the others, and from its own past month if that is known.
 
-    One finding of severity `unknown` where arrival times say nothing about clocks. when: the days of the rows in words, empty for the whole
-    window.
+    Return one finding of severity `unknown` if arrival times say nothing about clocks. when: the days of the rows in words, empty for the
+    whole window.
     """
     if len(devices) < MIN_DEVICES:
         return []
@@ -86,10 +88,10 @@ def clocks_of_days(rows: "DataFrame", past: "DataFrame", devices: Sequence[str],
             continue
         nearest = float(np.quantile(mine, 0.25 if off > 0 else 0.75)) - usual
         if when and np.sign(off) * nearest < watch:
-            continue  # a wrong clock shifts every record: a quarter or more are not shifted enough, so some records were merely delayed
+            continue  # a wrong clock shifts every record; here at least a quarter are not shifted enough, so some records were only delayed
         own = before.get(name)
         if own and own.delays.size >= MIN_DEVICE_ROWS and first[name] > -watch and abs(first[name] - own.first) < watch:
-            continue  # it was as late as this before: this is how it always delivers
+            continue  # the device was as late before: it always delivers this way
         severity: Severity = "act" if abs(off) >= act else "watch"
         side = "behind" if off > 0 else "ahead"
         because = (
@@ -118,7 +120,7 @@ def clocks_of_days(rows: "DataFrame", past: "DataFrame", devices: Sequence[str],
 @dataclass(frozen=True)
 class DeviceDelays:
     """Seconds from event time to arrival of the rows of a device. first: the median over hours of the shortest delay in an hour. Queuing
-    makes some delays longer; a wrong clock shifts all of them, the shortest too.
+    lengthens some delays; a wrong clock shifts all delays, even the shortest.
     """
 
     delays: "NDArray[np.float64]"

@@ -26,8 +26,8 @@ class ComparisonTable:
     """The comparisons of one statistic of the devices of a kind: with their own past, or with each other.
 
     devices: source and name of each. The arrays are devices × columns. p_values: NaN where nothing is compared. varies: lowest and highest
-    usual values. names: under which batches have the statistic of each column. about: the evidence that only this comparison has, by place
-    of the device and of the column. watch_only: it is a warning at most.
+    usual values. names: the name of the statistic of each column in the batches. about: further evidence of single comparisons, by index
+    of the device and of the column. watch_only: whether the comparison is at most a warning.
     """
 
     metric: str
@@ -43,7 +43,7 @@ class ComparisonTable:
     watch_only: bool = False
 
     def make(self, row: int, place: int) -> StatisticComparison:
-        """The comparison of a device and a column, by place."""
+        """The comparison of a device and a column, by their indices."""
         (source, device), (low, high) = self.devices[row], self.varies
         return StatisticComparison(
             source=source,
@@ -74,7 +74,7 @@ class ComparisonTable:
 
 @dataclass(frozen=True)
 class StatisticValues:
-    """One statistic of the batches of a kind. names: under which each column has it. The arrays are batches × columns.
+    """One statistic of the batches of a kind. names: the name of the statistic for each column. The arrays are batches × columns.
 
     values: NaN where it is missing or of too few rows. scaled: on a variance-stabilized scale. n: rows with a value. floor: the smallest
     standard deviation between batches, devices × columns. rest: the value without the common deviation of the day's other devices from
@@ -94,10 +94,10 @@ class StatisticValues:
 class PastOfDevice:
     """The comparison of one statistic of a device with its own past. The arrays are by column.
 
-    p: NaN where nothing is compared; worst: the most unusual batch; value, usual, effect: of that batch; low, high: natural range of the
-    value; tests: batches with a p-value; earlier: past batches with a value; new: places of the device's batches in the window; unusual:
-    whether each of these batches is unusual, batches × columns. window: the comparison of the median over the window; None where batches
-    are too few. Past values are not kept.
+    p: p-values, NaN where nothing is compared; worst: the most unusual batch; value, usual, effect: figures of that batch; low, high:
+    natural range of the value; tests: batches with a p-value; earlier: past batches with a value; new: places of the device's batches in
+    the window; unusual: whether each of these batches is unusual, batches × columns. window: the comparison of the median over the window;
+    None where batches are too few. Past values are not kept.
     """
 
     p: Array

@@ -1,4 +1,4 @@
-"""The figures of devices of a training run or of a service that are compared with each other (device_peers) and with their own past
+"""Figures of the devices of a training run or of a service. They are compared with each other (device_peers) and with their own past
 (device_past).
 """
 
@@ -22,10 +22,10 @@ MIN_READINGS = 20
 SURE = 0.01
 """Largest adjusted p-value at which a difference is reported. It is at most a warning: only a limit that a device exceeds is critical."""
 SAME_USE = 0.1
-"""Points of utilisation by which a device may be below others while its power is compared with theirs."""
+"""Points of utilisation by which a device may be below others and its power still be compared with theirs."""
 MAX_NAMED = 5
 SMALL_GB = 2.0
-"""Smallest divisor, in GB, of a difference in memory: below this use, large relative differences do not matter."""
+"""Smallest divisor, in GB, of a difference in memory. Below this use, large relative differences do not matter."""
 
 
 @dataclass(frozen=True)
@@ -74,11 +74,11 @@ class DeviceMetric:
 
 @dataclass(frozen=True)
 class DeviceUse:
-    """The thing in which devices are compared: a training run, or the serving of a model in a window. words: its name in a sentence, as
-    "run `a`".
+    """The use of devices that are compared: a training run, or the serving of a model in a window. words: its name in a sentence, as "run
+    `a`".
 
-    subject: prefix of the device's name in the subject of a claim. earlier: the noun for one earlier run; kind: their common property,
-    written after its plural. since: start of the run, for the onset.
+    subject: prefix of the device's name in the subject of a claim. earlier: the noun for one earlier run; kind: the common property of
+    earlier runs, written after the plural of that noun. since: start of the run, for the onset.
     """
 
     words: str
@@ -90,7 +90,7 @@ class DeviceUse:
 
 
 def use_of_run(run: TrainingRun) -> DeviceUse:
-    """Return a training run as the use in which its devices are compared."""
+    """Return a training run as a use in which its devices are compared."""
     return DeviceUse(f"run `{run.name}`", f"run:{run.name}/device:", run.first, run.hardware)
 
 
@@ -112,7 +112,9 @@ def device_unit(device: object, host: object) -> str:
 
 
 def lasting_unit(unit: str) -> str:
-    """Return the name of a device without the id of a process, which each run has anew: `cpu process on a` of `cpu process 71 on a`."""
+    """Return the name of a device without the id of a process, which is different in each run: `cpu process on a` of `cpu process 71 on
+    a`.
+    """
     return re.sub(r" process \d+(?= on |$)", " process", unit)
 
 
@@ -152,7 +154,7 @@ def run_kind(run: TrainingRun) -> tuple[str | None, str] | None:
 class RunReadings:
     """The readings of the devices of a run. figures: for each device by lasting unit, a quantile of each reading, NaN below MIN_READINGS.
 
-    earlier: figures of earlier runs of its kind, oldest first; None where it has no kind or earlier runs were not read.
+    earlier: figures of earlier runs of the same kind, oldest first; None if the run has no kind or earlier runs were not read.
     """
 
     rows: "DataFrame"
@@ -163,7 +165,7 @@ class RunReadings:
 def readings_of_runs(runs: Iterable[TrainingRun], resources: "DataFrame", *, earlier: bool = True) -> dict[str, RunReadings]:
     """Return the readings of each run that has any. runs: also earlier ones; resources: resource records, each with its `run`.
 
-    earlier: whether the readings of earlier runs are among them.
+    earlier: whether `resources` holds the readings of earlier runs.
     """
     if not len(resources):
         return {}
@@ -203,7 +205,9 @@ def gap_claim(
     compared: str,
     evidence: dict[str, Any],
 ) -> RunClaim:
-    """Return the warning about a device that differs. gap: value, low, high in the unit of the claim; compared: with what, in words."""
+    """Return the warning about a device that differs. gap: value, low, high in the unit of the claim; compared: the devices or runs it is
+    compared with, in words.
+    """
     device, _, host = unit.partition(" on ")
     whole = "the usual" if memory_size(use, unit) is None else "its memory"
     words = each.words.format(gap=each.gap_words(gap[0]), whole=whole)
@@ -215,5 +219,5 @@ def gap_claim(
 
 
 def most_telling(claims: Sequence[RunClaim]) -> list[RunClaim]:
-    """Return the claims with the largest difference beside their limit, at most MAX_NAMED."""
+    """Return the claims whose difference is largest compared with its limit, at most MAX_NAMED."""
     return sorted(claims, key=lambda each: -abs((each.value or 0.0) / float(each.limit or 1.0)))[:MAX_NAMED]

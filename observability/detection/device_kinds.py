@@ -1,13 +1,14 @@
 """Judge the column statistics of batches (`stats`) of each device, against its own past and against the devices of its kind.
 
-Devices are of one kind where their batches hold the same columns. A statistic of a batch is unusual against the past if it is outside the
-device's earlier values. If two or more other devices of the kind delivered on that day, the difference from them must be outside its
-earlier values as well: weather that changes at every station is no fault of one. A device that follows three or more others is judged by
-that difference alone, since a season hides a wrong reading among its earlier values. The difference is taken from the median of the other
-devices' deviations from their own levels. The median over the window is also compared with the past, to detect changes that all its batches
-share. Against the kind, that median is compared with those of the other devices. Every statistic is compared on a variance-stabilized scale
-(`usual_batches`), and must also differ by a minimum amount (`batch_statistics.LIMITS`). Batches of few rows are not judged. Comparisons are
-kept as arrays; an object is made only for a reported one: 100 devices of 200 columns have 120,000.
+Devices are of one kind if their batches hold the same columns. A statistic of a batch is unusual against the past if it is outside the
+device's earlier values. If two or more other devices of the kind delivered on that day, the difference from these devices must be outside
+its earlier values as well. A change of weather at every station is no fault of one device. A device that follows three or more others is
+judged by that difference alone, since a season hides a wrong reading among its earlier values. The difference is taken from the median of
+the other devices' deviations from their own levels. The median over the window is also compared with the past, to detect changes that all
+its batches share. Against the kind, that median is compared with those of the other devices. Every statistic is compared on a
+variance-stabilized scale (`usual_batches`), and must also differ by a minimum amount (`batch_statistics.LIMITS`). Batches of few rows are
+not judged. Comparisons are kept as arrays, because 100 devices of 200 columns have 120,000 of them; an object is made only for a reported
+comparison.
 """
 
 from collections.abc import Hashable, Iterator, Mapping, Sequence
@@ -73,8 +74,9 @@ if TYPE_CHECKING:
 
 PastPair = tuple[PastBatches, PastBatches]
 FOLLOWED, FOLLOWS = 3, 0.5
-"""A device follows the others if at least FOLLOWED others delivered on each day, and the spread of its difference from them is at most the
-share FOLLOWS of its own spread. Two others are too few: the fault of one moves their median by half of the fault."""
+"""A device follows the others if at least FOLLOWED others delivered on each day, and if the spread of its difference from them is at most
+the share FOLLOWS of its own spread. Two others are too few, because a fault of one of them moves their median by half of the fault.
+"""
 
 
 def statistic_comparisons(batches: "DataFrame") -> tuple[list[ComparisonTable], list[JudgedDevice]]:
@@ -127,9 +129,9 @@ class DeviceKind:
         self.std = self._values(STD)[0]
 
     def _values(self, metric: str) -> tuple[Array, list[str]]:
-        """The statistic of every batch and column (NaN if it is missing), and its name in each column.
+        """The statistic of every batch and column (NaN if it is missing), and the name of the statistic in each column.
 
-        That is the first of its names that any batch has.
+        The name is the first of the statistic's names that any batch has.
         """
         values: Array | None = None
         names = [NAMES[metric][0]] * len(self.columns)
@@ -177,7 +179,7 @@ class DeviceKind:
 
     @cached_property
     def _rows_with_value(self) -> Array:
-        """How many rows of each batch have a value in each column."""
+        """The number of rows of each batch that have a value in each column."""
         nulls = np.nan_to_num(self._values(NULLS)[0])
         np.subtract(1, nulls, out=nulls)
         return np.multiply(nulls, self.rows, out=nulls)
@@ -209,9 +211,10 @@ class DeviceKind:
 
     @cached_property
     def _usual_of_units(self) -> tuple[Array, Array, Array]:
-        """The usual standard deviation by device and column: the median of its earlier positive ones, else of the kind's.
+        """The usual standard deviation by device and column. It is the median of the device's earlier positive ones, else that of the
+        kind.
 
-        With the row of each batch's device, and how many batches each device has.
+        Also returned are the row of each batch's device, and the number of batches of each device.
         """
         units, row, count = np.unique(self.units, return_inverse=True, return_counts=True)
         earlier = (self.std[self.earlier.get(unit, self.units == unit)] for unit in units.tolist())
@@ -229,13 +232,13 @@ class DeviceKind:
 
     @cached_property
     def _others(self) -> Array:
-        """How many other devices of the kind delivered on the day of each batch."""
+        """The number of other devices of the kind that delivered on the day of each batch."""
         days, row = np.unique(self.days, return_inverse=True)
         seen = np.unique(np.column_stack([row, self.units]), axis=0)[:, 0]
         return np.asarray(np.bincount(seen, minlength=len(days))[row] - 1)
 
     def _levels(self, scaled: Array, ordered: Mapping[int, SortedValues]) -> Array:
-        """The median of the earlier values of each batch's device; NaN where it has none. ordered: earlier values by unit."""
+        """The median of the earlier values of each batch's device; NaN without earlier values. ordered: earlier values by device."""
         units, row = np.unique(self.units, return_inverse=True)
         found = np.full((len(units), len(self.columns)), np.nan)
         for place, unit in enumerate(units.tolist()):
@@ -246,7 +249,8 @@ class DeviceKind:
         return np.asarray(found[row])
 
     def _add_medians_of_peers(self, scaled: Array, found: Array) -> None:
-        """Write to `found`, for each batch, the median of the other devices of the kind on its day; nothing with fewer than two others.
+        """Write to `found`, for each batch, the median of the other devices of the kind on its day. Write nothing if there are fewer than
+        two others.
 
         With MANY_DEVICES or more it is the median of all devices, because one device does not move it.
         """
@@ -299,7 +303,7 @@ class DeviceKind:
         )
 
     def _past_of_unit(self, unit: int, statistic: StatisticValues, past: SortedValues) -> PastOfDevice:
-        """The comparison of a device with its own past, by column. past: its earlier scaled values."""
+        """The comparison of a device with its own past, by column. past: the device's earlier values on the scale."""
         metric, upward, new, old = statistic.metric, statistic.metric not in LIMITS, self.current[unit], self.earlier[unit]
         usual_std, row, _ = self._usual_of_units
         floor, columns = statistic.floor[row[new[0]]], np.arange(len(self.columns))
@@ -342,7 +346,8 @@ class DeviceKind:
         )
 
     def _faulty(self, metric: str, past: PastBatches, rows: Array, std: Array) -> Array:
-        """Mask of the past batches that were themselves beyond the critical limit, past batches × columns. A season of means is no fault.
+        """Mask of the past batches that were themselves beyond the critical limit, past batches × columns. A seasonal change of means is
+        no fault.
 
         rows: rows of the batches; std: the usual standard deviation of each column.
         """
@@ -356,15 +361,16 @@ class DeviceKind:
 
         ends = ordered[0], value_at(ordered, np.maximum(known - 1, 0))
         if not any(beyond(end, n).any() for end in ends for n in (rows.min(0), rows.max(0))):
-            return np.zeros(ordered.shape, bool)  # nothing lies between that is further from the usual value
+            return np.zeros(ordered.shape, bool)  # no value between is farther from the usual value
         found = beyond(past.values, rows)
         return found & (found.sum(0) <= MAX_FAULTY * known) if metric in LIMITS else found
 
     def _window_with_past(self, statistic: StatisticValues, of_units: Mapping[int, PastOfDevice]) -> ComparisonTable | None:
-        """The comparison of each device's median over the window with its own past, a warning at most; None where no device has one.
+        """The comparison of each device's median over the window with its own past, which is at most a warning; None if no device has such
+        a comparison.
 
-        It finds a difference that all batches of the window share and that is too small to stand out in any single batch. Consecutive
-        batches are correlated: a season is no fault. of_units: of `_past_of_unit`.
+        This finds a difference that all batches of the window share and that is too small to stand out in any single batch. Consecutive
+        batches are correlated, because a seasonal change is no fault. of_units: of `_past_of_unit`.
         """
         medians = {unit: past.window for unit, past in of_units.items() if past.window is not None}
         if not medians:
@@ -407,8 +413,8 @@ class DeviceKind:
     def _median_of_unit(self, statistic: StatisticValues, new: Array, usual: Array, past: PastPair, rest: PastPair) -> dict[str, Array]:
         """The comparison of the median over a device's batches of the window with its earlier ones, by column.
 
-        new: places of its batches in the window; usual: the median of its past values; past: its past batches, all and without faults;
-        rest: the same without the common deviation of the others.
+        new: places of the device's batches in the window; usual: the median of its past values; past: its past batches, all of them and
+        those without faults; rest: the same values without the common deviation of the other devices.
         """
         metric = statistic.metric
         usual_std, row, _ = self._usual_of_units

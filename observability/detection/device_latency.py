@@ -15,19 +15,19 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 MIN_DEVICES = 20
-"""Devices of each side below which nothing is compared."""
+"""Number of devices of each side below which nothing is compared."""
 TIMES, ACT_TIMES = 1.25, 1.5
 """The factor from which a longer time is reported, and the lower bound of the factor from which it is `act`."""
 OWN = 0.01
-"""A change is attributed to a group, and not to all devices, up to this p-value of the group's difference from the other devices."""
+"""Largest p-value of a group's difference from the other devices at which a change is attributed to the group, and not to all devices."""
 
 
 @dataclass(frozen=True)
 class LatencyComparison:
     """Latency of all devices, or of one group, over the baseline.
 
-    column, level: the group; empty of all devices. ratio: geometric mean over devices, with its interval. now, base: medians in ms.
-    apart: the p-value of no difference from the other devices; 1 of all devices.
+    column, level: the group; empty for all devices. ratio: geometric mean over devices, with its interval. now, base: medians in ms.
+    apart: the p-value of no difference from the other devices; 1 for all devices.
     """
 
     column: str
@@ -42,7 +42,9 @@ class LatencyComparison:
     apart: float = 1.0
 
     def severity(self, p_adjusted: float, budget: float) -> Severity:
-        """The severity at a p-value that is adjusted for all comparisons: unknown beyond the limit, but not significantly."""
+        """The severity at a p-value that is adjusted for all comparisons. It is unknown if the ratio is beyond the limit, but not
+        significantly.
+        """
         if (self.ratio.value or 0.0) < TIMES:
             return "ok"
         if p_adjusted > budget:
@@ -89,7 +91,7 @@ def _own_past(column: str, level: str, logs: Any, latency: Any, past: Any, other
 
 
 def _other_devices(column: str, level: str, own: Floats, others: Floats) -> LatencyComparison | None:
-    """The comparison of devices without a past with the other devices; None where either are too few."""
+    """The comparison of devices without a past with the other devices; None if one of the two sides has too few."""
     from scipy.stats import ttest_ind
 
     if min(own.size, others.size) < MIN_DEVICES:

@@ -1,8 +1,10 @@
-"""Compare the devices of a training run with themselves in earlier runs of its kind: hotter, fuller, less used or slower than before.
+"""Compare each device of a training run with the same device in earlier runs of the same kind: whether it is hotter, fuller, less used or
+slower than before.
 
-Runs are of one kind where model and parameters are the same, random draws aside. Each device is represented by one figure per run, so that
-readings of one run, which are correlated, count once. The figure is compared with the median of up to MAX_EARLIER earlier runs by Student's
-t with a robust spread. The p-value is adjusted for all devices and readings of the run, and the difference must reach the minimum as well.
+Runs are of one kind if model and parameters are the same, except for random draws. Each device is represented by one figure per run, so
+that readings of one run, which are correlated, count once. The figure is compared with the median of up to MAX_EARLIER earlier runs by
+Student's t with a robust spread. The p-value is adjusted for all devices and readings of the run, and the difference must reach the
+minimum as well.
 """
 
 from collections.abc import Sequence
@@ -38,10 +40,10 @@ MIN_SPREAD = 1 / 5
 
 
 def claims_about_own_past(use: DeviceUse, now: "DataFrame", earlier: Sequence["DataFrame"]) -> list[RunClaim]:
-    """Return a claim for each device that differs from its earlier runs. If none does, one claim that says so; with too few earlier runs,
-    one that says how many more are needed.
+    """Return a claim for each device that differs from its earlier runs. If none does, return one claim that says so; with too few earlier
+    runs, one claim that says how many more are needed.
 
-    now: figures of the run by unit; earlier: the same of each earlier run of its kind, oldest first.
+    now: figures of the run by unit; earlier: the figures of each earlier run of its kind, oldest first.
     """
     import pandas as pd
 
@@ -74,7 +76,7 @@ def claims_about_own_past(use: DeviceUse, now: "DataFrame", earlier: Sequence["D
 def past_difference(
     use: DeviceUse, unit: str, each: DeviceMetric, value: float, values: "np.ndarray[tuple[int], np.dtype[np.float64]]"
 ) -> tuple[float, float, RunClaim]:
-    """Return the p-value, the difference beside its limit, and the claim that a device differs from its earlier runs.
+    """Return the p-value, the difference divided by its limit, and the claim that a device differs from its earlier runs.
 
     values: values of the earlier runs, oldest first.
     """

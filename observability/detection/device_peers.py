@@ -1,8 +1,9 @@
-"""Compare the devices of a training run with each other at the same time: one that is hotter, fuller, less used or slower than its peers.
+"""Compare the devices of a training run with each other at the same time, to find a device that is hotter, fuller, less used or slower
+than its peers.
 
-Readings of the same moments are compared, so that what moves all devices (a phase, the weather, the load) is no difference. The difference
-from the median of the others is tested with the correlation of readings in time (stats/serial.py), adjusted for all devices and readings
-of the run. It must also reach a minimum, and be larger than the differences among the peers.
+Readings of the same moments are compared, so that an effect on all devices (a phase, the weather, the load) is no difference. The
+difference from the median of the others is tested with the correlation of readings in time (stats/serial.py), adjusted for all devices and
+readings of the run. It must also reach a minimum, and be larger than the differences among the peers.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -41,7 +42,9 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 LATE_SHARE = 0.25
-"""Part of the common moments, the last ones, that is compared too: a device that changed late differs little in the median of all."""
+"""Part of the common moments, the last ones, that is also compared separately. A device that changed late differs little in the median of
+all moments.
+"""
 BEYOND_PEERS = 3.0
 """Standard deviations between the peers that a difference must exceed, so that a row of devices from cool to warm has no outlier."""
 
@@ -65,7 +68,7 @@ class PeerDifference:
 
     @property
     def p_value(self) -> float:
-        """Of no difference to the worse."""
+        """The p-value of no difference towards worse values."""
         worse = self.reading.worse
         return self.gap.p_above(0.0) if worse > 0 else BlockEstimate(-self.gap.value, self.gap.error, self.gap.freedom, 0, 0).p_above(0.0)
 
@@ -76,7 +79,8 @@ class PeerDifference:
 
 
 def claims_about_peers(use: DeviceUse, rows: "DataFrame", earlier: "DataFrame | None" = None) -> list[RunClaim]:
-    """Return a claim for each device that differs from its peers, or one that none does; empty for a run of one device of each kind.
+    """Return a claim for each device that differs from its peers, or one claim that none does; empty for a run with one device of each
+    kind.
 
     rows: readings of the run, with `unit`. earlier: figures of the previous run of its kind, by unit; they show whether a difference is
     new.
@@ -118,7 +122,7 @@ class CommonMoments:
     def column(self, name: str, last: float = 1.0) -> tuple[Floats, float]:
         """The readings of a column at moments at which two devices or more were read, and the start of the first of them.
 
-        last: part of these moments that is kept, the last ones; at least MIN_READINGS.
+        last: part of these moments that is kept: the last ones, at least MIN_READINGS.
         """
         places = np.flatnonzero(np.isfinite(self.values[name]).sum(1) > 1)
         places = places[-max(int(last * len(places)), MIN_READINGS) :]
@@ -126,7 +130,7 @@ class CommonMoments:
 
 
 def common_moments(rows: "DataFrame") -> CommonMoments:
-    """Return the readings of devices by moment, which is twice as long as the usual time between readings of the slowest device."""
+    """Return the readings of devices by moment. A moment is twice as long as the usual time between readings of the slowest device."""
     units, code = np.unique(rows["unit"].to_numpy(str), return_inverse=True)
     seconds = rows["at"].to_numpy("datetime64[us]").astype(np.int64) / 1e6
     own = [seconds[code == place] for place in range(len(units))]
@@ -144,7 +148,7 @@ def common_moments(rows: "DataFrame") -> CommonMoments:
 
 
 def peer_differences(use: DeviceUse, rows: "DataFrame") -> Iterator[PeerDifference]:
-    """Yield the differences of the devices of one kind, over all common moments and over the last ones, where these are enough."""
+    """Yield the differences of the devices of one kind, over all common moments, and over the last ones if there are enough."""
     moments = common_moments(rows)
     for each in compared_metrics(moments.units[0]):
         for last in (1.0, LATE_SHARE):

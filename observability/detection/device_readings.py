@@ -24,20 +24,20 @@ NAME = "operations/energy"
 UTILISATION = 0.3
 """Mean share of an accelerator's time below which it is a warning (`operations/energy/utilisation`; 0 accepts any)."""
 TEMPERATURE_WATCH, TEMPERATURE_ACT = 90.0, 95.0
-"""Degrees Celsius for watch and act, of devices that serve (`operations/energy/temperature_c`) and of devices that train: accelerators
-throttle there.
+"""Degrees Celsius for watch and act, of devices that serve (`operations/energy/temperature_c`) and of devices that train. Accelerators
+throttle at these temperatures.
 """
 PROCESSOR_ALLOWANCE_C = 10.0
-"""Degrees by which a processor may be hotter where the owner states no limit: most slow down at 95 to 105 °C."""
+"""Degrees by which a processor may be hotter if the owner states no limit. Most processors slow down at 95 to 105 °C."""
 HOT_SHARE = 0.95
 MIN_READINGS = 20
-"""Readings of a device without which neither is judged."""
+"""Minimum number of readings of a device for a judgement of its utilisation or temperature."""
 
 
 def device_claims(readings: "DataFrame", settings: ModelSettings) -> Iterator[RunClaim]:
-    """Yield a claim about the utilisation of each accelerator, and about the temperature of each device, as far as they were read.
+    """Yield a claim about the utilisation of each accelerator, and about the temperature of each device, if there are such readings.
 
-    readings: resource records of a window, with `utilisation`, `temperature_c` and `memory_gb`. Memory is judged where the owner states a
+    readings: resource records of a window, with `utilisation`, `temperature_c` and `memory_gb`. Memory is judged if the owner states a
     limit.
     """
     names = np.array([lasting_unit(device_unit(*pair)) for pair in zip(readings["device"], readings["host"], strict=True)], object)
@@ -79,7 +79,7 @@ def utilisation_claim(device: str, shares: "np.ndarray[tuple[int], np.dtype[np.f
 
 
 def temperature_limits(device: object) -> tuple[float, float]:
-    """Return the temperatures of a device for a warning and for act, where nobody states a limit."""
+    """Return the default temperatures of a device for a warning and for act."""
     more = PROCESSOR_ALLOWANCE_C if is_processor(device) else 0.0
     return TEMPERATURE_WATCH + more, TEMPERATURE_ACT + more
 
@@ -98,7 +98,7 @@ def temperature_claim(device: str, degrees: "np.ndarray[tuple[int], np.dtype[np.
 
 
 def memory_claim(device: str, held: "np.ndarray[tuple[int], np.dtype[np.float64]]", limit: float) -> RunClaim:
-    """Return the claim about the memory that one reading in twenty of a device exceeds, against the limit that the owner states."""
+    """Return the claim about the memory that one reading in twenty of a device exceeds, compared with the limit that the owner states."""
     n = len(held)
     if n < MIN_READINGS:
         return too_few_readings(device, "memory_gb", n)

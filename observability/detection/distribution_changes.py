@@ -1,10 +1,10 @@
 """Measure how far a column's distribution is from the reference and from its own past, and its natural variation.
 
 The statistic is the PSI, from daily counts. Its null distribution has two parts: sampling noise of the rows, and variance between days
-(stats/dispersion.py). For the whole window, which is judged against the level, it is the variance between consecutive days; for the last
-days, which are judged as a change, the variance between all past days. A column follows the calendar where rows of a day share its value
-(weekday, month, weather). Such a column cannot be compared with a reference of other days; it is reported if it is farther away than the
-same number of past days.
+(stats/dispersion.py). The whole window is judged against the level, so its variance is that between consecutive days. The last days are
+judged as a change, so their variance is that between all past days. A column follows the calendar if rows of a day share its value
+(weekday, month, weather). Such a column cannot be compared with a reference of other days. It is reported if it is farther from the
+reference than the same number of past days.
 """
 
 from collections.abc import Iterable, Sequence
@@ -47,16 +47,17 @@ from observability.stats.multiple_testing import ACT_SHARE
 
 PAST_DAYS = 28
 BLOCK = 256
-"""Columns that are measured together at most, which bounds the memory."""
+"""Maximum number of columns that are measured together, which bounds the memory."""
 MINIMUM_ROWS = 100
 OF_THE_DAY = 0.5
-"""A column follows the calendar where the diversity of its values within a usual day is at most this part of the reference's diversity."""
+"""A column follows the calendar if the diversity of its values within a usual day is at most this part of the reference's diversity."""
 OWN_VALUE = 0.8
 """A column has a value of its own each day if at least this share of a day's rows has one value, and if on at least this share of days the
 value differs from the day before."""
 FARTHER = 1.1
-"""The drift of a column that follows the calendar is new if the window is a tenth farther from the reference than any equally long stretch
-of past days."""
+"""The drift of a column that follows the calendar is new if the window is a tenth farther from the reference than any equally long period
+of past days.
+"""
 
 
 @dataclass(frozen=True)
@@ -76,7 +77,7 @@ class WindowDays:
         return (numbers >= self.first) & (numbers <= self.last)
 
     def past(self, numbers: NDArray[np.int64]) -> NDArray[np.bool_]:
-        """Return a mask of the whole days of the past; a window that starts within a day has a past that starts at the same time of day."""
+        """Return a mask of the whole days of the past. If a window starts within a day, its past starts at the same time of day."""
         return (numbers >= self.first - PAST_DAYS) & (numbers < self.start)
 
 
@@ -100,12 +101,12 @@ class PsiDistance:
 class DistributionChange(WindowChange):
     """A column in one window; the effect is the PSI against the reference.
 
-    interval: the 95 % interval of the PSI. past: the distance from the own past, None where unknown; past_rows: the own past. groups:
-    counts by group in the reference and in the window. stated: limits without the natural variation. usual: for a column that follows
-    the calendar, the largest distance from the reference over the same number of past days. one_value_a_day: whether all rows of a day
-    have one value. week_before: PSI of the week before the window. levels, past_levels: for a category, both sides level by level, against
-    the reference and the own past. repeats: whether the reference certainly holds no days like the last days, which the past has on the
-    same weekdays.
+    interval: the 95 % interval of the PSI. past: the distance from the own past, None if unknown; past_rows: rows of the own past. groups:
+    counts by group in the reference and in the window. stated: limits without the natural variation. usual: for a column that follows the
+    calendar, the largest distance from the reference over the same number of past days. one_value_a_day: whether all rows of a day have
+    one value. week_before: PSI of the week before the window. levels, past_levels: for a category, both sides level by level, against the
+    reference and the own past. repeats: whether the last days are like the same weekdays of the past, and the reference certainly has no
+    such days.
     """
 
     after: ColumnHistogram
@@ -142,7 +143,9 @@ class DistributionChange(WindowChange):
 
     @property
     def comparable(self) -> bool:
-        """Whether the reference can judge it: not a column with one value a day that covers other days of the calendar."""
+        """Whether the reference can judge the window. It cannot if the column has one value a day and the reference covers other days of
+        the calendar.
+        """
         return not (self.one_value_a_day and self.as_usual)
 
     @property
@@ -156,8 +159,8 @@ class ColumnDrift:
     """Measured drift of one column (name: the subject of its finding).
 
     known_days: days of the past that determine its natural variation (0: none). by_day: (day number, PSI against the reference, rows) of
-    the window's whole days (of all days where none is whole); empty for a column with one value a day, or another each day. weeks: the
-    PSI of each whole week before the window, newest first. days, past: whole days; the day that holds the boundary belongs to `days`.
+    the window's whole days (of all days if none is whole); empty for a column with one value a day, or with another value each day. weeks:
+    the PSI of each whole week before the window, newest first. days, past: whole days; the day that holds the boundary belongs to `days`.
     """
 
     reference: str
@@ -179,7 +182,9 @@ class ColumnDrift:
 
 @dataclass(frozen=True)
 class ComparedColumn:
-    """A column to compare. before: its reference; now, everything: its days in the window and before, None where none are known."""
+    """A column to compare. before: its reference; now, everything: its days in the window, and its days before the window; None if none
+    are known.
+    """
 
     reference: str
     name: str
@@ -189,7 +194,7 @@ class ComparedColumn:
     everything: DailyHistogram | None
 
     def past(self, days: WindowDays) -> DailyHistogram | None:
-        """Return the whole days before the window; None where there is none."""
+        """Return the whole days before the window; None if there are none."""
         known = None if self.everything is None else self.everything.at(days.past(self.everything.numbers))
         return known if known is not None and known.numbers.size else None
 
@@ -232,7 +237,7 @@ class ColumnBlock:
 
     @property
     def past(self) -> DailyHistogram | None:
-        """The days of the first column's own past; all columns have the same dates and rows. None without a past."""
+        """The days of the own past of the first column; the dates and rows are the same for all columns. None without a past."""
         return self.pasts[0]
 
     @property
@@ -247,7 +252,7 @@ class ColumnBlock:
 
     @cached_property
     def past_weights(self) -> tuple[Floats, Floats]:
-        """Σw and Σw² of each day of the own past, columns × days; no days where there is none."""
+        """Σw and Σw² of each day of the own past, columns × days; no days without a past."""
         known = [past for past in self.pasts if past is not None]
         empty = np.zeros((len(self.columns), 0))
         return (np.stack([past.w for past in known]), np.stack([past.w2 for past in known])) if known else (empty, empty)
@@ -269,14 +274,14 @@ class ColumnBlock:
 
     @cached_property
     def past_groups(self) -> Floats:
-        """The days of the own past by group; no days where there is none."""
+        """The days of the own past by group; no days without a past."""
         sides = zip(self.columns, self.pasts, strict=True)
         known = [distance.merge_bins(past.counts, column.axis.group) for column, past in sides if past is not None]
         return np.stack(known) if known else self.now_groups[:, :0]
 
     @cached_property
     def past_shares(self) -> Floats:
-        """Shares of the groups by day of the past; NaN on a day of no weight."""
+        """Shares of the groups by day of the past; NaN on a day without weight."""
         with np.errstate(invalid="ignore"):
             return np.asarray(self.past_groups / self.past_groups.sum(axis=2, keepdims=True))
 
@@ -290,7 +295,7 @@ class ColumnBlock:
 
     @cached_property
     def level_shares(self) -> Floats:
-        """Shares of the groups in reference and window together: a group that is new in the window varies by as much as it holds."""
+        """Shares of the groups in reference and window together. A group that is new in the window therefore has a variance as well."""
         now = self.now_groups.sum(axis=1)
         return np.asarray(np.maximum((self.base_shares + now / np.maximum(now.sum(axis=1, keepdims=True), 1.0)) / 2, 1e-4))
 
@@ -335,7 +340,9 @@ class ColumnBlock:
 
     @cached_property
     def of_the_day(self) -> list[bool]:
-        """Whether a column follows the calendar: rows of a day share its value. Requires two weeks of past or more."""
+        """For each column, whether it follows the calendar, so that rows of a day share its value. This needs at least two
+        weeks of past.
+        """
         if self.past_numbers.size < 2 * WEEK:
             return [False] * len(self.columns)
         within = 1 - np.sum(np.nan_to_num(self.past_shares) ** 2, axis=2)
@@ -343,26 +350,26 @@ class ColumnBlock:
         return list((fast_median(within, 1) <= OF_THE_DAY * whole).tolist())
 
     def _all_days(self, at: int) -> DailyHistogram:
-        """Past and window of one column."""
+        """The days of the past and of the window of one column."""
         past, now = self.pasts[at], self.columns[at].now
         return now if past is None else past.joined(now)
 
     @cached_property
     def one_value_a_day(self) -> list[bool]:
-        """Whether all rows of a day have one value, and days differ: weekday, month, holiday."""
+        """For each column, whether all rows of a day have one value and days differ, as for weekday, month or holiday."""
         known = enumerate(zip(self.columns, self.of_the_day, strict=True))
         return [calendar and one_value_a_day(self._all_days(at), column.before) for at, (column, calendar) in known]
 
     @cached_property
     def own_value_each_day(self) -> list[bool]:
-        """Whether most rows of a day have the same value and the next day has another one, as for a weekday. Most and not all, because a
-        day in UTC holds the end of one local day and most of the next one.
+        """For each column, whether most rows of a day have the same value and the next day has another one, as for a weekday. Most rows
+        are enough, because a day in UTC holds the end of one local day and most of the next one.
         """
         rows = np.concatenate([*([] if self.past is None else [self.past.rows]), self.now.rows])
         groups = np.concatenate([self.past_groups, self.now_groups], axis=1)[:, rows >= CALENDAR_ROWS]
         if groups.shape[1] < WEEK:
             return [False] * len(self.columns)
-        # a bin holds at most what its group does
+        # a bin holds no more rows than its group
         possible = (groups.max(axis=2) >= OWN_VALUE * groups.sum(axis=2)).mean(axis=1) >= CALENDAR_SHARE
         return [bool(each) and has_own_value_each_day(self._all_days(at)) for at, each in enumerate(possible)]
 
@@ -390,10 +397,12 @@ class ColumnBlock:
         *,
         whole: bool,
     ) -> list[tuple[PsiDistance, LevelShares | None]]:
-        """Return the distance of two sides of each column with its null, and level by level for categories that do not follow the calendar.
+        """Return the distance between two sides of each column with its null distribution; for categories that do not follow the calendar
+        also level by level.
 
         base, counts: both sides by group. n: effective rows of the other side. days, other_days: days of both sides. varies: variance that
-        days add. whole: the whole window against the reference; there, a day of a column that follows the calendar is one draw.
+        days add. whole: whether the whole window is compared with the reference. Then a day of a column that follows the calendar counts
+        as one draw.
         """
         lengths = [
             mean_variance_ratio(days, each.correlation) + mean_variance_ratio(other, each.correlation)
@@ -423,8 +432,8 @@ class ColumnBlock:
 
     @cached_property
     def wild(self) -> list[float]:
-        """The largest divergence of two levels on a past day beyond normal days; over several days it shrinks by the root of their
-        number.
+        """The largest divergence of two levels that a past day showed beyond that of normal days. Over several days it shrinks by the root
+        of their number.
         """
         if self.past_numbers.size < MIN_DAYS:
             return [1.0] * len(self.columns)
@@ -523,7 +532,7 @@ class ColumnBlock:
         dated = days.first > days.start and bool((now.numbers == days.start).any()) and whole.any()
         found = []
         for at, (column, changes) in enumerate(zip(self.columns, zip(*windows, strict=True), strict=True)):
-            # any one day of a column with a value of its own each day is far from the reference
+            # with another value each day, every single day is far from the reference
             apart = self.one_value_a_day[at] or self.own_value_each_day[at]
             by_day = () if apart else tuple(zip(numbers, psi[at], rows, strict=True))
             own_days = column.now.at(shown)

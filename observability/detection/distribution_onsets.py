@@ -1,4 +1,4 @@
-"""Date the drift of a column: its onset, and since when its distribution is beyond a limit."""
+"""Date the drift of a column: its onset, and the day since which its distribution is beyond a limit."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -23,7 +23,7 @@ class DriftSeries:
     """A column's drift by day, past and window, in one direction.
 
     numbers: days since 1970, rising. values, errors: the mean of a weight over each day's rows, and its standard error. level,
-    level_error: the same of the reference.
+    level_error: this mean of the reference, and its standard error.
     """
 
     numbers: NDArray[np.int64]
@@ -52,9 +52,9 @@ def drift_series(drift: ColumnDrift, at: DistributionChange, weights: Floats | N
 
 
 def drift_onset(drift: ColumnDrift, at: DistributionChange, start: datetime, weights: Floats | None = None) -> OnsetEstimate:
-    """Estimate the onset date of a column's drift in one of its windows, in `drift_series`.
+    """Estimate the onset date of a column's drift in one of its windows from `drift_series`.
 
-    The natural effect of a single day (one weekday) is not a change in it.
+    The natural effect of a single day (such as one weekday) is not counted as a change.
     """
     days = drift_series(drift, at, weights)
     short = drift.past is None or drift.past.numbers.size < MIN_DAYS

@@ -1,4 +1,4 @@
-"""Find the training that runs avoided because they ended before the steps or epochs that their parameters state."""
+"""Find the training that was avoided because runs ended before the steps or epochs that their parameters state."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -9,9 +9,9 @@ from observability.detection.run_energy_forecast import is_stated_count, stated_
 from observability.metrics.training_curves import TrainingRun
 
 EPOCH_NAMES = ("max_epochs", "num_epochs", "num_train_epochs", "n_epochs", "epochs")
-"""Parameters that state how many epochs a run will take; the first that does counts."""
+"""Parameters that state how many epochs a run will take. The first one that a run has is used."""
 EPOCH = "epoch"
-"""The metric that tells how many epochs are done."""
+"""The metric that states how many epochs are done."""
 
 
 @dataclass(frozen=True)
@@ -24,15 +24,15 @@ class EarlyStop:
     unit: str
 
     def avoided(self, spent: float) -> float:
-        """Return what the rest of the plan would have used at the rate so far. spent: what the run used."""
+        """Return the energy or time that the rest of the plan would have used at the rate so far. spent: the amount that the run used."""
         return spent * (self.planned - self.done) / self.done
 
 
 def early_stop(run: TrainingRun) -> EarlyStop | None:
-    """Return how far a run got that ended before the steps or epochs that its parameters state.
+    """Return the early stop of a run that ended before the steps or epochs that its parameters state.
 
-    None for a run that is active, failed or went to its end, that states no plan, or whose rest is not longer than the distance between
-    two logged steps.
+    None for a run that is active, that failed or went to its end, that states no plan, or whose remaining steps are no more than the
+    distance between two logged steps.
     """
     if run.ended is None or run.failed:
         return None
@@ -45,7 +45,9 @@ def early_stop(run: TrainingRun) -> EarlyStop | None:
 
 
 def _short_of(unit: str, planned: int, logged: "np.ndarray[tuple[int, ...], np.dtype[np.generic]]", run: TrainingRun) -> EarlyStop | None:
-    """The early stop by the logged numbers of steps or epochs; a count from 0 is one less than what is done."""
+    """The early stop according to the logged numbers of steps or epochs. Numbers that start at 0 are one less than the count of completed
+    ones.
+    """
     numbers = np.unique(logged.astype(float))
     if not len(numbers):
         return None
@@ -60,5 +62,5 @@ def early_stops(runs: Iterable[TrainingRun]) -> list[EarlyStop]:
 
 
 def avoided_energy(stops: Iterable[EarlyStop], wh: Mapping[str, float | None]) -> dict[str, float]:
-    """Return by run the energy, in Wh, that its early stop avoided. wh: energy of runs; those without are left out."""
+    """Return by run the energy, in Wh, that its early stop avoided. wh: energy of runs; runs without energy are left out."""
     return {stop.run: stop.avoided(used) for stop in stops if (used := wh.get(stop.run)) is not None and used > 0}

@@ -25,7 +25,7 @@ def too_few_rows_sentence(metric: str, n: float, least: int) -> str:
 
 
 def estimate_title(metric: str) -> str:
-    """Return the metric's name as it stands at the start of a sentence."""
+    """Return the metric's name as written at the start of a sentence."""
     return METRICS[metric].title
 
 
@@ -48,7 +48,8 @@ def estimate_sentence(
 ) -> str:
     """Return the estimate, its data, and its last measured error.
 
-    missing: share of rows without a label; None if most labels have arrived. open_fall: it is beyond its limit without a verdict.
+    missing: share of rows without a label; None if most labels have arrived. open_fall: whether the fall is beyond its limit but not
+    significant.
     """
     said = f"Estimated {metric_name_mid_sentence(metric)} {metric_with_interval(metric, now)} on {rows:,} predictions"
     if missing is not None:
@@ -65,7 +66,7 @@ def estimate_sentence(
 
 
 def checked_sentence(check: EstimateCheck) -> str:
-    """Return the estimate beside the value measured on the last labels."""
+    """Return the sentence that compares the estimate with the value measured on the last labels."""
     return (
         f"on the {checked_days(check)} it was {metric_number(check.metric, check.estimated)} where {check.n:,} labels showed "
         f"{metric_number(check.metric, check.measured)}"
@@ -84,9 +85,9 @@ def distrusted_sentence(metric: str, now: Interval, check: EstimateCheck) -> str
 def extrapolation_sentence(
     metric: str, now: Interval, far: list[FarInput], fall: float, needed: int | None, labelled: int, served: int
 ) -> str:
-    """Return the sentence that the estimate extrapolates: because of which inputs, and how many labels would settle it.
+    """Return the sentence that the estimate extrapolates, because of which inputs, and how many labels would decide.
 
-    fall: the fall that they would find, in points or relative. labelled, served: predictions of the window.
+    fall: the fall that these labels would detect, in points or relative. labelled, served: predictions of the window.
     """
     assert now.value is not None
     value = f"{metric_name_mid_sentence(metric)} {metric_number(metric, now.value)}"

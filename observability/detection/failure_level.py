@@ -1,6 +1,6 @@
-"""Judge an error rate against a level, whatever was usual before: where half of the requests fail, no past makes it good.
+"""Judge an error rate against a fixed level, regardless of the past: if half of the requests fail, this is a fault even if it was usual.
 
-Where the owner stated an availability, that is the level instead (service_levels.py).
+If the owner stated an availability, it replaces this level (service_levels.py).
 """
 
 from dataclasses import replace
@@ -17,10 +17,10 @@ RANK = 10.0
 
 
 def judged_by_level(finding: Finding, settings: ModelSettings) -> Finding:
-    """Return the finding about a model's error rate, as severe as its level: where the whole interval lies above a limit. Other findings,
-    and equally severe ones, are returned unchanged.
+    """Return the finding about a model's error rate with the severity of its level: a limit is exceeded if the whole interval lies above
+    it. Other findings, and findings that are already as severe, are returned unchanged.
 
-    A rate that the past had too is ongoing news; without a past nothing is said about news.
+    If the past had such a rate too, the finding is ongoing. Without a past, nothing is stated about news.
     """
     if (
         finding.subject != "model"

@@ -1,4 +1,4 @@
-"""Define the criteria of fairness that an owner can choose, and measure how far groups are from one.
+"""Define the criteria of fairness that an owner can choose, and measure how far groups are from a criterion.
 
 The distance is measured in the window and in the reference, and compared with sampling noise.
 """
@@ -26,7 +26,7 @@ ByDay = Callable[[str, Floats], GroupContrast]
 """Gives the difference of a rate between groups by day, with a weight for each group (ComparedGroups.contrast)."""
 FOUR_FIFTHS = 0.8
 RATIO_BAND = (0.8, 1.25)
-"""A selection rate is near another's where their ratio is between four fifths and its inverse (29 CFR 1607.4(D))."""
+"""A selection rate is close to another if their ratio is between four fifths and its inverse (29 CFR 1607.4(D))."""
 
 
 @dataclass(frozen=True)
@@ -87,19 +87,19 @@ EQUAL_ERROR = Criterion(
     "equal_error", "Equal error", "group_mae_difference", ("mae",), 0.25, relative=True, asks="equal mean absolute error across groups"
 )
 UNCHOSEN = ("equalized_odds", "demographic_parity")
-"""Criteria while none is chosen; the second applies where there are no labels."""
+"""The default criteria if none is chosen. The second applies if there are no labels."""
 
 
 @dataclass(frozen=True)
 class CriterionDistance:
     """The distance of groups from a criterion.
 
-    keep: the groups that are large enough. widest: the rate that differs most, with its own difference. before: the difference in the
-    reference of those groups that are large enough there, None where fewer than two are. limit: in the unit of the difference. surest: the
-    rate of the most significant pair (of pairs beyond the limit where there are any); sure_low, sure_high: its groups. chance: p-value of
-    that difference among equal groups. growth: p-value of that pair's growth since the reference, None where not known. by_day: the
-    difference of that pair by day; strays: p-value of the difference from between-day variance; varies: upper limit of its natural
-    variation (0: not known); gap_before: the difference in the reference. p_value: the larger of chance and strays.
+    keep: the groups that are large enough. widest: the rate that differs most, with its difference. before: the difference in the
+    reference between the groups that are large enough there, None if fewer than two are. limit: the limit in the unit of the difference.
+    surest: the rate of the most significant pair (of pairs beyond the limit where there are any); sure_low, sure_high: its groups. chance:
+    p-value of that difference among equal groups. growth: p-value of the growth of that pair's difference since the reference, None if
+    unknown. by_day: the difference of that pair by day; strays: p-value of the difference from between-day variance; varies: upper limit
+    of its natural variation (0 if unknown); gap_before: the difference in the reference. p_value: the larger of chance and strays.
     """
 
     criterion: Criterion
@@ -139,14 +139,16 @@ class CriterionDistance:
 
     @property
     def standing(self) -> dict[str, Any]:
-        """Since when the most significant pair differs by more than the limit, as a finding's evidence; empty where a ratio is beyond."""
+        """Since when the most significant pair differs by more than the limit, as a finding's evidence; empty if a ratio is beyond its
+        limit.
+        """
         within = self.by_day is None or (self.spread.difference or 0.0) < self.limit
         return {} if within or self.by_day is None else self.by_day.standing(self.limit, 1)
 
     @property
     def reference(self) -> tuple[float, float]:
-        """The difference of the most significant pair in the reference, and the standard error of the pair's difference in the window. The
-        difference is 0, as of equal groups, if the reference does not know it.
+        """The difference of the most significant pair in the reference, and the standard error of this difference in the window. Without
+        the pair in the reference, the difference is 0, as for equal groups.
         """
         error = self.spread.surest.error if self.spread.surest is not None else 0.0
         return (self.gap_before or 0.0, error)
@@ -163,7 +165,7 @@ class CriterionDistance:
 
     @property
     def stood(self) -> bool:
-        """Whether the reference was beyond the same limit."""
+        """Whether the difference in the reference was beyond the same limit."""
         if (self.spread.difference or 0.0) >= self.limit:
             return self.before is not None and self.before >= self.limit
         return self.ratio_breached and self.ratio_before is not None and self.ratio_before < FOUR_FIFTHS
@@ -184,7 +186,7 @@ def criterion_of(model: Model, groups: GroupMetrics) -> Criterion | None:
 
 
 def declared_metric(model: Model) -> str:
-    """Return the metric of the model's criterion, named where no prediction has a group."""
+    """Return the metric of the model's criterion, which is named if no prediction has a group."""
     if model.task != "binary":
         return (EQUAL_ERROR if model.task == "regression" else EQUAL_ACCURACY).metric
     chosen = model.settings.fairness_criterion
@@ -223,9 +225,10 @@ def criterion_level(
     by_day: ByDay | None = None,
     days: float = 7.0,
 ) -> CriterionDistance | None:
-    """Return the groups' distance from the criterion; None where fewer than two groups are large enough.
+    """Return the groups' distance from the criterion; None if fewer than two groups are large enough.
 
-    before: the reference, at the same places. by_day: where between-day variance is taken into account; days: length of the window.
+    before: the groups in the reference, in the same order. by_day: returns differences by day if between-day variance is taken into
+    account; days: length of the window.
     """
     keep = enough_for(groups, criterion)
     if keep.sum() < 2:
@@ -282,14 +285,16 @@ def criterion_level(
 
 
 def largest_gap(groups: GroupMetrics, rate: str, keep: Bools) -> tuple[float, int, int]:
-    """Return the largest difference of one rate among some groups, and the places of its lowest and highest."""
+    """Return the largest difference of one rate among some groups, and the places of the groups with the lowest and the highest rate."""
     places, values = np.flatnonzero(keep), groups.metrics[rate].value[keep]
     low, high = int(values.argmin()), int(values.argmax())
     return float(values[high] - values[low]), int(places[low]), int(places[high])
 
 
 def spread_of(criterion: Criterion, groups: GroupMetrics, keep: Bools, least: float = 0.0) -> GroupSpread:
-    """Return the criterion's largest difference among some groups; its most significant pair differs by at least `least` where one does."""
+    """Return the criterion's largest difference among some groups. If a pair differs by at least `least`, the most significant pair is one
+    of these.
+    """
     measured = [groups.metrics[rate].at(keep) for rate in criterion.rates]
     if any(each.successes is None for each in measured):
         return measured[0].spread(least)

@@ -12,7 +12,7 @@ from observability.metrics.groups import MINIMUM_OF_CLASS, MISSING, Attribute, G
 
 ROWS = {"true_positive_rate": "labelled positives", "false_positive_rate": "labelled negatives", "precision": "labelled positive decisions"}
 ALONE = 0.05
-"""p-value up to which one comparison by itself is significant."""
+"""p-value up to which a single comparison is significant."""
 ASK = "no criterion of fairness is chosen: choose one, since they exclude each other where base rates differ"
 
 
@@ -42,7 +42,8 @@ def criterion_sentence(
 ) -> str:
     """Return how far groups are from the criterion, whether that is significant, and whether it is pre-existing.
 
-    comparisons: how many the run made; None where no criterion is chosen and nothing is decided. young: most labels are still to come.
+    comparisons: number of comparisons of the run; None if no criterion is chosen, so that nothing is decided. young: whether most labels
+    are still to come.
     """
     spread, metric = judged.spread, judged.criterion.metric
     rate = now.metrics[judged.widest]
@@ -112,7 +113,7 @@ def because_moved(attribute: Attribute, now: GroupMetrics, one: GapChange, young
 
 
 def other_groups(one: GapChange) -> str:
-    """Return which groups a group is compared with, and how many are left out."""
+    """Return words on the groups that a group is compared with, and how many are left out."""
     left = [f"{one.named} that moved further"] if one.named else []
     left += [f"{one.small} with too few {ROWS.get(one.metric, 'rows')} now or in the reference"] if one.small > 0 else []
     others = f"the other {one.others} groups" if one.others > 1 else "the other group"

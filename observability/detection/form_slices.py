@@ -15,7 +15,7 @@ from observability.stats.interval import Interval, rate_interval
 FLIP_LIMIT = 0.01
 """Share of changed decisions from which a form in use is reported."""
 TIMES, POINTS = 2.0, 0.01
-"""A slice is reported from this factor and this difference between its rate and the rate of the other probes on."""
+"""A slice is reported if its rate reaches this multiple of the rate of the other probes and differs from it by at least these points."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class SliceExcess:
 
 
 def slice_excesses(form: FormResult) -> list[SliceExcess]:
-    """The slices of a form against its other probes; none where they cannot be compared."""
+    """The slices of a form compared with its other probes; none if they cannot be compared."""
     from scipy.stats import hypergeom
 
     if form.probes is None or form.flips is None:
@@ -57,7 +57,9 @@ def slice_excesses(form: FormResult) -> list[SliceExcess]:
 
 @dataclass(frozen=True)
 class WorstSlice:
-    """The slice in which a form changes decisions most. others: further slices that are reported; compared: all of them."""
+    """The slice in which a form changes decisions most. others: number of further slices that are reported; compared: number of all
+    slices.
+    """
 
     severity: Severity
     excess: SliceExcess
@@ -79,7 +81,7 @@ class WorstSlice:
 
     @property
     def more(self) -> str:
-        """The sentence with the number of further slices, after a space; empty where there is none."""
+        """A sentence with the number of further slices, after a space; empty if there are none."""
         return f" Also in {plural(self.others, 'more slice')}." if self.others else ""
 
 
@@ -100,12 +102,14 @@ def worst_slice(slices: Sequence[tuple[SliceExcess, float]], budget: float) -> W
 
 
 def flip_severity(rate: Interval) -> Severity:
-    """The severity of a share of changed decisions; `unknown` where it is unknown, or few rows cannot exclude twice the limit."""
+    """The severity of a share of changed decisions. It is `unknown` if the share is unknown, or if the rows are too few to exclude twice
+    the limit.
+    """
     if rate.value is None or rate.low is None or rate.high is None or (rate.value <= FLIP_LIMIT and rate.high > 2 * FLIP_LIMIT):
         return "unknown"
     return "act" if rate.low > FLIP_LIMIT else "watch" if rate.value > FLIP_LIMIT else "ok"
 
 
 def missing_rows(rows: int) -> int:
-    """The rows that a share of changed decisions still needs, about."""
+    """About how many more rows are needed to judge a share of changed decisions."""
     return max(round(8 / FLIP_LIMIT) - rows, 1)

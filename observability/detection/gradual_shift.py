@@ -43,7 +43,7 @@ class GradualShift:
 
 
 def gradual_shift(daily: DailyMetrics, whole: MeasuredWindow, reference: Metrics, context: Context) -> GradualShift | None:
-    """Return the gradual shift of the main metric up to the last measured day; None where there is none or too few days are known."""
+    """Return the gradual shift of the main metric up to the last measured day; None if there is none or too few days are known."""
     metric = HEADLINE[context.model.task or "binary"]
     last = int(whole.days[-1])
     start = last - BASELINE_DAYS + 1

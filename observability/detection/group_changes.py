@@ -1,7 +1,7 @@
 """Find groups whose rate moved away from the rate of the other groups since the reference.
 
-The statistic is a difference in differences: a change that all groups share is not a fairness change, and is left to performance and drift.
-A group's natural variation is estimated from the model's own past, and a distance that is there in the past too is not new. The reported
+The statistic is a difference in differences: a change that all groups share is not a fairness change, and is left to performance and
+drift. A group's natural variation is estimated from the model's own past. A distance that the past has too is not new. The reported
 movement of a group is measured from the reference. Its significance is tested against the reference and the past month together, if the
 month is like the reference, because a group has few positives in a reference and many in a month.
 """
@@ -27,15 +27,15 @@ from observability.stats.group import GapChanges, gap_changes, shares_of_others
 from observability.stats.interval import normal_quantile
 
 WATCH, ACT = 0.05, 0.07
-"""The smallest growth of a group's distance from the others that matters, in points of a rate. A TPR gap of 0.10 is to be found."""
+"""The smallest growth of a group's distance from the others that matters, in points of a rate. A TPR gap of 0.10 should be detected."""
 RELATIVE = (0.1, 0.2)
-"""The same for a mean absolute error, as a share of the error of all groups."""
+"""The smallest growth that matters for a mean absolute error, as a share of the error of all groups."""
 Places = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
 class GroupWindow:
-    """The groups over some days that end where the window ends. days: how many; whole: the whole window."""
+    """The groups over the last days of the window. days: how many days; whole: whether it is the whole window."""
 
     days: float
     whole: bool
@@ -73,7 +73,7 @@ class ComparedGroups:
 def of_row(now: GroupMetrics, before: GroupMetrics, metric: str) -> Floats:
     """Return the variance of one row of each group.
 
-    It is the larger of now and before, so that a few rows that agree by chance do not give certainty.
+    It is the larger of the variances now and before, so that a few rows that agree by chance do not make a difference appear certain.
     """
     return np.asarray(np.fmax(now.metrics[metric].variance, before.metrics[metric].variance), np.float64)
 
@@ -82,10 +82,10 @@ def of_row(now: GroupMetrics, before: GroupMetrics, metric: str) -> Floats:
 class GapChange(WindowChange):
     """One group and one rate in one window and in the reference; the effect is the growth of its distance from the others (gap).
 
-    others: the other groups that it is compared with; small: groups that are left out because they have too few rows now or in the
-    reference; named: groups that are left out because they moved further. by_day: the distance by day. past: the distance in the own
-    past, None without; standing: no further from the others than in the own past. with_past: whether the p-value is against the reference
-    and the past month together.
+    others: the groups that the group is compared with; small: groups that are left out because they have too few rows now or in the
+    reference; named: groups that are left out because they moved more. by_day: the distance by day. past: the distance in the own past,
+    None without a past; standing: whether the group is no farther from the others than in the own past. with_past: whether the p-value is
+    against the reference and the past month together.
     """
 
     place: int
@@ -109,11 +109,11 @@ class GapChange(WindowChange):
 
     @property
     def others_moved(self) -> float:
-        """The change of the other groups' rate since the reference; the rest of the gap's growth is the group's own."""
+        """The change of the other groups' rate since the reference. The rest of the growth of the gap is due to the group itself."""
         return (self.value - self.gap) - (self.before - self.gap_before)
 
     def is_new(self, severity: Severity, budget: float) -> bool:
-        """Whether it is further from the others than in the own past."""
+        """Whether the group is farther from the others than in the own past."""
         return not self.standing
 
     def onset(self, start: datetime) -> OnsetEstimate:
@@ -152,7 +152,9 @@ def compared_groups(
 
 
 def gap_changes_of(side: ComparedGroups, metric: str, window: GroupWindow) -> list[GapChange]:
-    """Return the change of every group that is large enough now and in the reference, against the others; none without another group."""
+    """Return the change of every group that is large enough now and in the reference, compared with the others; empty if there is no other
+    group.
+    """
     return _gap_changes(side, metric, window, comparable_groups(side, metric, window))
 
 
@@ -162,7 +164,7 @@ def comparable_groups(side: ComparedGroups, metric: str, window: GroupWindow) ->
 
 
 def _gap_changes(side: ComparedGroups, metric: str, window: GroupWindow, places: Places, named: int = 0) -> list[GapChange]:
-    """Return the changes of the groups at some places, each compared with the others of them. named: groups that were taken out."""
+    """Return the changes of the groups at some places, each compared with the others of them. named: groups that were left out before."""
     if places.size < 2:
         return []
     after, then = window.groups.metrics[metric].at(places), side.before.metrics[metric].at(places)
@@ -218,11 +220,11 @@ def _gap_changes(side: ComparedGroups, metric: str, window: GroupWindow, places:
 
 
 NEWS = 0.01
-"""Largest p-value against the own past of a distance that is new."""
+"""Largest p-value of the comparison with the own past at which a distance is new."""
 
 
 def own_past_gap_changes(side: ComparedGroups, metric: str, window: GroupWindow, places: Places) -> GapChanges | None:
-    """Return the comparison with the own past; None where one of the groups is too small there, so that every change is new."""
+    """Return the comparison with the own past; None if one of the groups is too small there, so that every change is new."""
     if side.past is None or not groups_with_enough_rows(side.past, metric)[places].all():
         return None
     after, then = window.groups.metrics[metric].at(places), side.past.metrics[metric].at(places)
@@ -260,8 +262,8 @@ def groups_that_moved(
 ) -> list[GapChange]:
     """Return the changes of the groups that moved by themselves. candidates: places of the groups that moved significantly.
 
-    When one group moves, the others move away from it as well. So the most significant one is reported and removed, and the rest are
-    compared with each other again. With only two groups, it is the one whose own rate changed more.
+    When one group moves, the others move away from it as well. Therefore the most significant group is reported and removed, and the rest
+    are compared with each other again. With only two groups, the group whose own rate changed more is reported.
     """
     pool, wanted = comparable_groups(side, metric, window), set(candidates)
     found: list[GapChange] = []
@@ -296,5 +298,5 @@ def pair_by_day(pair: GroupContrast) -> list[list[Any]]:
 
 
 def known_value(value: float) -> float | None:
-    """Return None for NaN, which JSON cannot hold."""
+    """Return the value; None for NaN, which JSON cannot hold."""
     return None if np.isnan(value) else float(value)

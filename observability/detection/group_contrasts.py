@@ -1,8 +1,8 @@
 """Follow a difference between groups by day: its natural variation and its onset.
 
 A contrast is a weighted sum of the groups' rates whose weights add up to zero: a group minus the others, or one group minus another. Days
-of the own past show how much variance days add to the variance of rows (stats/dispersion.py). They may contain the fault itself. So the
-variation between days is used for changes, and the variation between consecutive days for the level of a window.
+of the own past show how much variance days add to the variance of rows (stats/dispersion.py). These days may contain the fault itself.
+Therefore the variation between days is used for changes, and the variation between consecutive days for the level of a window.
 """
 
 from dataclasses import dataclass
@@ -46,7 +46,7 @@ class GroupContrast:
 
     @cached_property
     def variation(self) -> DayVariation:
-        """The variance that days add, from the past."""
+        """The variance that days add, estimated from the past."""
         kept = self.past & np.isfinite(self.values)
         if not kept.any():
             return DayVariation(np.zeros(1), 0.0, 0)
@@ -54,22 +54,23 @@ class GroupContrast:
 
     @cached_property
     def variation_of_level(self) -> DayVariation:
-        """The variance that days add to the level of a window, from consecutive days of the past and the window: a lasting change does
-        not enlarge it. With too few days of the past it is `variation`.
+        """The variance that days add to the level of a window, from consecutive days of the past and the window. A lasting change does not
+        increase it. With too few days of the past it is `variation`.
         """
         return consecutive_day_variation(self.values, self.variances, self.days) if self.days_known else self.variation
 
     def error(self, rows: float, days: float, n_reference: float, *, level: bool = False) -> DifferenceError:
         """Return the standard error of the change of the contrast between some days and the reference.
 
-        rows: the error from rows alone; n_reference: rows of the reference; level: it is about the days' level, not about their change.
+        rows: the error from rows alone; n_reference: rows of the reference; level: whether the error is that of the level of these days,
+        not of their change.
         """
         known = self.variation_of_level if level else self.variation
         from_days = known.of_mean(days) + known.of_mean(reference_days(n_reference, self.usual_rows))
         return DifferenceError(rows, float(from_days[0]), known.freedom)
 
     def varies(self, error: DifferenceError) -> float:
-        """Return the change that unchanged windows stay under; 0 where the past has too few days to estimate it."""
+        """Return the change below which unchanged windows stay; 0 if the past has too few days to estimate it."""
         return error.reach if self.days_known >= MIN_DAYS else 0.0
 
     @property
@@ -104,7 +105,7 @@ def rate_contrasts(days: NDArray[np.int64], first: int, values: Floats, n: Float
     of, over = np.where(there, values, 0.0), np.where(there, np.nan_to_num(of_row) / np.where(there, n, 1.0), 0.0)
     shape = (len(weights), days.size)
     totals, variances, known = np.zeros(shape), np.zeros(shape), np.ones(shape, bool)
-    for sign in (1.0, -1.0):  # A side with a missing part is measured by its other parts.
+    for sign in (1.0, -1.0):  # If a part of a side is missing, the side is measured by its other parts.
         side = np.maximum(sign * weights, 0.0)
         left, whole = side @ there.T, side.sum(axis=1, keepdims=True)
         known &= left >= whole / 2
@@ -117,5 +118,5 @@ def rate_contrasts(days: NDArray[np.int64], first: int, values: Floats, n: Float
 
 
 def growth_p_value(error: DifferenceError, grown: float) -> float:
-    """Return the p-value of a growth as large, on either side; 1 without growth."""
+    """Return the two-sided p-value of a growth of this size; 1 without growth."""
     return error.p_value(grown) if grown > 0 else 1.0

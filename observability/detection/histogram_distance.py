@@ -17,9 +17,9 @@ MINIMUM_ROWS = 100
 
 @lru_cache(maxsize=4096)
 def psi_rows_needed(groups: int, n_reference: float, limit: float) -> float:
-    """Return the rows from which the PSI of unchanged samples stays under the limit 95 times in 100, at least 100.
+    """Return the number of rows from which the PSI of unchanged samples stays below the limit 95 times in 100; at least 100.
 
-    Infinity where the reference is too small.
+    Infinity if the reference is too small.
     """
     needed = needed_n_for_psi(limit, groups, n_reference)
     return float("inf") if needed is None else max(MINIMUM_ROWS, needed)
@@ -49,8 +49,8 @@ def other_distances(axis: ColumnAxis, before: ColumnHistogram, after: ColumnHist
 def interval_around(psi: float, groups: int, counts: tuple[Floats, Floats], n: tuple[float, float]) -> tuple[float, float]:
     """Return a 95 % interval of the PSI by the delta method.
 
-    The lower end is lowered by the upward bias (groups - 1)(1/n + 1/m) of small samples. groups: how many hold something; counts, n: by
-    group, and effective rows, of both sides.
+    The lower end is lowered by the upward bias (groups - 1)(1/n + 1/m) of small samples. groups: number of groups with rows; counts, n:
+    counts by group and effective rows of both sides.
     """
     low, high = intervals_around([psi], [groups], (counts[0][None], counts[1][None]), ([n[0]], [n[1]]))
     return float(low[0]), float(high[0])
@@ -70,5 +70,5 @@ def intervals_around(
 
 
 def distance_or_none(value: float) -> float | None:
-    """Return None for NaN, which JSON cannot hold."""
+    """Return the distance; None for NaN, which JSON cannot hold."""
     return None if np.isnan(value) else float(value)

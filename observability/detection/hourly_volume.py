@@ -1,7 +1,7 @@
 """Count predictions by hour, and estimate the number expected at each hour of the week.
 
-Hours are whole clock hours (UTC), numbered from 1970. The expected number is the mean of the same hour of the week in the four weeks before
-the window, or in as much of them as the model has existed.
+Hours are whole clock hours (UTC), numbered from 1970. The expected number is the mean of the same hour of the week in the four weeks
+before the window, or in fewer weeks if the model is younger.
 """
 
 from dataclasses import dataclass
@@ -45,7 +45,7 @@ class Hours:
 
     @property
     def size(self) -> int:
-        """Whole hours, past and window."""
+        """Number of whole hours of past and window."""
         return self.counts.size
 
     @property

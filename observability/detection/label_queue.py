@@ -1,9 +1,4 @@
-"""Measure the age of the label queue, of each annotator and overall, compared with earlier days.
-
-An item waits from its assignment to an annotator until that annotator labels it. The mean age of waiting items is measured at the window's
-end and at the end of each day of the four weeks before the window. Its variation is estimated from those days, including their
-autocorrelation.
-"""
+"""Measure the age of the label queue, overall and of each annotator, and compare it with earlier days."""
 
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -26,7 +21,7 @@ if TYPE_CHECKING:
 
 METRIC = "queue_days"
 TIMES, WATCH, ACT = (1.5, 2.0), 0.5, 1.0
-"""Limits for `watch` and `act`: multiples of the usual age, and additional days; settings override the days."""
+"""Limits for `watch` and `act`: ratios to the usual age, and additional days. Settings override the days."""
 MIN_DAYS = 7
 FLOOR = 0.25
 """Days added to an age before the logarithm, so that differences of hours do not count."""

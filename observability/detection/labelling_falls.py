@@ -1,8 +1,9 @@
-"""Find what explains a fall of gold accuracy or a rise of accepted wrong suggestions: fatigue, a guideline, or a new rule of some people.
+"""Find the cause of a fall of gold accuracy or a rise of accepted wrong suggestions: fatigue, a guideline, or a new rule that some people
+follow.
 
-Each explanation gives the share of the change, between the weeks before and the window, that lies in the answers concerned: those given
-late in sessions, those under the newest guideline, or one kind of wrong answer that several people began to give. The part of a fall that
-no explanation covers stays unexplained (docs/decisions/0150).
+For each cause, the share of the change since the weeks before the window is measured that lies in the answers concerned: answers late in
+sessions, answers under the newest guideline, or one kind of wrong answer that several people began to give. The part of a fall that no
+cause covers remains unexplained (docs/decisions/0150).
 """
 
 from collections.abc import Iterator, Sequence
@@ -30,16 +31,16 @@ if TYPE_CHECKING:
 EXPLAINS = 0.5
 """Smallest share of a change that a suspected cause must explain to be named."""
 ONE_KIND = 2 / 3
-"""Smallest share of the additional errors of a new rule's people that must be of one kind; random errors go both ways."""
+"""Smallest share of the additional errors of a new rule's people that must be of one kind. Random errors go in both directions."""
 SURE = 0.001
-"""p-value of one person's kind of error against the person's own past: the number of tests is the number of people times the number of
-kinds.
+"""Largest p-value at which one person's kind of error is compared as significant with the person's own past. The number of tests is the
+number of people times the number of kinds.
 """
 
 
 @dataclass(frozen=True)
 class NewRule:
-    """Several people began to give one wrong answer instead of another. since: the first day; None where it is unknown."""
+    """Several people began to give one wrong answer instead of another. since: the first day; None if it is unknown."""
 
     gold: str
     label: str
@@ -84,7 +85,7 @@ def _began(gold: "DataFrame", before: "DataFrame", who: str, truth: str, said: s
 
 
 def _is_one_kind(rule: NewRule, gold: "DataFrame", before: "DataFrame") -> bool:
-    """Whether most of the additional errors of its people are of that kind, where each gold class counts as often as another."""
+    """Whether most of the additional errors of the rule's people are of this kind, if each gold class counts equally."""
     rose = {}
     mine, then = (rows[rule.of_people(rows)] for rows in (gold, before))
     classes = sorted(set(mine["gold"]) & set(then["gold"]))
@@ -96,7 +97,7 @@ def _is_one_kind(rule: NewRule, gold: "DataFrame", before: "DataFrame") -> bool:
 
 
 def _first_day(rule: NewRule, gold: "DataFrame", before: "DataFrame", start: datetime) -> datetime | None:
-    """The day from which the rule is followed, by its daily share among the answers of its people; None where no day is certain."""
+    """The day from which the rule is followed, by its daily share among the answers of its people; None if no day is significant."""
     import pandas as pd
 
     both = pd.concat([before, gold], ignore_index=True)
@@ -115,7 +116,8 @@ def share_of_rule(rule: NewRule, bad: str, now: "DataFrame", past: "DataFrame") 
 
 
 def share_late_in_sessions(bad: str, chosen: str, now: "DataFrame", past: "DataFrame") -> float:
-    """Share of the additional bad answers that the hours since a session's beginning account for, by a line through each side's answers.
+    """Share of the additional bad answers that the hours since the beginning of a session explain, by a line fitted to each side's
+    answers.
 
     The rest is the difference at the beginning of sessions, when nobody is tired. chosen: a boolean column of the answers that count.
     """
@@ -132,7 +134,9 @@ def share_late_in_sessions(bad: str, chosen: str, now: "DataFrame", past: "DataF
 
 
 def share_under_guideline(newest: str, bad: str, now: "DataFrame", past: "DataFrame") -> float:
-    """Share of the additional bad answers that the newest guideline accounts for: its answers against those under others before."""
+    """Share of the additional bad answers that the newest guideline explains: answers under it are compared with earlier answers under
+    other guidelines.
+    """
     others = past.loc[past["guideline"] != newest, bad]
     if others.empty:
         return 0.0
@@ -144,12 +148,12 @@ def share_under_guideline(newest: str, bad: str, now: "DataFrame", past: "DataFr
 
 
 def _part(explained: float, change: float) -> float:
-    """A part of a rise, 0 to 1; 0 where nothing rose."""
+    """A part as a share of a rise, 0 to 1; 0 if nothing rose."""
     return min(max(explained / change, 0.0), 1.0) if change > 0 else 0.0
 
 
 def share_of_own_gap(rule: NewRule, who: str, now: "DataFrame") -> float:
-    """Share of a person's additional wrong answers, against people outside the rule, that are given by it."""
+    """Share of a person's additional wrong answers, compared with people outside the rule, that are given by the rule."""
     if who not in rule.people:
         return 0.0
     mine, others = now[(now["annotator"].astype(str) == who).to_numpy()], now[~rule.of_people(now)]
@@ -160,7 +164,9 @@ def share_of_own_gap(rule: NewRule, who: str, now: "DataFrame") -> float:
 
 
 def explained_findings(found: Sequence[Finding], project: str, now: "DataFrame", past: "DataFrame", start: datetime) -> Iterator[Finding]:
-    """The findings about a project; those about gold answers and accepted wrong suggestions with what explains most of the change."""
+    """The findings about a project. Findings about gold answers and accepted wrong suggestions name the cause that explains most of the
+    change.
+    """
     explained = [each for each in found if each.needs_action and each.metric in (GOLD, suggestions.TAKEN)]
     rule = new_rule(now, past, start) if explained else None
     for finding in found:
@@ -176,7 +182,7 @@ def explained_findings(found: Sequence[Finding], project: str, now: "DataFrame",
 def _explanations(
     finding: Finding, found: Sequence[Finding], project: str, rule: NewRule | None, now: "DataFrame", past: "DataFrame"
 ) -> list[tuple[float, dict[str, Any], str]]:
-    """The share of a change that each explanation accounts for, the explanation that is followed, and the sentence."""
+    """For each cause, the share of the change that it explains, the evidence, and the sentence."""
     whole, who = f"project:{project}", finding.subject.partition("/annotator:")[2]
     chosen, bad = ("known", "failed") if finding.metric == GOLD else ("wrong", "taken")
     sides = [rows.assign(failed=~rows["right"]) for rows in (now, past)]

@@ -1,7 +1,7 @@
 """Detect predictions that arrive later than they used to.
 
-Until late records arrive, the figures of their days lack them. The usual delay is the delay of the month before. Records of many hours that
-arrive in one hour come from a load or a transfer. Their times of arrival say nothing, so there is no finding.
+Until late records arrive, they are missing in the figures of their days. The usual delay is the delay of the month before. Records of many
+hours that arrive in one hour come from a load or a transfer. Their times of arrival say nothing about delays, so there is no finding.
 """
 
 from collections.abc import Sequence
@@ -30,15 +30,16 @@ METRIC = "late_rate"
 WATCH, ACT = 0.10, 0.50
 """Share of late predictions for `watch` and `act`. The setting `data/quality/late_rate` overrides ACT."""
 MIN_DELAYS, QUANTILE, TIMES, SHORTEST = 100, 0.99, 2.0, 1.0
-"""Fewest rows on either side. A prediction is late if its delay exceeds TIMES the past delay's QUANTILE, and SHORTEST hours."""
+"""Minimum number of rows on either side. A prediction is late if its delay exceeds TIMES the past delay's QUANTILE, and SHORTEST hours."""
 SPREAD = 0.5
-"""Hours of arrival of the late predictions, relative to the hours of their event times, below which they came in a load."""
+"""Hours of arrival of the late predictions divided by the hours of their event times. Below this ratio they came in a load."""
 
 
 def late_claims(now: "DataFrame", past: "DataFrame", without: Sequence[str], context: Context) -> list[Finding]:
-    """Return the finding about late predictions; empty where they arrive as before.
+    """Return the finding about late predictions; empty if predictions arrive as before.
 
-    now, past: samples with `at`, `arrived` and `device`. without: devices of the window that are left out, as those with a wrong clock.
+    now, past: samples with `at`, `arrived` and `device`. without: devices of the window that are left out, such as those with a wrong
+    clock.
     """
     now = now[~now["device"].isin(without)]
     delay, before = delay_hours(now), delay_hours(past)
@@ -100,7 +101,7 @@ def arrived_in_bulk(rows: "DataFrame") -> bool:
 
 
 def late_onset(rows: "DataFrame", late: NDArray[np.bool_], limit: float, context: Context) -> datetime:
-    """Return the start of the first day from which every day has more late rows than the limit; the window's start where all have."""
+    """Return the start of the first day from which every day has more late rows than the limit; the window's start if all days have."""
     days, place = np.unique(event_days(rows), return_inverse=True)
     share = np.bincount(place, late) / np.bincount(place)
     fine = np.flatnonzero(share < limit)

@@ -1,8 +1,8 @@
 """Measure whether a latency or an error rate rose against the past or against other replicas.
 
-A rise must be significant and large enough. A quantile is tested by the rate of requests that took longer than the baseline quantile. So
-one test serves quantiles and error rates; it includes the variance between days. Baselines are the model's own past, or the other replicas
-(corrected for their difference in the past).
+A rise must be significant and large enough. A quantile is tested by the rate of requests that took longer than the baseline quantile, so
+that one test serves quantiles and error rates. The test includes the variance between days. Baselines are the model's own past, or the
+other replicas, corrected for the past difference.
 """
 
 from collections.abc import Callable, Sequence
@@ -24,17 +24,19 @@ RATIO_WATCH, RATIO_ACT = 1.3, 1.5
 """Limits of a latency: 1.3 times is a watch, 1.5 times an act (`limits` of the settings: `serving/latency/latency_p99`), less the 4 %
 binning error of two percentiles."""
 MIN_INCREASE_MS = 2.0
-"""Smallest rise of a latency that matters, in milliseconds (`serving/latency/latency_increase`): 0.28 ms against 0.14 concerns nobody."""
+"""Smallest rise of a latency that matters, in milliseconds (`serving/latency/latency_increase`). A rise from 0.14 to 0.28 ms matters to
+nobody.
+"""
 POINTS_WATCH, POINTS_ACT = 0.005, 0.02
 """Limits of an error rate: half a point higher is a watch, two points an act (`serving/latency/error_rate`); at least half as high
 again."""
 ODDS_WATCH, ODDS_ACT = 1.5, 2.0
-"""Smallest odds ratio of a slow or failed request, so that a few requests between two modes do not count."""
+"""Smallest odds ratio of a slow or failed request. It prevents that a few requests between two modes of the latency count as a rise."""
 PAST_DAYS, MINIMUM_DAYS = 28, 7
 SETTLED_HOURS = 400
 """A longer series is aggregated by day for the onset."""
 Spread = Callable[[], tuple[float, int]]
-"""Variance between days (stats/rate_change.py), computed only where it is needed."""
+"""Variance between days (stats/rate_change.py), computed only if it is needed."""
 
 
 @dataclass(frozen=True)
@@ -53,8 +55,8 @@ class ServiceChange:
     """One metric now and before.
 
     ratio: now over before (None where that was 0), with an interval for latencies; grown: the rise in its own unit. odds: odds ratio of a
-    slow or failed request. slow: slow or failed requests by period. usual: their share before. p_value: 1 as well where the rise is too
-    small to matter, so that it was not tested. stood: whether a past difference was subtracted.
+    slow or failed request. slow: slow or failed requests by period. usual: their share before. p_value: also 1 if the rise is too small to
+    matter and was not tested. stood: whether a past difference was subtracted.
     """
 
     metric: str
@@ -118,7 +120,7 @@ def service_metric(requests: RequestCounts, metric: str) -> Interval:
 
 
 def against_past(now: RequestCounts, past: PastRequests, metric: str) -> ServiceChange | None:
-    """Return a metric now and in the past; None where either has too few requests, or the past too few days."""
+    """Return a metric now and in the past; None if either has too few requests, or the past too few days."""
     before = past.requests
     if not now.enough(metric) or not before.enough(metric) or past.days.days < MINIMUM_DAYS:
         return None
@@ -132,7 +134,9 @@ def against_past(now: RequestCounts, past: PastRequests, metric: str) -> Service
 
 @dataclass(frozen=True)
 class ReplicaFleet:
-    """The replicas (or devices) of a model by name, now and before, each by day. rest: those beyond the largest, which are not tested."""
+    """The replicas (or devices) of a model by name, now and before, each by day. rest: the replicas besides the largest ones, which are
+    not tested.
+    """
 
     field: str
     now: dict[str, RequestCounts]
@@ -153,7 +157,7 @@ class ReplicaFleet:
 
 @dataclass(frozen=True)
 class ReplicaComparison:
-    """One replica, the others together and each of them, now and before (None where there was none)."""
+    """One replica, the other replicas together and individually, now and before (None if there was none)."""
 
     now: RequestCounts
     peers: RequestCounts
@@ -166,7 +170,7 @@ class ReplicaComparison:
 def against_peers(of: ReplicaComparison, metric: str) -> ServiceChange | None:
     """Return a metric of one replica compared with all others together, corrected for their difference in the past.
 
-    None where there are too few requests.
+    None if there are too few requests.
     """
     now, peers, others, others_before = of.now, of.peers, of.others, of.others_before
     if not now.enough(metric) or not peers.enough(metric):

@@ -45,7 +45,9 @@ def because_errors(value: Interval, statuses: Mapping[str, int], n: int, side: S
 
 
 def because_latency(metric: str, value: Interval, n: int, side: ServiceChange | None, model: bool) -> str:
-    """Return a latency percentile now and before. Percentiles are from bins, so within RELATIVE_ERROR of the latency of an answer."""
+    """Return a latency percentile now and before. Percentiles come from bins, so they are within RELATIVE_ERROR of the latency of an
+    answer.
+    """
     low, high = in_ms(value.low, bare=True), in_ms(value.high)
     bounds = f"(within {100 * RELATIVE_ERROR:.0f} %; {low} to {high})"
     said = f"Latency {PERCENTILES[metric]} {percentile_words(value.value)} {bounds}, on {n_answers(n)}"
@@ -53,12 +55,12 @@ def because_latency(metric: str, value: Interval, n: int, side: ServiceChange | 
 
 
 def small_increase_sentence(side: ServiceChange, least_ms: float) -> str:
-    """Return the clause that a rise is too small to matter, in milliseconds."""
+    """Return the clause that a rise is too small to matter. least_ms: the smallest rise that matters, in milliseconds."""
     return f"The rise of {in_ms(side.grown)} is below the {in_ms(least_ms)} that matter."
 
 
 def not_significant_sentence(side: ServiceChange, limit: float) -> str:
-    """Return the sentence that a value is beyond its limit, and why it is unknown whether that exceeds chance."""
+    """Return the sentence that a value is beyond its limit but not significantly, with the reason."""
     beyond = f"That is beyond the limit of {service_value(side.metric, limit)}, but"
     if side.metric in QUANTILES and side.odds < ODDS_WATCH:
         return f"{beyond} too few requests are slower than usual to decide: choose a longer window."
@@ -86,7 +88,7 @@ def service_level_sentence(value: Interval, n: int, limit: float) -> str:
 
 
 def because_replica(field: str, name: str, side: ServiceChange, others: int, *, past: bool) -> str:
-    """Return which replica is slower or fails more, than which baseline, by how much."""
+    """Return which replica is slower or fails more, compared with which baseline, and by how much."""
     subject = f"`{field}={name}`"
     if past:
         usual = f"than it {'was' if side.metric in QUANTILES else 'did'} in {PAST}, more so than another {field}"
@@ -115,7 +117,7 @@ def small_replicas_sentence(field: str, small: Mapping[str, int], judged: int) -
 
 
 def ratio_words(side: ServiceChange) -> str:
-    """Return the ratio now / before in brackets, where it is known."""
+    """Return the ratio now / before in brackets, if it is known."""
     ratio = side.ratio.value
     if ratio is None:
         return ""
@@ -146,7 +148,7 @@ def latency_figure(value: float | None) -> str:
 
 
 def share_words(value: float | None) -> str:
-    """Return a share in per cent, with enough digits for the nines of a service level."""
+    """Return a share in per cent, with enough digits to distinguish service levels such as 99.9 and 99.99 %."""
     if value is None:
         return "unknown"
     return f"{100 * value:.3g} %" if value < 0.995 else f"{100 * value:.6g} %"

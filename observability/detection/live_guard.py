@@ -19,13 +19,15 @@ if TYPE_CHECKING:
     from observability.core.catalog import Model
 
 PROTOTYPES, MIN_REQUESTS, ROWS = 200, 50, 3000
-"""Points that cover the input space, the fewest requests of a subject that is judged, and rows of the reference."""
+"""Number of points that cover the input space, minimum number of requests of a judged subject, and number of rows of the reference."""
 RANGE = (0.01, 0.99)
 """Quantiles of a number in the reference between which the points that cover the input space are spread evenly."""
 FALSE_ALARM = 1e-4
-"""Probability of naming any subject of a clean window by one of the checks; shared by the subjects that are judged."""
+"""Probability of naming any subject in a clean window by one of the checks. The judged subjects share it."""
 FAR, NEIGHBOUR = 0.99, 5
-"""Quantile of the reference's own distances beyond which a request is far, and which neighbour the distance is to."""
+"""Quantile of the reference's own distances beyond which a request is far, and the rank of the neighbour to which distances
+are measured.
+"""
 FAR_FACTOR, BOUNDARY, BOUNDARY_FACTOR, MIN_DUPLICATES = 3.0, 0.05, 3.0, 20
 """Minimum multiple of the usual share of far or near-boundary requests; share of the margins that counts as near the boundary; minimum near
 duplicates for a search of the boundary.
@@ -37,19 +39,19 @@ share of the others; share of all far requests that main senders together must e
 CELL = 0.1
 """Width of a cell of near-identical requests, in standard deviations of the reference."""
 CHUNK, DIGITS = 500, 5
-"""Requests whose distances are computed at once, and the digits of a distance that are certain."""
+"""Number of requests whose distances are computed at once, and number of reliable digits of a distance."""
 NOT_NAMED = "not named"
-"""Stands for the subject of requests that name none."""
+"""Replaces the subject of requests that name none."""
 MISSING = 3.0
-"""Standard deviations between a missing number, or an unknown level, and a known one."""
+"""Distance, in standard deviations, between a missing number or an unknown level and a known one."""
 
 
 @dataclass(frozen=True)
 class GuardClaim:
     """A claim about one unusual subject. check: extraction, unfamiliar, boundary, oversized or prompt. share: the measured share with its
-    interval; usual: its baseline. ids: some of its requests. senders: for odd texts, the subjects that sent them, most first. apart: those
-    of the senders that sent significantly more than the others. groups: for a search of the boundary, the number of groups of at
-    least three near-identical requests.
+    interval; usual: its baseline. ids: some of its requests. senders: for odd texts, the subjects that sent them, most first. apart: the
+    senders that sent significantly more than the others. groups: for a search of the boundary, the number of groups of at least three
+    near-identical requests.
     """
 
     subject: str
@@ -70,13 +72,13 @@ class GuardClaim:
 
     @property
     def blocked(self) -> tuple[str, ...]:
-        """The subjects that stand out themselves, so that they are on the block list."""
+        """The subjects that are unusual themselves, so that they are on the block list."""
         return self.apart if self.senders else self.subjects
 
 
 @dataclass(frozen=True)
 class FarSender:
-    """A subject that sent far requests. far: how many; n: all its requests of the sample."""
+    """A subject that sent far requests. far: number of far requests; n: number of all its requests in the sample."""
 
     subject: str
     far: int
@@ -87,8 +89,8 @@ class FarSender:
 class InputSpace:
     """The input space of a reference: numbers in its standard deviations, a category as 1 per differing level.
 
-    points: the reference. own: each of its rows' distance to its neighbour in the rest. far: the distance beyond which 1 % of them are.
-    prototypes: points spread evenly over the ranges of the numbers and the levels of the categories.
+    points: the rows of the reference. own: the distance of each of these rows to its neighbour among the others. far: the distance that
+    1 % of these rows exceed. prototypes: points spread evenly over the ranges of the numbers and the levels of the categories.
     """
 
     numbers: tuple[str, ...]
@@ -140,7 +142,7 @@ def input_space(columns: Mapping[str, Array], numbers: Sequence[str], categories
     some = rng.permutation(size)[:ROWS]
     kept = {name: np.asarray(columns[name])[some] for name in (*numbers, *categories)}
     centre, scale = np.zeros(len(numbers)), np.ones(len(numbers))
-    # Rows of the reference lie where most requests do: usual requests would cover them better than the requests of a copying subject.
+    # Not the rows of the reference: usual requests cover those better than the requests of a copying subject do.
     spread: dict[str, Array] = {name: np.zeros(PROTOTYPES) for name in numbers}
     for place, name in enumerate(numbers):
         given = np.asarray(kept[name], np.float64)
@@ -159,9 +161,9 @@ def input_space(columns: Mapping[str, Array], numbers: Sequence[str], categories
 
 
 def _neighbours(points: Floats, among: Floats, k: int) -> tuple[Floats, Integers]:
-    """The distance of each point to its k-th nearest among others, and which one that is.
+    """The distance of each point to its k-th nearest neighbour among other points, and the index of this neighbour.
 
-    All distances are computed: with tens of columns a tree of neighbours is slower than a product of matrices.
+    All distances are computed, because with tens of columns a search tree is slower than a product of matrices.
     """
     distances, places = np.empty(len(points)), np.empty(len(points), np.int64)
     own = (among**2).sum(axis=1)
@@ -175,7 +177,7 @@ def _neighbours(points: Floats, among: Floats, k: int) -> tuple[Floats, Integers
 
 
 def neighbour_distances(space: InputSpace, points: Floats) -> Floats:
-    """The distance of each request to its fifth neighbour in the reference."""
+    """The distance of each request to its fifth nearest neighbour in the reference."""
     return _neighbours(points, space.points, NEIGHBOUR)[0]
 
 
@@ -209,9 +211,9 @@ def far_features(space: InputSpace, points: Floats) -> list[tuple[str, float]]:
 
 @dataclass(frozen=True)
 class GuardedRequests:
-    """The result of a guard on a sample of requests. points: the requests in the input space; distances: of each to the reference. claims:
-    subjects that stand out. named: requests that name their subject; judged: the subjects with enough of them. senders: the subjects that
-    sent far requests, most first.
+    """The result of a guard on a sample of requests. points: the requests in the input space; distances: of each request to the reference.
+    claims: about unusual subjects. named: requests that name their subject; judged: the subjects with enough of them. senders: the
+    subjects that sent far requests, most first.
     """
 
     space: InputSpace
@@ -234,7 +236,7 @@ class GuardedRequests:
 
     @property
     def main_senders(self) -> tuple[FarSender, ...]:
-        """The subjects that stand out among the senders of far requests, where these few send most of them; else empty."""
+        """The subjects that are unusual among the senders of far requests, if these few send most far requests; else empty."""
         far, n = self.far_count, len(self.distances)
         often = (each for each in self.senders if each.far >= MIN_FAR and each.far * (n - each.n) > FAR_TIMES * each.n * (far - each.far))
         main = tuple(often)[:MAX_SENDERS]
@@ -242,13 +244,13 @@ class GuardedRequests:
 
 
 def guard_columns(model: "Model") -> tuple[str, ...]:
-    """The columns of requests that are looked at: `id`, `subject`, scores and features, by reference."""
+    """The columns of requests that the guard reads: `id`, `subject`, scores and features, by reference."""
     scores = [f"score.{place}" for place in range(len(model.classes))] if model.task == "multiclass" else ["score"]
     return tuple(dict.fromkeys(["id", "subject", *scores, *(each.reference for each in model.features())]))
 
 
 def guarded_requests(now: "DataFrame", reference: "DataFrame", model: "Model") -> GuardedRequests | None:
-    """The guard of a sample of requests; None where there are none, or where the reference has fewer than 100 rows.
+    """The result of the guard on a sample of requests; None without requests, or if the reference has fewer than 100 rows.
 
     now: columns of `guard_columns`; reference: `id` and the features.
     """
@@ -290,10 +292,11 @@ def score_margins(model: "Model", rows: "DataFrame") -> Floats | None:
 def guard_claims(
     space: InputSpace, points: Floats, far: Bools, subjects: Array, ids: Sequence[str], margins: Floats | None, duplicates: Integers
 ) -> list[GuardClaim]:
-    """The subjects that stand out, by check.
+    """The claims about unusual subjects, in the order of the checks.
 
-    far: which requests are far from the reference. subjects: of each request, None where it is not named. margins: distance of each score
-    from the decision's boundary; None without one. duplicates: a code of each request, equal for near-identical requests of one subject.
+    far: which requests are far from the reference. subjects: the subject of each request, None if it is not named. margins: distance of
+    each score from the decision's boundary; None without one. duplicates: a code of each request, equal for near-identical requests of one
+    subject.
     """
     known = np.array([subject is not None and subject == subject for subject in subjects], np.bool_)
     names, place = np.unique(np.array([str(subject) for subject in subjects]), return_inverse=True)
@@ -344,7 +347,7 @@ def _extraction(subject: str, cells: Integers, mine: Bools, others: Bools, limit
 
 
 def _unfamiliar(subject: str, far: Bools, mine: Bools, others: Bools, limit: float, ids: Sequence[str]) -> list[GuardClaim]:
-    """A subject with more than 1 % of its requests far from the reference, and a higher share than the other subjects."""
+    """A claim about a subject with more than 1 % of its requests far from the reference, and a higher share than the other subjects."""
     hits, n = int(far[mine].sum()), int(mine.sum())
     upper = rate_interval(float(far[others].sum()), float(others.sum())).high
     usual = max(float(upper if upper is not None else 1.0), 1 - FAR)
@@ -358,7 +361,7 @@ def _unfamiliar(subject: str, far: Bools, mine: Bools, others: Bools, limit: flo
 def _boundary_search(
     subject: str, margins: Floats, duplicates: Integers, mine: Bools, others: Bools, limit: float, ids: Sequence[str]
 ) -> list[GuardClaim]:
-    """A subject whose near-identical requests lie near the boundary more often than the requests of the others."""
+    """A claim about a subject whose near-identical requests lie near the boundary more often than the requests of the others."""
     known = np.isfinite(margins)
     codes, sizes = np.unique(duplicates[mine & known], return_counts=True)
     repeated = mine & known & np.isin(duplicates, codes[sizes >= 3])

@@ -2,8 +2,8 @@
 
 The PSI spreads its power over ten parts of the distribution: a normal whose mean moves by a quarter of its standard deviation has a PSI of
 0.06. Beyond a standardised difference of 0.25 the rows of two sides are no longer comparable (Rubin 2001; Stuart 2010), so a mean that
-moved that far is a warning, whatever the PSI. It is judged over the whole window, with the error of its rows and of consecutive days. A
-column that follows the calendar is left to the PSI.
+moved that far is a warning regardless of the PSI. The shift is judged over the whole window, with the error of its rows and of consecutive
+days. A column that follows the calendar is judged only by the PSI.
 """
 
 from collections.abc import Sequence
@@ -24,7 +24,7 @@ NAME, METRIC = "serving/drift", "mean_shift"
 WATCH = 0.25
 """Distance of two means, in standard deviations of the reference, from which it is a warning."""
 CRITICAL = float("inf")
-"""It is never critical by itself: a distribution that moved that far has a PSI beyond its limit."""
+"""A shift of a mean is never critical by itself, because a distribution that moved that far has a PSI beyond its limit."""
 NORMAL_WIDTH = 1.96
 
 
@@ -32,7 +32,7 @@ NORMAL_WIDTH = 1.96
 class MeanShift(WindowChange):
     """The shift of one column's mean over the window, in reference standard deviations; the effect is its size.
 
-    error: of the shift. before: the size of the shift in the week before the window, None where it is not known.
+    error: standard error of the shift. before: the size of the shift in the week before the window, None if unknown.
     """
 
     shift: float
@@ -40,7 +40,7 @@ class MeanShift(WindowChange):
     before: float | None
 
     def is_new(self, severity: str, budget: float) -> bool:
-        """Whether the week before the window was below the limit."""
+        """Whether the shift in the week before the window was below the limit."""
         return self.before is None or self.before < self.limits[0]
 
     @property
@@ -100,12 +100,12 @@ def _column_mean_shift(drift: ColumnDrift, shift: float, days: DayVariation, lim
 
 
 def mean_shift_limit(context: Context) -> float:
-    """Return the distance from which it is a warning: the owner's if set."""
+    """Return the distance from which a shift is a warning: the owner's limit if set."""
     return context.model.settings.limits.get(f"{NAME}/{METRIC}", WATCH)
 
 
 def mean_shift_claims(drift: ColumnDrift, moved: MeanShift | None, adjusted: float | None, context: Context) -> list[Finding]:
-    """Return the finding about a mean that moved significantly beyond its limit; else None."""
+    """Return the finding about a mean that moved significantly beyond its limit; empty without one."""
     if moved is None or adjusted is None:
         return []
     verdict = judge_change(moved, adjusted, context.budget)
@@ -153,7 +153,7 @@ def mean_shift_sentence(drift: ColumnDrift, moved: MeanShift, *, standing: bool)
 
 
 def _positions(axis: ColumnAxis) -> Floats:
-    """The place of each bin in reference standard deviations; bins beyond the reference's range are clipped to it."""
+    """The position of each bin in reference standard deviations. Bins beyond the reference's range are clipped to it."""
     at = axis.positions if axis.winsorise is None else np.clip(axis.positions, *axis.winsorise)
     return np.asarray(at / (axis.scale or 1.0), np.float64)
 
@@ -177,7 +177,7 @@ def _daily_means(axis: ColumnAxis, side: DailyHistogram) -> tuple[Floats, Floats
 
 
 def _group_means(drift: ColumnDrift) -> Floats:
-    """The mean place of each group of the PSI among the reference's rows, for the onset; unseen and missing count as the mean."""
+    """The mean position of each group of the PSI among the reference's rows, for the onset. Unseen and missing values count as the mean."""
     axis, at, counts = drift.axis, _positions(drift.axis), drift.before.values
     groups, size = axis.group[:-2], int(axis.group.max()) + 1
     total = np.bincount(groups, counts, size)

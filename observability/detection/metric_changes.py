@@ -36,9 +36,9 @@ PRIMARY_CHANCE = 0.0027
 """Two-sided p-value by rows from which the primary metric is critical, three standard errors. It is one test that was chosen beforehand, so
 it does not share the false discovery rate of the others."""
 PRIMARY_CHANCE_BY_DAYS = 0.2
-"""The same by rows and days: one week has few days, and the level is estimated from them."""
+"""The corresponding p-value by rows and days. It is larger because one week has few days, and the level is estimated from them."""
 SECONDARY_TIMES = 2.0
-"""A secondary metric is critical by itself from this multiple of its limit; below, it is a warning beside the primary metric."""
+"""A secondary metric is critical by itself from this multiple of its limit. Below it, it is a warning beside the primary metric."""
 ALONE_TIMES = 3.0
 """A loss of one day alone is critical if it is at least this multiple of the largest loss of a past day. An effect that a whole day shares
 enters a squared error by its square, so the variance of past days does not show how far one day in a thousand falls.
@@ -53,9 +53,10 @@ MIN_PAST = 5
 class MeasuredWindow:
     """Metrics over some days, and over the past that they are compared with.
 
-    whole: all days that the finding is about, else some of the last ones; late: days before the window, because its labels are still
-    missing. labelled: number of labelled predictions of these days. bin_errors: maximum difference between metrics from score bins and from
-    rows. past: metrics of the month before; earlier: metrics of the same number of days before, a week at most.
+    whole: whether these are all days that the finding is about, else they are the last ones; late: whether the days lie before the window,
+    because its labels are still missing. labelled: number of labelled predictions of these days. bin_errors: maximum difference between
+    metrics from score bins and from rows. past: metrics of the month before; earlier: metrics of the same number of days before, a week at
+    most.
     """
 
     days: Days
@@ -69,12 +70,12 @@ class MeasuredWindow:
 
     @property
     def length(self) -> int:
-        """Calendar days from the first to the last."""
+        """Number of calendar days from the first to the last measured day."""
         return int(self.days[-1] - self.days[0]) + 1
 
     @property
     def phrase(self) -> str:
-        """The measured days, as the end of a phrase; empty for the window."""
+        """The measured days, as the end of a phrase; empty if they are the window."""
         if self.late:
             return f" from {day_date(self.days[0])} to {day_date(self.days[-1])}, the last days with complete labels"
         return window_phrase(self.length, whole=self.whole)
@@ -85,10 +86,10 @@ class MetricChange(WindowChange):
     """One metric in one window and before; the effect is how much worse it became (in points, or relative).
 
     by_rows: p-value by rows alone. scale: the loss that is an effect of 1. level: whether it is compared with a reference over the whole
-    window. smallest: the smallest effect that is act, without natural variation. on_one_day: one day alone makes last days act by size.
-    past: the same change against the own past; None if the past is the baseline or is not known. The error of the whole window comes from
-    its rows and from consecutive days, because its own level is judged. The error of last days includes the variation between past days,
-    because their change is judged.
+    window. smallest: the smallest effect that is act, without natural variation. on_one_day: whether a single day makes the last days act
+    by size. past: the same change against the own past; None if the past is the baseline or is not known. The error of the whole window
+    comes from its rows and from consecutive days, because its own level is judged. The error of last days includes the variation between
+    past days, because their change is judged.
     """
 
     metric: str
@@ -103,7 +104,7 @@ class MetricChange(WindowChange):
     past: "MetricChange | None" = None
 
     def is_new(self, severity: Severity, budget: float) -> bool:
-        """Whether it is worse than the own past as well."""
+        """Whether the metric is worse than in the own past as well."""
         return self.past is None or (self.past.effect >= self.past.limits[0] and self.past.p_value <= budget)
 
     @property
@@ -116,7 +117,7 @@ class MetricChange(WindowChange):
 
     @property
     def near_past(self) -> bool:
-        """Whether it is about as in the own past."""
+        """Whether the metric is about as in the own past."""
         return self.past is not None and self.past.effect < self.past.smallest / 2
 
 
@@ -163,7 +164,7 @@ def metric_verdict(
     """Return the verdict on one window.
 
     The primary metric over the whole window is one test by rows and by days; all others share the false discovery rate. A loss that would
-    be act if days did not differ stays visible as watch. Last days whose loss comes from a single day are a watch at most. primary_fell:
+    be act if days did not differ stays visible as watch. Last days whose loss comes from a single day are at most a watch. primary_fell:
     whether the primary metric is beyond its limit for watch; if not, other metrics are warnings at most.
     """
     verdict = judge_change(change, p_adjusted, budget)
@@ -187,7 +188,7 @@ def metric_verdict(
 
 
 def labels_to_decide(change: MetricChange) -> int:
-    """Return about how many more labels would decide whether a loss of this size is more than chance by rows; at least one."""
+    """Return about how many more labels would decide whether a loss of this size is significant by rows; at least one."""
     assert change.now.value is not None and change.before.value is not None
     size = abs(change.now.value - change.before.value)
     error = row_error(change.now)
@@ -257,7 +258,8 @@ def worsening(metric: str, now: float, before: float) -> float:
 
 
 def _made_by_one_day(daily: DailyMetrics, window: MeasuredWindow, metric: str, before: Interval, watch: float) -> bool:
-    """Return whether one day alone makes the loss of last days: no second day is worse too, and a past day lost a third as much.
+    """Return whether a single day causes the loss of the last days. This is so if no second day is worse as well, and if a past day lost
+    at least a third as much.
 
     watch: the smallest loss that matters, in the unit of the metric.
     """
@@ -281,7 +283,7 @@ def _made_by_one_day(daily: DailyMetrics, window: MeasuredWindow, metric: str, b
 def _change_error(
     daily: DailyMetrics, window: MeasuredWindow, metric: str, change: Interval, now: Interval, then: Interval, *, own_past: bool
 ) -> DifferenceError:
-    """Return the standard error of a change; the between-day part is estimated from past days, else an assumed value."""
+    """Return the standard error of a change. Its between-day part is estimated from past days, else assumed."""
     length = float(window.days.size)
     level = window.whole and not own_past
     known = (
@@ -296,7 +298,7 @@ def _change_error(
 
 
 def difference_error(change: Interval, from_days: float = 0.0, freedom: float = float("inf")) -> DifferenceError:
-    """Return the standard error of a change from its interval on the side of zero, and from the variance that days add."""
+    """Return the standard error of a change, from its interval on the side towards zero and from the variance that days add."""
     assert change.value is not None and change.low is not None and change.high is not None
     rows = (change.value - change.low if change.value > 0 else change.high - change.value) / 1.96
     return DifferenceError(rows, from_days, freedom, most_freedom=float("inf"))

@@ -1,8 +1,8 @@
-"""Find how much earlier moves of the inputs mattered: how often such a move coincided with a fall of this model's measured performance.
+"""Find how much earlier drift of the inputs mattered: how often such a drift coincided with a fall of this model's measured performance.
 
-Inputs can move without any fall, and performance can fall without any move. The past weeks of a model show which of the two it was. A week
-counts where it had such a move and its performance was measured; a fall is the smallest loss of the main metric that is critical, held
-against the reference and beyond the interval of the rows.
+Inputs can drift without a fall, and performance can fall without drift. The past weeks of a model show which of the two it was. A week
+counts if it had such a drift and its performance was measured. A fall is the smallest loss of the main metric that is critical, compared
+with the reference and beyond the interval of the rows.
 """
 
 from collections.abc import Mapping, Sequence
@@ -34,7 +34,8 @@ MIN_LABELS = 100
 
 @dataclass(frozen=True)
 class MoveRecord:
-    """Past weeks with such a move whose performance was measured, how many of them had a fall, and all weeks that were measured.
+    """The number of past weeks with such a drift whose performance was measured, the number of these with a fall, and the number of all
+    measured weeks.
 
     fall: the smallest fall that counts, in words, as "a fall of at least 5 points".
     """
@@ -46,7 +47,7 @@ class MoveRecord:
 
     @property
     def in_words(self) -> str:
-        """The earlier effect of such a move, as a part of a sentence."""
+        """The effect of such a drift in the past, as a part of a sentence."""
         if not self.measured:
             return "its effect on performance is unknown: no past week has labels"
         if not self.weeks:
@@ -70,7 +71,7 @@ def fall_asks(context: Context) -> dict[str, Ask]:
 
 
 def weekly_falls(frames: "Mapping[str, DataFrame]", context: Context) -> list[bool | None]:
-    """Return whether performance had fallen in each week before the window, newest first; None where it was not measured.
+    """Return for each week before the window whether performance had fallen, newest first; None if it was not measured.
 
     frames: the answers to `fall_asks`; all None without them.
     """
@@ -113,7 +114,7 @@ def has_fallen(metric: str, now: Interval, before: Interval, fall: float) -> boo
 
 
 def move_record(moved: Sequence[bool | None], fell: Sequence[bool | None], context: Context) -> MoveRecord:
-    """Return how often such a move coincided with a fall in the past weeks.
+    """Return how often such a drift coincided with a fall in the past weeks.
 
     Parameters
     ----------

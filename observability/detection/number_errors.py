@@ -1,5 +1,5 @@
-"""Test whether the numbers that a vendor's model answers are further from the right ones than before: mean absolute errors, paired by
-question.
+"""Test whether the numeric answers of a vendor's model are farther from the right answers than before, by mean absolute errors that are
+paired by question.
 """
 
 from dataclasses import dataclass
@@ -18,11 +18,12 @@ from observability.stats.interval import Interval, ordered_interval
 
 @dataclass(frozen=True, eq=False)
 class NumberError:
-    """The mean absolute error of the newest round on `n` questions, and how much larger it is than in the baseline and in the round before.
+    """The mean absolute error of the newest round on `n` questions, and how much larger it is than in the baseline and in the round
+    before.
 
     Each has a 95 % interval over the questions; the differences are paired by question. before: error of the baseline. since_last: None if
-    the previous round has too few of the questions. p_value: p-value of a mean error this far from the baseline's rounds. tolerance: mean
-    over the questions. growths: growth since the baseline by round, NaN where it is not known.
+    the previous round has too few of the questions. p_value: the probability of a mean error this far from those of the baseline's rounds.
+    tolerance: its mean over the questions. growths: growth since the baseline by round, NaN if unknown.
     """
 
     value: Interval
@@ -35,13 +36,13 @@ class NumberError:
 
     @property
     def part(self) -> float:
-        """The growth since the baseline as part of the tolerance; infinite where numbers repeat exactly and errors grew at all."""
+        """The growth since the baseline, divided by the tolerance. It is infinite if numbers repeat exactly and the error grew at all."""
         more = self.growth.value or 0.0
         return max(more, 0.0) / self.tolerance if self.tolerance > 0 else float("inf") if more > 0 else 0.0
 
 
 def number_error(judged: JudgedSet) -> NumberError | None:
-    """The error of the newest round; None where answers are no numbers, or too few questions have a known right answer."""
+    """The error of the newest round; None if answers are not numbers, or if too few questions have a known right answer."""
     rounds, tolerances = judged.rounds, judged.changes.tolerances
     if rounds.values is None or rounds.expected is None or tolerances is None:
         return None
@@ -76,14 +77,14 @@ def _mean_interval(values: Floats) -> Interval:
 
 
 def error_finding(judged: JudgedSet, error: NumberError, p: float) -> Finding:
-    """The finding about the error, with the paired differences in its evidence. p: adjusted."""
+    """The finding about the error, with the paired differences in its evidence. p: the adjusted p-value."""
     budget, part = judged.context.budget, error.part
     sure = p <= budget
     severity: Severity = "ok" if part < TOLERATED[0] else "unknown" if not sure else "watch"
     if severity == "watch" and part >= TOLERATED[1] and p <= budget / SURER:
         severity = "act"
     value, more = error.value.value or 0.0, error.growth.value or 0.0
-    least = max(TOLERATED[0] * error.tolerance, np.finfo(float).tiny)  # where numbers repeat exactly, any growth
+    least = max(TOLERATED[0] * error.tolerance, np.finfo(float).tiny)  # any growth, if numbers repeat exactly
     first = first_round_beyond(error.growths, judged.last, least, above=True)
     because = (
         f"Answers to set `{judged.rounds.name}` are on average {format_figure(value, 3)} from the right numbers in the newest round, "

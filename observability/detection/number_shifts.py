@@ -1,4 +1,4 @@
-"""Test whether the numbers that a vendor's model answers moved together, by paired differences from the typical answers of the baseline."""
+"""Test whether the numeric answers of a vendor's model moved together, by paired differences from the typical answers of the baseline."""
 
 from dataclasses import dataclass
 
@@ -14,7 +14,7 @@ from observability.stats.arrays import Floats
 from observability.stats.interval import Interval, ordered_interval
 
 TOLERATED = (0.25, 0.5)
-"""Parts of the mean tolerance from which a shift of all answers is `watch` and `act`: a mean varies less than an answer."""
+"""Parts of the mean tolerance from which a shift of all answers is `watch` and `act`. A mean varies less than a single answer."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,13 +31,13 @@ class NumberShift:
     tolerance: float
 
     def part(self, place: int) -> float:
-        """The shift of a round as part of the mean tolerance; infinite where numbers repeat exactly and it moved at all."""
+        """The shift of a round divided by the mean tolerance. It is infinite if numbers repeat exactly and the shift is not 0."""
         size = abs(float(self.means[place]))
         return size / self.tolerance if self.tolerance > 0 else float("inf") if size > 0 else 0.0
 
 
 def number_shift(judged: JudgedSet) -> NumberShift | None:
-    """The shift of the newest round; None where answers are not numbers, or too few."""
+    """The shift of the newest round; None if answers are not numbers, or if there are too few."""
     gaps, tolerances = judged.changes.gaps, judged.changes.tolerances
     if gaps is None or tolerances is None:
         return None
@@ -56,7 +56,7 @@ def number_shift(judged: JudgedSet) -> NumberShift | None:
 
 
 def shift_finding(judged: JudgedSet, shift: NumberShift, p: float) -> Finding:
-    """The finding about the mean difference of the numbers from the baseline. p: adjusted."""
+    """The finding about the mean difference of the numbers from the baseline. p: the adjusted p-value."""
     rounds, budget, part = judged.rounds, judged.context.budget, shift.part(judged.last)
     severity: Severity = "ok" if part < TOLERATED[0] else "watch" if p <= budget else "unknown"
     if severity == "watch" and part >= TOLERATED[1] and p <= budget / SURER:

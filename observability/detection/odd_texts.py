@@ -1,7 +1,7 @@
 """Texts of requests that are oversized or give instructions to a language model.
 
-A categorical feature with a reference is compared with it. Any other text (a field beside the features, a feature without a reference, a
-language model's question) is compared with the same model's texts of the weeks before; without a past, with a fixed limit.
+A categorical feature with a reference is compared with its reference. Any other text (a field besides the features, a feature without a
+reference, a language model's question) is compared with the same model's texts of the weeks before; without a past, with a fixed limit.
 """
 
 import re
@@ -23,27 +23,27 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 LONGEST, LONGER, DEVIATIONS = 500, 4, 6
-"""Minimum number of characters of an oversized text, and minimum multiple of the longest earlier text. The logarithm of its length is at
-least this many standard deviations above the mean, since the longest of few texts says little.
+"""Minimum number of characters of an oversized text, and minimum multiple of the longest earlier text. In addition, the logarithm of its
+length is at least this many standard deviations above the mean, because the longest of few texts is no reliable limit.
 """
 FIXED_LIMIT = 20_000
-"""Number of characters above which a text is oversized where there are no earlier texts."""
+"""Number of characters above which a text is oversized if there are no earlier texts."""
 MIN_PAST, MIN_TEXTS = 100, 100
 """Minimum number of earlier texts of a comparison, and of texts of the window for a judgement that nothing is odd."""
 MAYBE = 0.001
-"""p-value of a larger share of texts with instructions, up to which it is unknown whether the share is usual."""
+"""p-value of a larger share of texts with instructions below which it is unknown whether the share is usual."""
 MAX_FIELDS = 200
-"""Other fields of records that are looked at, in order of appearance."""
+"""Maximum number of other fields of records that are searched, in order of appearance."""
 READ = 20_000
-"""Characters of a text that are searched. As many are kept of it, and of all other fields of one request together; of the rest only the
-number counts, and an instruction that is found in it.
+"""Number of characters of a text that are searched. As many are kept of the text, and of all other fields of one request together. Of the
+rest, only the number of characters and an instruction found in it count.
 """
 MIN_APART = 2
-"""Minimum number of odd texts of a sender that stands out: one of many honest senders sends the longest text of a week."""
+"""Minimum number of odd texts of a sender that is unusual. One of many honest senders always sends the longest text of a week."""
 FURTHER = "extra (further fields)"
 """The texts of all fields beyond MAX_FIELDS."""
 TOKENS = "feature.input_tokens"
-"""The size of a language model's question where its text is not logged."""
+"""The size of a language model's question if its text is not logged."""
 OVERRIDE = re.compile(
     r"ignore (?:all |any )?(?:previous|prior|above)|disregard (?:all|any|the) |system prompt|<\|[a-z_]+\|>|\[/?inst\]|</?system>|"
     r"jailbreak|begin new (?:chat|task)",
@@ -61,9 +61,10 @@ class OddTexts:
     """The odd texts of some requests.
 
     claims: at most one for each check. texts: number of requests with a text of several words that no reference holds, or with a text of a
-    registered feature if some of these give instructions to a language model without a claim. usual: of these, the ones that give
-    instructions, but not significantly more often than before. more: the ones that probably do so more often (MAYBE). unjudged: the ones
-    that do and have too few earlier texts to compare with. fixed: whether a column had too few, so that the fixed limit applied.
+    registered feature if some of these give instructions to a language model without a claim. usual: number of these texts that give
+    instructions, but not significantly more often than before. more: number that probably do so more often (MAYBE). unjudged: number that
+    give instructions and have too few earlier texts to compare with. fixed: whether a column had too few earlier texts, so that the fixed
+    limit applied.
     """
 
     claims: tuple[GuardClaim, ...] = ()
@@ -131,7 +132,9 @@ def other_texts(rows: "DataFrame") -> dict[str, Array]:
 
 
 def kept_lengths(texts: Mapping[str, str]) -> Iterator[tuple[str, str, int]]:
-    """Yield each text of a request with the number of characters that are kept: its part of READ, what shorter ones leave included."""
+    """Yield each text of a request with the number of characters that are kept: its part of READ, plus the characters that shorter texts
+    do not need.
+    """
     left = READ
     for place, (name, text) in enumerate(sorted(texts.items(), key=lambda item: len(item[1]))):
         most = left // (len(texts) - place)
@@ -166,9 +169,9 @@ def matches(pattern: re.Pattern[str], values: Array) -> Bools:
 
 @dataclass(frozen=True)
 class ComparedTexts:
-    """Texts of requests, by column. now, past: those that no reference holds, of the requests and of the weeks before. known, reference:
-    those of features with a reference, of the requests and of the reference. sizes: tokens of the questions, of the requests and of the
-    weeks before, where they are logged.
+    """Texts of requests, by column. now, past: texts that no reference holds, of the requests and of the weeks before. known, reference:
+    texts of features with a reference, of the requests and of the reference. sizes: number of tokens of the questions, of the requests and
+    of the weeks before, if logged.
     """
 
     now: Mapping[str, Array]
@@ -218,7 +221,8 @@ def prompt_rows(values: Array, before: Array) -> tuple[Bools, Bools, Bools]:
     """Three masks of the texts of a column that give instructions to a language model: those of a kind that is significantly more frequent
     than before, all others, and of the others those of a kind that is probably more frequent (MAYBE).
 
-    before: earlier texts, or those of the reference. Honest texts quote instructions and give roles too, so a single one says nothing.
+    before: earlier texts, or those of the reference. Honest texts quote instructions and give roles too, so a single such text is no
+    evidence.
     """
     unusual, every, often = (np.zeros(len(values), np.bool_) for _ in range(3))
     n = int((lengths_of(values) > 0).sum())
@@ -234,7 +238,9 @@ def prompt_rows(values: Array, before: Array) -> tuple[Bools, Bools, Bools]:
 
 
 def is_more(hits: int, n: int, earlier: int, earlier_n: int, chance: float = FALSE_ALARM) -> bool:
-    """Whether a share is significantly above an earlier one at a p-value: the hits of both, given their sum, are binomial."""
+    """Whether a share is significantly above an earlier share at a p-value. Given their sum, the hits of both are binomially
+    distributed.
+    """
     if not hits or earlier_n < MIN_PAST:
         return False
     return float(bdtrc(hits - 1, hits + earlier, n / (n + earlier_n))) <= chance
@@ -247,9 +253,10 @@ def is_free_text(values: Array) -> bool:
 
 
 def claim_of_texts(check: str, rows: Bools, subjects: Array, ids: Sequence[str]) -> GuardClaim:
-    """The claim about some requests. Its subject is the one that sent all of them; NOT_NAMED if several did or the sender is unknown.
+    """The claim about some requests. Its subject is the sender of all of them; NOT_NAMED if there are several senders or the sender is
+    unknown.
 
-    A sender stands out with at least MIN_APART of them, significantly more than the others sent; FALSE_ALARM is shared by its senders.
+    A sender is unusual if it sent at least MIN_APART of them, and significantly more than the others. The senders share FALSE_ALARM.
     """
     places = np.flatnonzero(rows)
     everyone = Counter(str(name) for name in subjects if name is not None and name == name)

@@ -16,8 +16,8 @@ from observability.stats.onset import Known, change_onset
 class OnsetEstimate:
     """Onset of a change.
 
-    at: the first changed day. Where that is the first day of the series ("open") the change may be older; where no day is significant
-    ("vague") it is the window's start. evidence: how the onset is known, for the finding.
+    at: the first changed day. If that is the first day of the series ("open"), the change may be older. If no day is significant
+    ("vague"), it is the window's start. evidence: how the onset is known, for the finding.
     """
 
     at: datetime
@@ -36,8 +36,8 @@ def estimate_onset(
 ) -> OnsetEstimate:
     """Estimate the onset date of a change in a series (stats/onset.py), in a window that begins at `start`.
 
-    days: dates of the values, or numbers of days since 1970, rising, the past first where there is one. before: level and standard error
-    before the first day, where known. worse: 1 where only a rise counts, -1 a fall, 0 both.
+    days: dates of the values, or numbers of days since 1970, rising, with the past first if there is one. before: level and standard error
+    before the first day, if known. worse: 1 if only a rise counts, -1 if only a fall counts, 0 for both.
     """
     found = change_onset(values, errors, before=before, worse=worse)
     if found is None or found.known == "vague":

@@ -24,9 +24,9 @@ MIN_SPREAD_OF_SHARES = 0.02
 SEEN = 1 / 8
 """Share of past values at least as extreme above which a value is not unusual, whatever its p-value."""
 NATURAL = 0.01
-"""Share of usual values outside the range in which a value is usual whatever the limits."""
+"""Share of usual values that lie outside the range in which a value counts as usual."""
 ROUNDING = 1e-9
-"""Relative amount by which a range is widened at its ends, so that a value that is exactly equal to an earlier one lies within it."""
+"""Relative amount by which a range is widened at its ends, so that a value that is equal to an earlier one lies within the range."""
 MAX_FREEDOM = 12.0
 """Maximum degrees of freedom of Student's t, since single values have heavier tails than a normal distribution."""
 WEEK = 7
@@ -38,7 +38,8 @@ OF_A_MEDIAN = np.pi / 2
 class HistoryComparison:
     """One new value of a metric, at an instant.
 
-    value: in the metric's unit. usual: the usual value, NaN where there is too little past. p_value: of a value at least as extreme.
+    value: in the metric's unit. usual: the usual value, NaN if there is too little past. p_value: the probability of a value at least as
+    extreme.
     """
 
     metric: str
@@ -59,10 +60,11 @@ class HistoryComparison:
 
 @dataclass(frozen=True)
 class UsualValues:
-    """The usual value for each new one.
+    """The usual value for each new value.
 
-    middle: NaN where unknown. low, high: p-values of values as low, as high. past: number of past values. lowest, highest: the range that
-    past values make usual (all but NATURAL of usual values, and what an eighth of the past reached), on the scale of the values.
+    middle: the usual value, NaN if unknown. low, high: p-values of values as low and as high. past: number of past values. lowest,
+    highest: the range that past values make usual (all but NATURAL of usual values, and what an eighth of the past reached), on the scale
+    of the values.
     """
 
     middle: Array
@@ -88,7 +90,7 @@ def usual_values(
     *,
     least: float = MIN_SPREAD,
 ) -> UsualValues:
-    """Return the usual values for new ones, from past ones.
+    """Return the usual value for each new value, from past values.
 
     values, past: on a variance-stabilized scale (logarithm, arcsine). noise: sampling variance, of the same length or one for all. days:
     whole days since 1970, for the weekday. least: smallest standard deviation.

@@ -1,8 +1,8 @@
-"""Measure how far a column is from its own past, if the reference's bins can show it.
+"""Measure how far a column is from its own past, as far as the bins of the reference can show this.
 
-The PSI against the own past is taken on the reference's deciles. If many past values of a number lie beyond the reference's range, one open
-bin holds them all: no PSI shows a move inside it, and merged bins only lower a PSI. Groups of about a tenth of the past, as far as the bins
-allow, give a lower bound. If most of the past lies in one open bin, even this bound says nothing.
+The PSI against the own past is computed on the reference's deciles. If many past values of a number lie beyond the reference's range, one
+open bin holds them all. Then no PSI shows a change inside this bin, and merged bins only lower a PSI. Groups of about a tenth of the past,
+as far as the bins allow, give a lower bound. If most of the past lies in one open bin, even this bound says nothing.
 """
 
 import math
@@ -14,8 +14,9 @@ from observability.metrics.histograms import ColumnAxis, ColumnHistogram, groupe
 from observability.stats import distance
 
 HELD_TOGETHER, MAX_BEYOND = 0.1, 0.5
-"""Share of values beyond one end of the reference's range from which the past's own tenths are used, and from which a change inside the
-open bin may be missed."""
+"""Share of values beyond one end of the reference's range from which the past's own tenths are used; share from which a change inside the
+open bin may be missed.
+"""
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,7 @@ class OwnPast:
         return self.beyond < MAX_BEYOND or self.psi >= WATCH
 
     def words(self, days: str) -> str:
-        """The distance, as the continuation of a sentence. days: of the own past, as in \u201c 28 days\u201d."""
+        """The distance, as the continuation of a sentence. days: the length of the own past, as in “ 28 days”."""
         if self.beyond < HELD_TOGETHER:
             return f"; PSI {self.psi:.2f} against its own past{days}"
         where = f"{100 * self.beyond:.0f} % of those values are beyond the reference’s range, in a single bin"

@@ -1,4 +1,4 @@
-"""Sentences about a measured metric: its title, a value, a value with its interval, and on what it was measured."""
+"""Sentences about a measured metric: its name, its value with and without an interval, and the rows on which it was measured."""
 
 import math
 
@@ -34,13 +34,14 @@ def metric_with_interval(metric: str, value: Interval, of_label: str | None = No
 def rows_measured(metric: str, now: Interval, labelled: int) -> int:
     """Return the number of predictions that a metric is measured on, at most `labelled`.
 
-    The n of an F1 leaves out true negatives, and the n of a macro average counts a prediction once for each of several classes.
+    This limit is needed because the n of a macro average counts a prediction once for each class. The n of an F1 leaves out true
+    negatives.
     """
     return labelled if metric == "f1" else min(round(now.n), labelled)
 
 
 def measured_on(metric: str, now: Interval, labelled: int, *, binary: bool, weighted: bool) -> str:
-    """Return on what a metric was measured, in words: the labelled predictions of its window, and which kind of them determines the
+    """Return words on what a metric was measured on: the labelled predictions of its window, and the kind of them that determines the
     metric.
     """
     rows, part = rows_measured(metric, now, labelled), PARTS.get(metric) if binary else None

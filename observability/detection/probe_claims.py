@@ -1,4 +1,6 @@
-"""Findings about the newest round of a set of fixed questions: changes, flips, refusals, form, failures and right answers."""
+"""Findings about the newest round of a set of fixed questions: changed answers, flips, refusals, format failures, failed questions and
+right answers.
+"""
 
 from dataclasses import dataclass, replace
 from typing import Any
@@ -33,7 +35,7 @@ MIN_ACT, MIN_WATCH = (0.08, 5), (0.03, 3)
 SURER = 5.0
 """Factor by which the p-value of an `act` must be smaller than the false-discovery budget, which is the limit for `watch`. Two exceptions:
 right answers are `act` at the budget, because McNemar's test is exact and paired by question; levels (latency, tokens, similarity, rubric
-scores) are `watch` only at the smaller p-value too, because few rounds show the tail of a level least.
+scores) need the smaller p-value for `watch` as well, because few rounds say little about the tail of a level.
 """
 NOUNS = {FORM: "are not in the requested format", REFUSED: "are refusals", FAILED: "got no answer"}
 SOURCES: dict[str, Source] = {FAILED: "system", LATENCY: "system", TOKENS: "model"}
@@ -61,7 +63,7 @@ def undecided_set_finding(context: Context, rounds: ProbeRounds, metric: str, n:
 
 @dataclass(frozen=True, eq=False)
 class JudgedSet:
-    """A set with its comparison. last: the judged round; sets: number of sets that are judged together."""
+    """A set of questions with its comparison. last: the judged round; sets: number of sets that are judged together."""
 
     rounds: ProbeRounds
     changes: AnswerChanges
@@ -78,13 +80,13 @@ class JudgedSet:
 
     @property
     def answers_of_baseline(self) -> dict[str, Any]:
-        """Evidence from which the typical answers follow: when the rounds of the baseline began, and whether answers are free text."""
+        """Evidence that determines the typical answers: when the rounds of the baseline began, and whether answers are free text."""
         times = [iso(aware_utc(self.rounds.times[place])) for place in self.changes.baseline]
         return {"baseline_times": times, **self.compared_by}
 
     @property
     def compared_by(self) -> dict[str, Any]:
-        """Evidence of how answers were compared: as free text, then by which encoder (None: hashed n-grams), or as numbers."""
+        """Evidence of how answers were compared: as numbers, or as free text, then with the name of the encoder (None: hashed n-grams)."""
         numbers = {"numbers": True, "tolerance": self.rounds.tolerance} if self.rounds.values is not None else {}
         return {"free_text": self.rounds.free_text, **({"encoder": self.changes.encoder} if self.rounds.free_text else {}), **numbers}
 
@@ -97,7 +99,9 @@ class JudgedSet:
 
 
 def severity_of_rate(hits: int, n: int, usual: float, p: float, budget: float) -> Severity:
-    """Severity of a share above the usual share: it must be significantly and sufficiently larger; unknown if only the latter."""
+    """The severity of a share above the usual share. It must be significantly and sufficiently larger; if it is only sufficiently larger,
+    the severity is unknown.
+    """
     more = hits / n - usual if n else 0.0
     if p <= budget / SURER and more >= MIN_ACT[0] and hits >= MIN_ACT[1]:
         return "act"
@@ -107,13 +111,13 @@ def severity_of_rate(hits: int, n: int, usual: float, p: float, budget: float) -
 
 
 def limit_of_rate(severity: Severity, usual: float, n: int) -> float:
-    """The share from which a claim is `act` (if it is), else from which it is `watch` or unknown, of n questions."""
+    """The share of n questions from which a claim is `act` if it is `act`, else from which it is `watch` or unknown."""
     more, hits = MIN_ACT if severity == "act" else MIN_WATCH
     return min(max(usual + more, hits / n if n else 0.0), 1.0)
 
 
 def chance_words(severity: Severity) -> str:
-    """Why a share beyond its limit is unknown, as a further sentence; empty for other severities."""
+    """A sentence on why a share beyond its limit is unknown; empty for other severities."""
     return " Rounds differ by chance as much: later ones will tell." if severity == "unknown" else ""
 
 
@@ -158,14 +162,14 @@ def changed_answers(judged: JudgedSet) -> Finding:
 
 
 def tolerance_words(rounds: ProbeRounds) -> str:
-    """By how much a number differs, to stand behind `differ from the baseline`; nothing for other answers."""
+    """Words on by how much a number must differ, written after `differ from the baseline`; empty for other answers."""
     if rounds.values is None:
         return ""
     return f" by more than {format_figure(rounds.tolerance)}" if rounds.tolerance is not None else " by more than their usual spread"
 
 
 def recovered_news(judged: JudgedSet, counts: RoundCounts) -> dict[str, Any]:
-    """`news` of a set that is as usual again after a round of this window that was not."""
+    """The `news` of a set that is as usual again after an unusual round in this window."""
     rounds, budget = judged.rounds, judged.context.budget
     for place in range(judged.last):
         if aware_utc(rounds.times[place]) < judged.context.window.start or place in judged.changes.baseline:
@@ -194,7 +198,7 @@ def version_words(rounds: ProbeRounds, first: int) -> str:
 
 
 def flips_finding(judged: JudgedSet) -> Finding:
-    """The finding about answers that differ from the round before. A change of the answers themselves is judged against the baseline."""
+    """The finding about answers that differ from the previous round. Whether the answers changed is judged against the baseline."""
     rounds, counts, last = judged.rounds, judged.changes.against_last, judged.last
     hits, n, usual = int(counts.hits[last]), int(counts.n[last]), counts.usual
     if not n or not counts.total:
@@ -240,7 +244,7 @@ def rate_finding(judged: JudgedSet, metric: str, counts: RoundCounts, p: float) 
 
 
 def right_answers(judged: JudgedSet) -> tuple[tuple[Floats, Floats], float] | None:
-    """Right answers of the newest round beside the typical ones of the baseline, on the questions with a known answer; and McNemar's
+    """The right answers of the newest round and the typical ones of the baseline, on the questions with a known answer; and McNemar's
     p-value.
     """
     rounds, typical = judged.rounds, judged.changes.typical

@@ -1,4 +1,6 @@
-"""The finding about the monthly cost of a model that serves elsewhere, all fixed questions and calls, compared with its budget."""
+"""The finding about the monthly cost of a model that serves elsewhere, compared with its budget. The cost includes all fixed questions and
+calls.
+"""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -18,11 +20,11 @@ from observability.stats.arrays import Floats
 from observability.stats.forecast import Forecast, forecast_sum
 
 HISTORY_DAYS = 28
-"""Days from which the rest of a month is forecast."""
+"""Number of days from which the rest of a month is forecast."""
 CALLS_DAYS = HISTORY_DAYS + 31
-"""Days whose production calls are asked for: those of the longest month and of the forecast."""
+"""Number of days whose production calls are read: those of the longest month plus those of the forecast."""
 MAX_PARTS = 4
-"""Parts that the sentence names."""
+"""Maximum number of parts that the sentence names."""
 CALLS = "production calls"
 
 
@@ -93,13 +95,13 @@ def _model_cost(model: str, sets: Sequence[ProbeRounds], parts: Mapping[str, Map
 
 
 def _production_costs(model: str, context: Context) -> DailyCallCosts:
-    """The cost of the model's production calls by day, up to the end of the window; empty where none is known."""
+    """The cost of the model's production calls by day, up to the end of the window; empty if no cost is known."""
     read = context.counters.get("call_costs")
     return read(model, CALLS_DAYS) if read else DailyCallCosts({})
 
 
 def set_costs(rounds: ProbeRounds, context: Context) -> dict[int, float]:
-    """Cost of a set's questions by day, up to the end of the window; empty where none is known."""
+    """Cost of a set's questions by day, up to the end of the window; empty if no cost is known."""
     end, costs = naive_utc(context.window.end), dict[int, float]()
     for place, at in enumerate(rounds.times):
         line = rounds.cost[place]
@@ -109,6 +111,6 @@ def set_costs(rounds: ProbeRounds, context: Context) -> dict[int, float]:
 
 
 def daily_sum(parts: Mapping[str, Mapping[int, float]], last: int) -> Floats:
-    """The sum of costs of each day, from the first one with a cost to the day `last`."""
+    """The sum of costs of each day, from the first day with a cost to the day `last`."""
     start = min(min(costs) for costs in parts.values())
     return np.array([sum(costs.get(day, 0.0) for costs in parts.values()) for day in range(start, last + 1)])

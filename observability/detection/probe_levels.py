@@ -15,17 +15,17 @@ from observability.detection.probe_rounds import day_of_round
 from observability.stats.arrays import Floats
 
 FACTORS = {LATENCY: (1.5, 3.0), TOKENS: (1.25, 2.0)}
-"""Factors between the usual and the newest value from which it is `watch` and `act`."""
+"""Ratios of the newest to the usual value from which a level is `watch` and `act`."""
 STEPS = {SIMILAR: (0.05, 0.15), RUBRIC: (0.05, 0.15)}
-"""Falls, as parts of the usual value, from which it is `watch` and `act`."""
+"""Falls, as parts of the usual value, from which a level is `watch` and `act`."""
 MIN_SPREAD_OF_MEANS = 0.02
 """Smallest standard deviation of a mean similarity or score, as part of it."""
 
 
 @dataclass(frozen=True)
 class LevelHistory:
-    """A mean or median of the newest round, and the usual value. p_value: chance of a value that is at least as extreme. figures: by
-    round, NaN where unknown. name: of a rubric's score.
+    """A mean or median of the newest round, and the usual value. p_value: probability of a value that is at least as extreme. figures: the
+    level by round, NaN if unknown. name: the name of a rubric's score.
     """
 
     newest: float
@@ -37,15 +37,15 @@ class LevelHistory:
     name: str = ""
 
     def onset(self, last: int, limit: float) -> int:
-        """The first round of the change that the round `last` belongs to: with it and all consecutive rounds, as far as known, the figure
-        lies beyond a limit on the same side of the usual value. Whether a round is in the baseline makes no difference, because a level
-        keeps no round out of it.
+        """The first round of the change that the round `last` belongs to. From it on, all consecutive rounds with a known figure lie
+        beyond the limit on the same side of the usual value. Rounds of the baseline count as well, because a level keeps no round out of
+        it.
         """
         return first_round_beyond(self.figures, last, limit, above=limit >= self.usual)
 
 
 def level_histories(judged: JudgedSet) -> dict[str, LevelHistory]:
-    """The known ones of latency, tokens, similarity and rubric scores of the newest round, compared with the rounds of the baseline."""
+    """The known levels of the newest round (latency, tokens, similarity, rubric scores), compared with the rounds of the baseline."""
     rounds = judged.rounds
     found = {
         LATENCY: compared_level(judged, rounds.latency, np.nanmedian, logs=True),

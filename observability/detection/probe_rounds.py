@@ -28,15 +28,15 @@ TOKENS = ("input_tokens", "output_tokens")
 class ProbeRounds:
     """One model and set.
 
-    times: of the first answer of each round, naive UTC. items: names of the questions; questions: their texts, empty where not
-    logged. codes: the normalised answer as a number, -1 without one. texts: the unchanged answers, None for a missing one. asked:
-    whether there is a record. failed: without an answer. refused, ill_formed: NaN where it is not known. right: 1 where the answer
-    is the expected one, NaN where one is missing. latency (ms), tokens (both), cost: NaN where not known. rubric: by name of the score.
-    versions: the declared version of most answers of each round, None without one. free_text: compared by similarity. currency: of the
-    costs, where the records state one and the same. source: how the answers came about, as `simulated`, where all records state the same.
-    encoders: the encoder of the answers of each round, None without one. vectors: of the answers by it, of length 1, None without one.
-    values: of a set whose answers are numbers, the numbers, NaN without one; else None. expected: the numbers that are right, likewise.
-    tolerance: as the newest answers that state one do.
+    times: of the first answer of each round, naive UTC. items: names of the questions; questions: their texts, empty where not logged.
+    codes: the normalised answer as a number, -1 without one. texts: the unchanged answers, None for a missing one. asked: whether there is
+    a record. failed: the question has no answer. refused, ill_formed: NaN if unknown. right: 1 where the answer is the expected one, NaN
+    where one is missing. latency (ms), tokens (both), cost: NaN where not known. rubric: by name of the score. versions: the declared
+    version of most answers of each round, None without one. free_text: compared by similarity. currency: of the costs, where the records
+    state one and the same. source: the origin of the answers, as `simulated`, if all records state the same. encoders: the encoder of the
+    answers of each round, None without one. vectors: the vectors of the answers, of length 1, None without an encoder. values: for a set
+    with numeric answers the numbers, NaN for a missing one; else None. expected: the right numbers, in the same form. tolerance: the
+    tolerance that the newest answers state.
     """
 
     model: str
@@ -77,18 +77,21 @@ class ProbeRounds:
 
     @property
     def failed_share(self) -> Floats:
-        """1 where no answer came, 0 where one did, NaN where nothing was asked."""
+        """1 if no answer came, 0 if one did, NaN if the question was not asked."""
         return np.where(self.asked, self.failed.astype(float), np.nan)
 
     def comparable(self, last: int) -> Bools:
-        """By round, whether its answers can be compared with round `last`: always without vectors, else if both used the same encoder."""
+        """For each round, whether its answers can be compared with round `last`. Without vectors they always can; else both rounds need
+        the same encoder.
+        """
         encoder = self.encoders[last]
         return np.array([encoder is None or each == encoder for each in self.encoders], bool)
 
     def similarities(self, last: int) -> Floats:
-        """Of free text: the similarity of every pair of rounds for each item, items × rounds × rounds; NaN where they cannot be compared.
+        """For free text, the similarity of every pair of rounds for each item, items × rounds × rounds; NaN if they cannot be compared.
 
-        By the vectors of the encoder of the round `last`, from 0 for answers to different questions to 1; without one by hashed n-grams.
+        It is computed from the vectors of the encoder of the round `last`, from 0 for answers to different questions to 1; without an
+        encoder from hashed n-grams.
         """
         rounds, encoder = len(self.times), self.encoders[last]
         found = np.full((len(self.items), rounds, rounds), np.nan)
@@ -108,7 +111,9 @@ class ProbeRounds:
 
 
 def probe_rounds(answers: "DataFrame") -> Iterator[ProbeRounds]:
-    """The rounds of each model and set, in the order of their names. Answers without `item` are no probes that can be compared."""
+    """The rounds of each model and set, in the order of their names. Answers without `item` are left out, because they
+    cannot be compared.
+    """
     if answers.empty:
         return
     sets: dict[tuple[str, str], list[dict[str, Any]]] = {}
@@ -210,13 +215,13 @@ def _rounds_of(model: str, name: str, rows: list[dict[str, Any]]) -> ProbeRounds
 
 
 def _answer_numbers(texts: Any) -> Floats | None:
-    """The numbers that answers are, NaN for others; None where fewer than half of them are numbers."""
+    """The answers as numbers, NaN for other answers; None if fewer than half of them are numbers."""
     found = _parsed_numbers(texts)
     return found if 2 * np.isfinite(found).sum() >= sum(text is not None for text in texts.ravel()) else None
 
 
 def _parsed_numbers(texts: Any) -> Floats:
-    """The numbers that texts are, NaN for others."""
+    """The texts as numbers, NaN for other texts."""
     parsed = [[None if text is None else answer_number(text) for text in line] for line in texts]
     return np.array([[np.nan if value is None else value for value in line] for line in parsed], np.float64).reshape(texts.shape)
 
@@ -232,7 +237,7 @@ def day_of_round(at: datetime) -> int:
 
 
 def _only_text(values: Collection[Any]) -> str | None:
-    """The text of a collection with exactly one value, a text that is not empty; else None."""
+    """The text of a collection if it has exactly one value, which is a non-empty text; else None."""
     (first, *others) = values or (None,)
     return first if isinstance(first, str) and first and not others else None
 

@@ -1,7 +1,7 @@
 """Decompose a change of cost, energy or carbon per prediction into its factors.
 
-Each is a product (price × units, energy of the devices × PUE, energy × carbon of a kWh), so its change is the product of the changes of its
-factors. The decomposition locates a change; it does not identify causes.
+Each quantity is a product (price × units, energy of the devices × PUE, energy × carbon of a kWh), so its relative change is the product of
+the relative changes of its factors. The decomposition locates a change; it does not identify causes.
 """
 
 from collections.abc import Sequence
@@ -41,12 +41,12 @@ class Factor:
 
     @property
     def times(self) -> float:
-        """The factor now relative to before; NaN where unknown."""
+        """The factor now, divided by the factor before; NaN if unknown."""
         return self.now / self.before if self.before > 0 else float("nan")
 
 
 def factor_sentence(found: Sequence[Factor], verdict: RatioVerdict) -> str:
-    """Return the changed factors as the end of a sentence; empty where the product or no factor changed."""
+    """Return the changed factors as the end of a sentence; empty if the product or no factor changed."""
     if verdict.worst is None or (not verdict.worst.needs_action and abs(verdict.worst.change.effect - 1) < MIN_FACTOR_CHANGE):
         return ""
     known = [each for each in found if np.isfinite(each.times)]
@@ -96,7 +96,7 @@ def of_cost(
 
 
 def price_and_units(part: CostPart, currency: str, prices: "DataFrame", place: PriceScope, served: float) -> tuple[float, float] | None:
-    """Return (mean price of a unit, units for one prediction served); None where nothing was paid."""
+    """Return (mean price of a unit, units for one served prediction); None if nothing was paid."""
     rows = part.rows[(part.rows["currency"] == currency) & (part.rows["amount"] > 0)]
     if rows.empty or not served > 0:
         return None

@@ -40,7 +40,7 @@ THOUSAND = 1000.0
 class PastRatioChange(WindowChange):
     """A ratio in one window.
 
-    The effect is its multiple of the past. low, high: 95 % interval of the value, from the variation of such windows.
+    The effect is the ratio divided by the past ratio. low, high: 95 % interval of the value, from the variation of such windows.
     """
 
     value: float
@@ -78,7 +78,7 @@ class RatioVerdict:
 class DailyRatio:
     """Sums by day before the window's end.
 
-    back: 0 for its last 24 hours, 1 for the 24 before, and so on, falling. window: its length in days.
+    back: 0 for the last 24 hours of the window, 1 for the 24 hours before, and so on, falling. window: its length in days.
     """
 
     back: NDArray[np.int64]
@@ -93,13 +93,13 @@ class DailyRatio:
 
     @property
     def log_ratio(self) -> Floats:
-        """The logarithm of the ratio of each day; NaN where none was served or spent."""
+        """The logarithm of the ratio of each day; NaN if nothing was served or spent."""
         with np.errstate(invalid="ignore", divide="ignore"):
             ratio = np.where(self.served > 0, self.amount / self.served, np.nan)
             return np.where(ratio > 0, np.log(ratio), np.nan)
 
     def total(self, kept: Mask) -> float:
-        """Return the ratio over some days; NaN where none was served on them."""
+        """Return the ratio over some days; NaN if nothing was served on them."""
         served = float(self.served[kept].sum())
         return float(self.amount[kept].sum()) / served if served > 0 else float("nan")
 
@@ -114,7 +114,7 @@ class DailyRatio:
     def changes(self, stated: Limits = (WATCH, ACT)) -> list[PastRatioChange]:
         """Return the changes of the window and of its last days. stated: minimum multiples for watch and act.
 
-        Empty with fewer than MIN_DAYS served past days, or where a side is 0.
+        Empty if fewer than MIN_DAYS past days have predictions, or if a side is 0.
         """
         known = self.variation
         if known.days < MIN_DAYS:
@@ -139,7 +139,7 @@ class DailyRatio:
         return found
 
     def onset(self, start: datetime, end: datetime) -> OnsetEstimate:
-        """Return the day from which the ratio is higher."""
+        """Return the day from which the ratio is higher than before."""
         days = [naive_utc(end) - timedelta(days=int(back) + 1) for back in self.back]
         return estimate_onset(days, self.log_ratio, start=start, worse=1)
 
@@ -159,7 +159,9 @@ def daily_ratio(now: "DataFrame | Columns", past: "DataFrame | Columns", column:
 def ratio_change(
     days: float, whole: bool, value: float, before: float, own: float, other: float, freedom: float, stated: Limits
 ) -> PastRatioChange:
-    """Return the change of a ratio. own, other: between-day variances of both log ratios; freedom: their degrees of freedom."""
+    """Return the change of a ratio. own, other: between-day variances of the log ratios of both sides; freedom: their
+    degrees of freedom.
+    """
     from scipy.special import stdtrit
 
     error = DifferenceError(0.0, own + other, freedom, one_sided=True)
@@ -181,10 +183,11 @@ def ratio_change(
 def ratio_verdict(
     now: "DataFrame | Columns", past: "DataFrame | Columns", column: str, context: Context, parts: "DataFrame", name: str
 ) -> RatioVerdict:
-    """Return the ratio of a column for a thousand served, compared with the past; unknown below a week of past or three parts.
+    """Return the ratio of a column per thousand served predictions, compared with the past. It is unknown with less than a week of past or
+    fewer than three parts.
 
-    now, past: one value per hour of `period`, `served` and the column. parts: the window's sums by day, for the interval. name: of the
-    owner's limit, such as `operations/cost/cost_per_thousand`: a multiple of the past.
+    now, past: one value per hour of `period`, `served` and the column. parts: the window's sums by day, for the interval. name: the name
+    of the owner's limit, which is a multiple of the past, such as `operations/cost/cost_per_thousand`.
     """
     limits = context.model.settings.limits
     stated = stated_limits(context.model.settings, name, WATCH, ACT)
@@ -225,7 +228,9 @@ def scaled_interval(interval: Interval, by: float) -> Interval:
 
 
 def ratio_finding(finding: Finding, verdict: RatioVerdict, **changes: Any) -> Finding:
-    """Return the finding with value, interval and severity of a verdict; for a change of the last days, their value and interval."""
+    """Return the finding with value, interval and severity of a verdict. For a change of the last days, they are the value and interval of
+    these days.
+    """
     worst, alarming, last = verdict.worst, needs_action(verdict.severity), verdict.last_days
     change = None if worst is None else worst.change
     value, low, high = verdict.now.value, verdict.now.low, verdict.now.high

@@ -1,8 +1,8 @@
-"""Slices in which a new version is worse than the serving one, on rows that both scored.
+"""Slices in which a new version is worse than the serving version, on rows that both scored.
 
-Each level of each feature (quartile bands for numbers) is a slice. Its mean loss is compared row by row (absolute error; for classifiers
-the rate of wrong decisions), with a false discovery rate of 5 % over all slices. Slices that are compared elsewhere can be left out.
-Changed decisions are counted by slice as well, with labels or without.
+Each level of each feature (quartile bands for numbers) is a slice. The losses of both versions are compared row by row: the absolute
+error, for classifiers the rate of wrong decisions. The false discovery rate over all slices is 5 %. Slices that are compared elsewhere can
+be left out. Changed decisions are counted by slice as well, with labels or without.
 """
 
 import itertools
@@ -45,8 +45,8 @@ class PairedAnswers(Protocol):
 
 
 def find_regressed_slices(model: Model, matched: PairedAnswers, left_out: Collection[str] = ()) -> Body:
-    """looked_at: number of slices tested; rows: slices in which the new version (side a) has a significantly larger loss, with both mean
-    losses and their difference. left_out: slices as in a link that are not tested.
+    """The result as fields. looked_at: number of slices tested; rows: slices in which the new version (side a) has a significantly larger
+    loss, with both mean losses and their difference. left_out: slices, as in a link, that are not tested.
     """
     new, then, label = matched.a, matched.b, matched.label
     known = ~np.isnan(label)
@@ -74,8 +74,9 @@ def find_regressed_slices(model: Model, matched: PairedAnswers, left_out: Collec
 @dataclass(frozen=True)
 class SliceChurn:
     """Changed decisions of one slice. name, slice: as `candidate_slices` gives them. flips: share of the decisions that change, with its
-    interval. elsewhere: the same share of all other rows. more: significantly larger than elsewhere. regressed: labelled rows that the
-    serving version alone has right; repaired: those that the new one alone has right; both None where no row is labelled.
+    interval. elsewhere: this share in all other rows. more: whether the share is significantly larger than elsewhere. regressed: number of
+    labelled rows that only the serving version has right; repaired: number that only the new version has right; both None if no row is
+    labelled.
     """
 
     name: str
@@ -88,10 +89,10 @@ class SliceChurn:
 
 
 def churn_by_slice(model: Model, matched: PairedAnswers) -> list[SliceChurn]:
-    """The share of decisions that differ between the two versions in each slice, largest first; empty of a regression.
+    """The share of decisions that differ between the two versions in each slice, largest first; empty for a regression.
 
-    A slice with significantly more of them than all other rows is found by Fisher's exact test, one-sided, with a false discovery rate of
-    5 % over all slices.
+    Whether a slice has significantly more of them than all other rows is tested by Fisher's exact test, one-sided, with a false discovery
+    rate of 5 % over all slices.
     """
     from scipy.stats import hypergeom
 
@@ -149,7 +150,7 @@ def candidate_slices(model: Model, rows: "DataFrame") -> Iterator[tuple[str, str
 
 
 def quarter_bands(name: str, values: Floats) -> list[tuple[str, str | None, Bools]]:
-    """Quartile bands of a number."""
+    """The quartile bands of a number, in the form of `candidate_slices`."""
     held = values[np.isfinite(values)]
     if held.size < MIN_ROWS:
         return []

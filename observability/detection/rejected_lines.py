@@ -1,6 +1,6 @@
 """Check ingest counters: rejected lines, duplicate lines and unregistered columns.
 
-Only lines that services sent count. A person who loads a file sees its rejected lines in the output.
+Only lines that services sent are counted, because a person who loads a file sees its rejected lines in the output.
 """
 
 from dataclasses import replace
@@ -21,7 +21,9 @@ LIMITS = {"duplicate_rate": (0.01, 0.1), "rejected_rate": (0.01, 0.05)}
 """Limits for `watch` and `act`. Retrying loggers repeat about one line in a thousand; one rejected line in twenty is data loss."""
 MINIMUM_LINES = 100
 KEEPS_COMING = 3
-"""Hours of arrival with such lines from which they are the system's fault: one faulty start or one repeated transfer is over sooner."""
+"""Number of hours of arrival with such lines from which they are a fault of the system. One faulty start or one repeated transfer ends
+sooner.
+"""
 MAX_RULES = 3
 COUNTERS = {"duplicate_rate": ("duplicates", "duplicate_hours"), "rejected_rate": ("rejected", "rejected_hours")}
 """Counters of the lines and of the hours in which they arrived, by metric."""
@@ -32,7 +34,7 @@ SAID = {"duplicate_rate": "repeated a prediction that was already stored", "reje
 
 
 def line_claims(context: Context, rows: int) -> list[QualityClaim]:
-    """Return claims from ingest counters; empty where there are none in these hours. rows: predictions in the window."""
+    """Return claims from ingest counters; empty if there are no counters for these hours. rows: predictions in the window."""
     if context.window.slice is not None:
         return []
     counters = context.counters
@@ -43,7 +45,7 @@ def line_claims(context: Context, rows: int) -> list[QualityClaim]:
 
 
 def line_rate_claim(metric: str, hits: int, lines: int, hours: int, context: Context) -> QualityClaim:
-    """Return the claim about one rate; it exceeds a limit when the low end of its interval does.
+    """Return the claim about one rate. The rate exceeds a limit if the lower end of its interval does.
 
     hours: hours in which such lines arrived. With fewer than KEEPS_COMING hours it is not clear whether more will come.
     """
@@ -88,7 +90,7 @@ def broken_rules(context: Context) -> str:
 
 
 def unknown_columns(context: Context, rows: int) -> list[QualityClaim]:
-    """Return the claim about features that no version was registered with; empty where there are none."""
+    """Return the claim about features that no version was registered with; empty without such features."""
     columns = context.counters.get("unknown_columns") or {}
     often = {
         name: n for name, n in sorted(columns.items(), key=lambda each: (-each[1], each[0])) if n >= max(COLUMN_ROWS, COLUMN_SHARE * rows)

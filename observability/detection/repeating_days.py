@@ -1,8 +1,8 @@
 """Distinguish weekdays that differ from the reference each week from weekdays that the reference contains as well.
 
-A fault of one weekday is usual to the model's own past from its third or fourth time on. A reference is stored without dates, and can still
-distinguish a fault from a natural pattern of the week. If the pattern is natural, the reference contains such days and looks like the whole
-past month; if it is a fault, the reference looks like the other days of the month alone.
+From its third or fourth time on, a fault of one weekday is usual for the model's own past. A reference is stored without dates, but can
+still distinguish a fault from a natural weekly pattern. If the pattern is natural, the reference contains such days and looks like the
+whole past month. If it is a fault, the reference looks like the other days of the month alone.
 """
 
 import math
@@ -16,19 +16,19 @@ from observability.stats.dispersion import SHARE_FLOOR
 SURE = math.log(1000)
 """Logarithm of the likelihood ratio from which the reference is taken to lack such days."""
 NEARER = 4
-"""Minimum ratio: distance of a mixture with such days from the other days, divided by the distance of the reference. It allows for a small
-drift of all days.
+"""Minimum distance of a mixture with such days from the other days, as a multiple of the distance of the reference from the other days. It
+allows for a small drift of all days.
 """
 
 
 def lacks_such_days(reference: Floats, others: Floats, earlier: Floats, such: Floats, share: float, row_share: float, limit: float) -> bool:
-    """Whether a reference clearly contains no days of a kind (one weekday): it is like the other days, and earlier days of this kind differ
-    from them.
+    """Whether a reference clearly contains no days of one kind, such as one weekday. This is so if the reference is like the other days,
+    and earlier days of this kind differ from them.
 
     False if unknown: with few such days, or days that differ little, a reference that contains them is as near to the other days as a
-    reference that drifted within its limit. Counts by group: reference; others: the other days of the past; earlier: the past days of that
-    kind; such: the last ones. share: share of days of that kind. row_share: part of the variance of the reference's shares that comes from
-    rows, because rows of a day are not independent draws. limit: PSI from which two sides differ.
+    reference that drifted within its limit. Counts by group: reference; others: of the other days of the past; earlier: of the past days
+    of this kind; such: of the last days of this kind. share: share of days of that kind. row_share: part of the variance of the
+    reference's shares that comes from rows, because rows of a day are not independent draws. limit: PSI from which two sides differ.
     """
     if min(others.sum(), earlier.sum(), such.sum()) <= 0 or distance.psi(others, earlier) < limit:
         return False

@@ -12,12 +12,12 @@ from observability.metrics.training_curves import TrainingRun
 from observability.metrics.training_metric_names import data_prefix
 
 NEAR = 0.01
-"""Share of the best value within which another run is as good for a person who weighs carbon."""
+"""Share of the best value within which another run counts as equally good."""
 
 
 @dataclass(frozen=True)
 class CarbonResult:
-    """A run with its value of the metric and its grams. best: whether no other run has a better value for as little carbon."""
+    """A run with its value of the metric and its emitted grams. best: whether no other run beats it in both."""
 
     run: str
     value: float
@@ -27,7 +27,9 @@ class CarbonResult:
 
 @dataclass(frozen=True)
 class CarbonResults:
-    """Runs of one study that can be compared in one metric, least carbon first. study: None of runs without one. better: high, low."""
+    """Runs of one study that can be compared in one metric, least carbon first. study: None for runs without a study. better: `high` or
+    `low`.
+    """
 
     study: str | None
     metric: str
@@ -36,22 +38,22 @@ class CarbonResults:
 
     @property
     def top(self) -> CarbonResult:
-        """The run with the best value; among equals the one with the least carbon."""
+        """The run with the best value; of several, the one with the least carbon."""
         sign = -1 if self.better == "high" else 1
         return min(self.results, key=lambda each: (sign * each.value, each.grams))
 
     @property
     def near(self) -> CarbonResult:
-        """The run of least carbon within NEAR of the best value."""
+        """The run with the least carbon among those within NEAR of the best value."""
         room = NEAR * abs(self.top.value)
         return min((each for each in self.results if abs(each.value - self.top.value) <= room), key=lambda each: each.grams)
 
 
 def results_against_carbon(runs: Sequence[TrainingRun], grams: Mapping[str, float | None]) -> CarbonResults | None:
-    """Return finished runs with the held-out metric that most of them have, and their carbon; None below two such runs.
+    """Return finished runs with the held-out metric that most of them have, and their carbon; None if there are fewer than two such runs.
 
-    They belong to the study with most such runs, because other studies are measured on other rows; runs without a study count as one study.
-    grams: grams of each run by its name, None where unknown.
+    The runs are those of the study with most such runs, because other studies are measured on other rows. Runs without a study count as
+    one study. grams: grams of each run by its name, None if unknown.
     """
     done = [run for run in runs if run.ended is not None and not run.failed and not run.pruned and (grams.get(run.name) or 0) > 0]
     sizes = Counter(run.study for run in done if study_metrics(run))
@@ -72,7 +74,9 @@ def results_against_carbon(runs: Sequence[TrainingRun], grams: Mapping[str, floa
 
 
 def unbeaten_results(cost: NDArray[np.float64], grams: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """Whether no other has both a lower or equal cost and less or equal grams, one of the two strictly."""
+    """For each result, whether no other one has both a lower or equal cost and less or equal grams, with at least one of the
+    two strictly.
+    """
     found = np.zeros(cost.size, bool)
     least, at = np.inf, np.nan
     for place in np.lexsort((cost, grams)):

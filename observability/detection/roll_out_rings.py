@@ -1,4 +1,6 @@
-"""Decide for each ring of a roll-out whether it may go on: crashes on the new version against those on earlier ones in the same days."""
+"""Decide for each ring of a roll-out whether it may continue. Crashes on the new version are compared with crashes on earlier versions in
+the same days.
+"""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -20,14 +22,15 @@ if TYPE_CHECKING:
 STOP_GAP = 0.05
 """Default limit: how far the share of crashed devices on the new version may exceed the share on earlier versions."""
 MIN_RING = 10
-"""Devices of each side below which a ring is not decided."""
+"""Minimum number of devices of each side for a decision about a ring."""
 
 
 @dataclass(frozen=True)
 class RingCriterion:
     """The devices of a ring on a version, and the devices of all rings on earlier versions since that version reached the ring.
 
-    new, old: devices that crashed, and all whose reports say it. since: the first report of the version from the ring in the window.
+    new, old: number of devices that crashed, and number of devices whose reports state whether they did. since: the first report of the
+    version from the ring in the window.
     """
 
     version: str
@@ -44,7 +47,7 @@ class RingCriterion:
 
     @property
     def severity(self) -> Severity:
-        """`act` (stop) where the whole interval is above the criterion, `ok` (go on) where it is below, else unknown."""
+        """The severity: `act` (stop) if the whole interval is above the criterion, `ok` (continue) if it is below, else unknown."""
         gap = self.difference
         if gap is None or gap.low is None or gap.high is None:
             return "unknown"
@@ -52,7 +55,7 @@ class RingCriterion:
 
     @property
     def reason(self) -> str:
-        """Why the ring stops or goes on; where that is unknown, about how many more devices it needs."""
+        """The reason why the ring stops or continues. If that is unknown, about how many more devices it needs."""
         gap, (_, n), (_, old_n) = self.difference, self.new, self.old
         if old_n < MIN_RING:
             return f"{plural(old_n, 'device')} on earlier versions; it needs about {MIN_RING - old_n} more."
@@ -75,7 +78,8 @@ class RingCriterion:
 
 
 def rolled_out_version(reports: "DataFrame", seen: Mapping[str, datetime]) -> str | None:
-    """The version among reports of one model that was first reported last; None where they name fewer than two, or no ring.
+    """The version, among reports of one model, whose first report is the newest. None if the reports name fewer than two versions, or no
+    ring.
 
     seen: when each version was first reported.
     """
@@ -88,7 +92,7 @@ def rolled_out_version(reports: "DataFrame", seen: Mapping[str, datetime]) -> st
 def ring_criteria(reports: "DataFrame", newest: str, criterion: float) -> list[RingCriterion]:
     """The criterion of each ring with devices on the newest version, in the order of the rings. reports: reports of one model and window.
 
-    Both sides count the same days, so that a version that reached the ring yesterday is not compared with a week of the others.
+    Both sides cover the same days, so that a version that reached the ring yesterday is not compared with a week of the other versions.
     """
     known = reports[reports["version"].notna()]
     fresh = known["version"].astype(str) == newest
@@ -102,13 +106,13 @@ def ring_criteria(reports: "DataFrame", newest: str, criterion: float) -> list[R
 
 
 def crashed_devices(reports: "DataFrame") -> tuple[int, int]:
-    """Devices that crashed, and devices whose reports say whether they did."""
+    """The number of devices that crashed, and the number of devices whose reports state whether they did."""
     sums = reports.assign(crashes=reports["crashes"].astype(float)).groupby("device")["crashes"].sum(min_count=1).dropna()
     return int((sums > 0).sum()), len(sums)
 
 
 def crashes_since(parts: "Iterable[DataFrame]", found: RingCriterion) -> datetime:
-    """Since when devices of a ring crash more often: the onset in their share by day, not before the version reached the ring.
+    """The onset from which devices of a ring crash more often, by their share by day. It is not before the version reached the ring.
 
     parts: reports of the model, the past first.
     """

@@ -14,7 +14,7 @@ MIN_STEPS = 20
 
 @dataclass(frozen=True)
 class RunClaim:
-    """One sentence with its number. subject: `run:ID` where None. value, low, high: in the metric's unit, None only where unknown."""
+    """One sentence about a run with its number. subject: `run:ID` if None. value, low, high: in the metric's unit, None only if unknown."""
 
     metric: str
     n: int

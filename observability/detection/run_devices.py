@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 MIN_READINGS = 20
 IDLE_BELOW, IDLE_SHARE = 0.1, 0.5
 HOT_SHARE = 0.1
-"""Share of the readings that are beyond the limit for a warning where a device is hot."""
+"""Share of the readings beyond the limit for a warning from which a device counts as hot."""
 POWER_LEFT, SAME_UTILISATION = 0.75, 0.9
 MEMORY_SHARE = 0.97
 OTHER_DEVICE = 1.01
@@ -26,7 +26,7 @@ OTHER_DEVICE = 1.01
 
 
 def claims_about_devices(run: TrainingRun, readings: "DataFrame") -> list[RunClaim]:
-    """Return a claim for each device of a run and each kind of trouble; empty where readings are fewer than MIN_READINGS.
+    """Return a claim for each device of a run and each kind of problem; empty with fewer than MIN_READINGS readings.
 
     readings: resource records of this run (at, device, host, watts, utilisation, temperature_c, memory_gb).
     """
@@ -51,7 +51,7 @@ def device_claim(metric: str, n: int, severity: Severity, because: str, value: f
 
 
 def idle_device(run: TrainingRun, name: str, rows: "DataFrame") -> RunClaim | None:
-    """Return the claim that a device did next to nothing in half of its readings."""
+    """Return the claim that a device was almost idle in half of its readings."""
     used = rows["utilisation"].dropna().to_numpy(float)
     share = float((used < IDLE_BELOW).mean()) if len(used) >= MIN_READINGS else 0.0
     if share < IDLE_SHARE:
@@ -63,8 +63,8 @@ def idle_device(run: TrainingRun, name: str, rows: "DataFrame") -> RunClaim | No
 
 
 def hot_device(run: TrainingRun, name: str, rows: "DataFrame", limits: tuple[float, float]) -> RunClaim | None:
-    """Return the claim that a device was hot in a tenth of its readings. limits: for a warning and for act; a `temperature_limit_c` that
-    the run's hardware states replaces the first, and moves the second with it.
+    """Return the claim that a device was hot in a tenth of its readings. limits: for a warning and for act. A `temperature_limit_c` that
+    the run's hardware states replaces the first limit, and moves the second by the same difference.
     """
     known = rows["temperature_c"].dropna().to_numpy(float)
     stated = run.hardware.get("temperature_limit_c")
@@ -100,8 +100,8 @@ def throttled_device(run: TrainingRun, name: str, rows: "DataFrame") -> RunClaim
 
 
 def full_memory(run: TrainingRun, name: str, rows: "DataFrame") -> RunClaim | None:
-    """Return the claim that a device's memory is nearly full; None if it is not, with too few readings, or if the run's hardware states no
-    `device_memory_gb` or less than was used.
+    """Return the claim that a device's memory is nearly full. None if it is not, if there are too few readings, or if the hardware of the
+    run states no `device_memory_gb`, or less than was used.
     """
     size = run.hardware.get("device_memory_gb")
     used = rows["memory_gb"].dropna().to_numpy(float)

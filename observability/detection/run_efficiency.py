@@ -11,7 +11,7 @@ from observability.metrics.training_curves import TrainingRun
 from observability.stats.rank_times import RankTimes
 
 SAMPLES = ("global_batch_size", "batch_rows", "samples_per_step", "tokens_per_step", "batch_size")
-"""Parameters that state the work of a step, over all processes."""
+"""Parameters that state the amount of work of a step, over all processes."""
 WORK = frozenset(("compute", "forward", "backward", "optimizer", "optimiser", "step"))
 """Phases in which a process trains."""
 MIN_OF_ROOF = 0.3
@@ -19,21 +19,23 @@ MIN_OF_ROOF = 0.3
 
 
 def phase_shares(times: RankTimes) -> dict[str, float]:
-    """Return the share of the ranks' time in each phase, and in waiting for the slowest rank; they add up to 1."""
+    """Return the share of the ranks' time in each phase, and in waiting for the slowest rank. The shares add up to 1."""
     spent = {name: float((table * times.counts).sum()) for name, table in {**times.phases, "waiting": times.wait}.items()}
     total = sum(spent.values())
     return {name: value / total for name, value in spent.items()} if total > 0 else {}
 
 
 def productive_share(times: RankTimes) -> float | None:
-    """Return the goodput of the logged steps: the share of the ranks' time in which they train; None where no phase says so."""
+    """Return the goodput of the logged steps, which is the share of the ranks' time in which they train; None if no phase is a training
+    phase.
+    """
     shares = phase_shares(times)
     known = [value for name, value in shares.items() if name.lower() in WORK]
     return sum(known) if known else None
 
 
 def seconds_per_step(run: TrainingRun) -> float | None:
-    """Return the wall time of a step, from the first to the last logged one; None with fewer than two steps."""
+    """Return the mean wall time of a step, from the first to the last logged step; None with fewer than two steps."""
     spans = [
         (int(curve.steps[-1] - curve.steps[0]), float((curve.at[-1] - curve.at[0]).astype(float) / 1e6))
         for curve in run.curves.values()
@@ -47,7 +49,7 @@ def seconds_per_step(run: TrainingRun) -> float | None:
 
 
 def stated_number(run: TrainingRun, names: Iterable[str]) -> float | None:
-    """Return the first positive number among parameters and hardware of these names; None where there is none."""
+    """Return the first positive number among the parameters and hardware fields of these names; None if there is none."""
     held: Mapping[str, Any] = {**run.hardware, **run.params}
     for name in names:
         value = held.get(name)
@@ -75,8 +77,8 @@ def model_flops_utilisation(run: TrainingRun) -> float | None:
 class RooflinePosition:
     """The place of a run under the roofline of its devices, by device.
 
-    intensity: operations for each byte that is moved. achieved: operations a second. roof: the most that are possible at that intensity.
-    ridge: the intensity from which operations, and not bandwidth, are the limit.
+    intensity: operations for each byte that is moved. achieved: operations per second. roof: the largest possible number of operations per
+    second at this intensity. ridge: the intensity from which operations, and not bandwidth, are the limit.
     """
 
     intensity: float
@@ -133,8 +135,8 @@ def roofline_words(found: RooflinePosition) -> str:
 class ScalingPoint:
     """A run among others of its study with another number of processes.
 
-    rate: samples a second, or steps where the work of a step is not stated. efficiency: rate per process, divided by the rate per process
-    of the run with the fewest processes; 1 is perfect scaling.
+    rate: samples per second, or steps per second if the work of a step is not stated. efficiency: rate per process, divided by the rate
+    per process of the run with the fewest processes; 1 is perfect scaling.
     """
 
     run: str
@@ -147,7 +149,8 @@ class ScalingPoint:
 def scaling_points(run: TrainingRun, others: Iterable[TrainingRun]) -> list[ScalingPoint]:
     """Return the runs of the same study by their number of processes, fewest first; empty if all have the same number.
 
-    Where the parameters state the work of a step (SAMPLES), rates are samples a second; else a step is taken to do the same work in each.
+    If the parameters state the work of a step (SAMPLES), rates are samples per second. Otherwise a step is assumed to do the same work in
+    each run.
     """
     alike = [each for each in others if each.study is not None and each.study == run.study and each.name != run.name]
     known = [(each, seconds) for each in (run, *alike) if (seconds := seconds_per_step(each)) is not None]

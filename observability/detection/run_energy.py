@@ -19,7 +19,8 @@ NAME = "operations/energy"
 class RunEnergyChange:
     """The energy of a run compared with earlier runs of the same parameters.
 
-    n: number of earlier runs. usual: their geometric mean, Wh. limit: Wh from which it is reported; both None where they are too few.
+    n: number of earlier runs. usual: their geometric mean, Wh. limit: Wh from which it is reported. usual and limit are None with too few
+    earlier runs.
     """
 
     n: int
@@ -31,10 +32,11 @@ class RunEnergyChange:
 
 
 def run_energy_change(wh: float, earlier: Sequence[float], settings: ModelSettings) -> RunEnergyChange:
-    """Return how the energy of a run (Wh) compares with earlier runs of the same parameters, by the same kind of source.
+    """Return the comparison of the energy of a run (Wh) with earlier runs of the same parameters, whose energy has the same kind of
+    source.
 
-    A rise is reported from a multiple on (`operations/energy/run_energy` for act) that is also beyond the 95 % prediction interval of the
-    earlier runs (Student's t on logarithms).
+    A rise is reported if it reaches a minimum ratio (`operations/energy/run_energy` for act) and is also beyond the 95 % prediction
+    interval of the earlier runs (Student's t on logarithms).
     """
     before = np.array([each for each in earlier if each > 0])
     n = len(before)

@@ -1,4 +1,4 @@
-"""Forecast the energy of a training run that has not ended, from the energy that it has used and the share of its steps that are done."""
+"""Forecast the energy of a training run that has not ended: the energy used so far, divided by the share of its steps that are done."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -17,13 +17,13 @@ if TYPE_CHECKING:
 
 Array = np.ndarray[Any, np.dtype[Any]]
 TOTAL_NAMES = ("total_steps", "max_steps", "num_steps", "num_train_steps", "n_steps", "steps")
-"""Parameters that state how many steps a run will take; the first that does counts."""
+"""Parameters that state how many steps a run will take. The first one that a run has is used."""
 
 
 @dataclass(frozen=True)
 class RunProgress:
-    """Steps and energy of a run. steps, at: steps done and when they were logged; read, joules: ends and energy of its readings; stride: n
-    if every n-th step was read.
+    """Steps and energy of a run. steps, at: steps done and when they were logged; read, joules: end times and energy of its readings;
+    stride: n if every n-th step was read.
     """
 
     steps: Array
@@ -43,7 +43,9 @@ class RunProgress:
         return float(self.joules[self.read <= reached.min()].sum()) if len(reached) else float("nan")
 
     def is_reporting(self, now: datetime) -> bool:
-        """Whether it logs as usual at an instant (naive UTC): nothing is missing for ten usual intervals of its steps, or five minutes."""
+        """Whether the run logs as usual at an instant (naive UTC). It does unless nothing was logged for ten usual intervals of its steps,
+        and for at least five minutes.
+        """
         gaps = np.diff(np.unique(self.at)) / np.timedelta64(1, "s")
         silence = (np.datetime64(now, "us") - max(self.at.max(), self.read.max())) / np.timedelta64(1, "s")
         return bool(silence <= max(INTERVALS * float(np.median(gaps)) / self.stride if len(gaps) else 0.0, MIN_SILENCE_S))
@@ -51,7 +53,7 @@ class RunProgress:
 
 @dataclass(frozen=True)
 class RunEnergyForecast:
-    """Forecast energy of a whole run, joules; NaN where it is unknown, and `lacks` says why. done, total: steps.
+    """Forecast energy of a whole run in joules. It is NaN if unknown, and `lacks` states the reason. done, total: numbers of steps.
 
     n: number of earlier runs behind the interval; low and high are None with fewer than MIN_RUNS.
     """
@@ -74,7 +76,7 @@ def stated_steps(params: Any) -> int | None:
 
 
 def is_stated_count(value: object) -> TypeGuard[int | float]:
-    """Whether a parameter is a number of at least one that is no more than a count can be; infinity is none."""
+    """Whether a parameter is a finite number of at least one."""
     return isinstance(value, int | float) and not isinstance(value, bool) and 1 <= value < 2**53
 
 
@@ -103,9 +105,9 @@ def progress_of_runs(steps: "DataFrame", readings: "DataFrame", names: set[str])
 def run_energy_forecast(run: RunProgress, earlier: Sequence[RunProgress], stated: int | None) -> RunEnergyForecast:
     """Return the forecast energy of a whole run: the joules that it has used, divided by the share of its steps that are done.
 
-    The total is as stated, else the median of earlier runs. From MIN_RUNS earlier runs on, the same forecast is made of each of them at
-    the same step; the geometric mean of its errors corrects this run's, and their spread gives the 95 % prediction interval (Student's t on
-    logarithms). A run draws no less than it has drawn.
+    The total number of steps is the stated one, else the median of earlier runs. With at least MIN_RUNS earlier runs, the same forecast is
+    made for each of them at the same step. The geometric mean of the errors of these forecasts corrects the forecast of this run, and
+    their spread gives the 95 % prediction interval (Student's t on logarithms). The forecast is never below the energy already used.
     """
     done, so_far = run.done, float(run.joules.sum())
     total = stated or (round(float(np.median([each.done for each in earlier]))) if earlier else None)

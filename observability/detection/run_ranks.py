@@ -1,4 +1,4 @@
-"""The times of the ranks of a training run: of its steps, or of blocks of all steps where it is long."""
+"""The times of the ranks of a training run by step, or for a long run by blocks of steps."""
 
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -13,10 +13,10 @@ if TYPE_CHECKING:
 
 
 def ranks_of(run: TrainingRun) -> RankTimes | None:
-    """Return the times of a run of several ranks over common steps; None where there are none.
+    """Return the times of a run of several ranks over common steps; None if there are none.
 
-    Of all steps where blocks of them are known; of the steps that were read where these give more columns and the blocks too few, as when
-    a rank joined late.
+    They are the times of blocks of all steps if these are known. If the blocks are too few and the single steps that were read give more
+    columns, as when a rank joined late, they are the times of these steps.
     """
     of_blocks = None if run.blocks is None else times_from_blocks(run.blocks)
     if of_blocks is not None and len(of_blocks.steps) >= MIN_STEPS:
@@ -27,7 +27,9 @@ def ranks_of(run: TrainingRun) -> RankTimes | None:
 
 
 def blocks_of_runs(steps: "DataFrame") -> "DataFrame":
-    """Return the summaries of the blocks of each long run among records of steps (run, at, step, rank, phase_ms), as `blocks_frame`."""
+    """Return the summaries of the blocks of each long run, taken from records of steps (run, at, step, rank, phase_ms), as `blocks_frame`
+    returns them.
+    """
     of_ranks = steps[steps["rank"].notna() & steps["phase_ms"].notna()]
     rows: list[dict[str, Any]] = []
     for run, own in of_ranks.groupby("run"):

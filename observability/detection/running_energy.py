@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 MAX_RUNS = 10
-"""Maximum number of runs with a claim; the newest are kept."""
+"""Maximum number of runs with a claim; the newest runs get one."""
 
 
 def forecasts_of_running(
@@ -27,7 +27,8 @@ def forecasts_of_running(
     """Yield the claim about the forecast energy of each run that still reports, newest first, at most MAX_RUNS.
 
     known: energy so far of all runs of a model (`training_run_energy`); running: runs without an end. records: `runs`, `steps` and
-    `readings` of the model, each read up to its maximum. now: naive UTC. A run that is significantly beyond earlier ones is a warning.
+    `readings` of the model, each read up to its maximum. now: naive UTC. The claim about a run with significantly more energy than earlier
+    runs is a warning.
     """
     runs, readings = records["runs"], records["readings"]
     going = known[known["run"].isin(running) & known["wh"].gt(0)]
@@ -90,13 +91,13 @@ def forecast_claim(run: Mapping[Any, Any], ahead: RunEnergyForecast, earlier: li
 
 
 def started_at(at: Any) -> datetime | None:
-    """Return a stored time as an instant; None where it is missing."""
+    """Return a stored time as an instant; None if it is missing."""
     return None if at is None or at != at else aware_utc(at.to_pydatetime())
 
 
 def settings_of_runs(runs: "DataFrame") -> dict[str, str]:
-    """Return the parameters of each run without its random seed, as one text. For a run that states none, the parameters of its study
-    are taken.
+    """Return the parameters of each run without its random seed, as one text. If a run states none, the parameters of its
+    study are used.
     """
     found: dict[str, str] = {}
     for name, study, params in zip(runs["run"], runs["study"], runs["params"], strict=True):
@@ -106,7 +107,7 @@ def settings_of_runs(runs: "DataFrame") -> dict[str, str]:
 
 
 def completely_read(drew: "DataFrame", runs: "DataFrame", readings: "DataFrame", most: int) -> "DataFrame":
-    """Return the finished runs whose readings were all read; only the newest `most` readings were."""
+    """Return the finished runs all of whose readings were read. Only the newest `most` readings were read."""
     failed = {str(name) for name, status in zip(runs["run"], runs["status"], strict=True) if status and status.lower() not in FINISHED}
     kept = drew[drew["ended"].notna() & ~drew["run"].isin(failed)]
     return kept[kept["started"] >= readings["at"].min()] if len(readings) >= most else kept

@@ -1,4 +1,4 @@
-"""Compare a share of the rows of a sample with the month before, by days: rows of one day are not independent."""
+"""Compare a share of the rows of a sample with the month before. The comparison is by days, because rows of one day are not independent."""
 
 import math
 from dataclasses import dataclass
@@ -18,8 +18,8 @@ from observability.stats.interval import Interval, rate_interval
 class SampledShare:
     """A share of the window's rows, its interval, and the p-value of no difference from the month before (value: before).
 
-    rows: rows of the window. score: the difference by rows alone, in standard errors; 0 where a side has no rows. past_days: days before
-    with rows.
+    rows: rows of the window. score: the difference by rows alone, in standard errors; 0 if a side has no rows. past_days: number of
+    earlier days with rows.
     """
 
     interval: Interval
@@ -35,9 +35,7 @@ class SampledShare:
         return float("nan") if self.interval.value is None else self.interval.value
 
     def doubt(self, level: float) -> str:
-        """Why a share that is not significantly higher than before may be as before, as a clause. level: significance level of the
-        p-value.
-        """
+        """A clause on why a share that is not significantly higher may be the same as before. level: significance level of the p-value."""
         from scipy.special import ndtri
 
         needed = -float(ndtri(level / 2))

@@ -1,7 +1,7 @@
 """Measure a model's error budget and burn rate against the service level that its owner stated.
 
-Findings are about all versions together: the level belongs to the service. Two objectives: the share of ok requests, and the share of
-requests within the stated p99 latency.
+Findings are about all versions together, because the level is that of the service. There are two objectives: the share of ok requests, and
+the share of requests within the stated p99 latency.
 """
 
 from dataclasses import dataclass, replace
@@ -42,10 +42,11 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Objective:
-    """One objective over the four weeks to the window's end, by consecutive hours from `first`.
+    """One objective over the four weeks up to the window's end, by consecutive hours from `first` on.
 
-    bad and n are requests; days: since the first one. subject: its name in findings. what: the predicate of a bad request, after "of 1,200
-    requests". begin: place of the window's first hour. until: its end; the unfinished hour is counted with the one before it.
+    bad, n: numbers of bad and of all requests; days: days since the first request. subject: the objective's name in findings. what: the
+    predicate of bad requests, after "of 1,200 requests". begin: index of the window's first hour. until: the window's end; the unfinished
+    hour is counted with the hour before it.
     """
 
     subject: str
@@ -58,7 +59,7 @@ class Objective:
     until: datetime
 
     def at(self, place: int) -> datetime:
-        """Return when the hour at a place begins; after the last hour, the end of the window."""
+        """Return the time at which the hour at this index begins; after the last hour, the end of the window."""
         return self.until if place >= self.n.size else hour_start(self.first + place)
 
     @property
@@ -157,7 +158,7 @@ def error_budget_finding(objective: Objective, context: Context) -> Finding:
 def burn_rate_finding(objective: Objective, context: Context) -> Finding:
     """Return the finding about the worst burn-rate alert.
 
-    Order: an alert that is active at the window's end, else one that was active in the window, else the present burn rate.
+    An alert that is active at the window's end comes first, then an alert that was active in the window, then the present burn rate.
     """
     now = burn_states(objective.bad, objective.n, objective.target)
     slowest = now[-1]
@@ -204,14 +205,14 @@ Fired = tuple[BurnRule, Interval, float, float, int]
 
 
 def of_burn(burn: BurnState, size: int) -> Fired:
-    """Return a rule at the end of the hours: rule, rate, requests and bad requests of its long window, and the place where that window
-    ends.
+    """Return a rule at the end of the hours: the rule, the burn rate, requests and bad requests of its long window, and the index at which
+    that window ends.
     """
     return burn.rule, burn.rate, burn.n, burn.bad, size
 
 
 def before_the_end(objective: Objective) -> Fired | None:
-    """Return the urgent alert that was active in the window and is over, where it burned fastest; None where there was none."""
+    """Return the urgent alert that was active in the window and has ended, at its largest burn rate; None if there was none."""
     for rule in RULES:
         if rule.factor < URGENT:
             break
@@ -232,7 +233,7 @@ def before_the_end(objective: Objective) -> Fired | None:
 
 
 def burn_onset(objective: Objective, rule: BurnRule, end: int) -> datetime | None:
-    """Estimate the hour of the long window since which there were significantly too many bad requests."""
+    """Estimate the hour of the long window from which on there were significantly too many bad requests."""
     start = max(end - rule.long, 0)
     found = elevated_segment(objective.bad[start:end], objective.n[start:end], objective.allowed)
     return None if found is None else objective.at(start + found[0])
@@ -265,5 +266,5 @@ def objective_source(severity: Severity) -> Any:
 
 
 def hours_words(n: int) -> str:
-    """Return 1 hour, 6 hours, 3 days."""
+    """Return a number of hours in words: `1 hour`, `6 hours`, `3 days`."""
     return "hour" if n == 1 else f"{n} hours" if n < 48 else f"{n // 24} days"

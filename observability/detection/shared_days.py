@@ -11,7 +11,7 @@ from observability.metrics.column_counts import ColumnCounts, ColumnShare, Daily
 from observability.stats.arrays import Integers
 
 ROWS_A_DAY = 20
-"""Minimum rows of a day that is judged by itself."""
+"""Minimum number of rows of a day that is judged by itself."""
 ONE_VALUE = 0.995
 """If one bin holds at least this share of a day, the day counts as having one value."""
 SHARED_DAYS, MIN_DAYS, MIN_OTHERS = 0.8, 5, 3
@@ -31,19 +31,19 @@ def single_value_days(values: ColumnCounts) -> Integers:
 
 
 def is_shared_by_day(values: ColumnCounts | None, fewest: int = MIN_DAYS) -> bool | None:
-    """Return whether most days hold a single value; None where too few days are known."""
+    """Return whether most days hold a single value; None if too few days are known."""
     found = single_value_days(values) if values is not None else np.empty(0, np.int64)
     return None if found.size < fewest else bool((found >= 0).mean() >= SHARED_DAYS)
 
 
 def hit_as_wholes(hits: DailyShares) -> bool:
-    """Return whether each day with enough rows is hit nearly wholly or hardly at all; False for a single day."""
+    """Return whether on each day with enough rows nearly all or nearly no rows are hit; False for a single day."""
     value = hits.value[hits.rows >= ROWS_A_DAY]
     return bool(value.size > 1 and ((value >= ONE_VALUE) | (value <= 1 - ONE_VALUE)).all())
 
 
 def rows_a_day_if_shared(now: ColumnCounts, past: ColumnCounts | None, hits: DailyShares) -> float | None:
-    """Return the rows of a usual day, where the column's value is shared by a day and so are the hits; else None.
+    """Return the number of rows of a usual day if the rows of a day share the column's value and also whether they are hit; else None.
 
     now, past: the ordinary values by day. hits: the share of rows that were hit on each day of the window.
     """
@@ -58,7 +58,7 @@ def rows_a_day_if_shared(now: ColumnCounts, past: ColumnCounts | None, hits: Dai
 
 
 def whole_day_p_value(now: ColumnShare, before: ColumnShare, rows_a_day: float) -> float:
-    """Return the two-sided p-value of a growth in days that are hit as a whole, by Fisher's exact test."""
+    """Return the two-sided p-value of a growth in the number of days that are hit as a whole, by Fisher's exact test."""
     days, others = max(round(now.n / rows_a_day), 1), max(round(before.n / rows_a_day), 1)
     hit = round(now.value * days)
     every = hit + round(before.value * others)

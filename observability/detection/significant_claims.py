@@ -21,8 +21,8 @@ Limit = float | tuple[float, float]
 class QualityClaim:
     """A finding at the severity of its effect size alone.
 
-    p_value: NaN where the comparison is with a fixed level and already uses the interval. limits: for `watch` and `act`; None where there
-    is none. missing: a sentence, or a function that returns it, on what is missing if the claim is beyond its limit but not significantly.
+    p_value: NaN if the comparison is with a fixed level and already uses the interval. limits: for `watch` and `act`; None if there are
+    none. missing: a sentence, or a function that returns it, on what is missing if the claim is beyond its limit but not significantly.
     Such a claim is unknown. If the sentence is empty, such an effect counts as chance and the claim is OK.
     """
 
@@ -65,7 +65,7 @@ def settled_finding(claim: QualityClaim, adjusted: float, budget: float) -> Find
 
 
 def worst_of_each(findings: Iterable[Finding]) -> list[Finding]:
-    """Return the worst finding of each id, the first of equals, since a claim may have been tested in more than one way."""
+    """Return the worst finding of each id; of equally severe ones, the first. A claim may have been tested in more than one way."""
     best: dict[str, Finding] = {}
     for each in findings:
         known = best.get(each.id)
@@ -82,19 +82,19 @@ def undecided_quality(
 
 
 def quality_limits(context: Context, metric: str, watch: float, act: float) -> tuple[float, float]:
-    """Return the limits of a metric for `watch` and `act`; the configured limit replaces the limit for `act`, and is the most that the
-    limit for `watch` may be.
+    """Return the limits of a metric for `watch` and `act`. The configured limit replaces the limit for `act`, and the limit for `watch` is
+    at most the same.
     """
     return stated_limits(context.model.settings, f"{NAME}/{metric}", watch, act)
 
 
 def by_size(size: float, at: tuple[float, float]) -> Severity:
-    """Return the severity for the size of an effect."""
+    """Return the severity for the size of an effect. at: the limits for `watch` and `act`."""
     return "act" if size >= at[1] else "watch" if size >= at[0] else "ok"
 
 
 def weight_of(context: Context, name: str) -> float:
-    """Return the weight of a feature in the rank of findings: its importance, an equal share where only others are known, or 1."""
+    """Return the weight of a feature in the rank of findings: its importance, an equal share if only others are known, or 1."""
     importance = context.model.settings.importance
     return importance.get(name, 1 / len(importance)) if importance else 1.0
 

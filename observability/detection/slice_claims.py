@@ -26,7 +26,7 @@ ACT_SHARE = 0.2
 
 @dataclass(frozen=True)
 class SearchedSlices:
-    """One search: its cuts, targets and baseline."""
+    """One search for slices: its cuts, targets and baseline."""
 
     cuts: list[Cut]
     targets: list[SliceTarget]
@@ -40,7 +40,7 @@ class SearchedSlices:
     def searched(
         cls, now: SampledRows, before: SampledRows, context: Context, against: Against, fields: Sequence[str] = ()
     ) -> "SearchedSlices":
-        """Search the rows of a window against those before; without any before, slices against their peers."""
+        """Search the rows of a window compared with those before. Without rows before, slices are compared with their peers."""
         cuts = rows.slice_cuts(now, before, context, fields)
         targets, specs = rows.slice_targets(now, before if len(before) else now.none(), context, fields=bool(fields))
         if not len(before):
@@ -92,23 +92,23 @@ def comparison_error(held: SliceComparison) -> float:
 
 
 def slice_table(specs: TargetSpecs) -> set[str]:
-    """Return the targets whose slices a page lists whatever their significance: losses and failures."""
+    """Return the targets whose slices a page lists even if they are not significant: losses and failures."""
     return {name for name, spec in specs.items() if spec.labelled or spec.metric == "error_rate"}
 
 
 def slice_claims_of(held: SearchedSlices, context: Context, young: bool, past: PastSlices | None) -> list[Finding]:
-    """Return findings about slices that are significant and large enough to matter. Single slices and pairs may spend half of the budget
-    each. past: the month before, where the baseline is another.
+    """Return findings about slices whose change is significant and large enough to matter. Single slices and pairs may spend half of the
+    budget each. past: the month before, if the baseline is another one.
     """
     made = [slice_claim(held, each, context, young, past) for each in held.result.found]
     return [each for each in made if each is not None]
 
 
 def slice_claim(held: SearchedSlices, found: ChangedSlice, context: Context, young: bool, past: PastSlices | None) -> Finding | None:
-    """Return the finding about one slice; None where it is not significant or too small to matter.
+    """Return the finding about one slice; None if the change is not significant or too small to matter.
 
-    Values that moved are a warning at most where the column moved in the other rows too: the drift of the whole explains it. A change that
-    the past month shows too is marked as standing and keeps its severity.
+    If the values of a column moved in the other rows too, the finding is at most a warning, because the drift of the whole explains it. A
+    change that the past month shows too is marked as standing and keeps its severity.
     """
     spec = held.specs[found.target]
     watch, act = slice_limits(spec, context)
@@ -141,7 +141,7 @@ def slice_claim(held: SearchedSlices, found: ChangedSlice, context: Context, you
 def dated_slice(
     claim: Finding, held: SearchedSlices, found: ChangedSlice, spec: TargetSpec, past: PastSlices | None, watch: float
 ) -> Finding:
-    """Return the finding with its beginning: ongoing, with the day since when, or an onset in the window.
+    """Return the finding with its beginning: either ongoing, with the first day, or an onset in the window.
 
     watch: the excess that is a warning.
     """
@@ -171,7 +171,7 @@ def size_of(found: ChangedSlice, spec: TargetSpec) -> float:
 
 
 def scale_of(found: ChangedSlice, spec: TargetSpec) -> float:
-    """Return the size of which the limits are multiples, in the unit of the target."""
+    """Return the size that limits are multiples of, in the unit of the target."""
     base = found.rest_now if found.before is None else found.before
     if not spec.relative:
         return 1.0
@@ -179,7 +179,7 @@ def scale_of(found: ChangedSlice, spec: TargetSpec) -> float:
 
 
 def slice_limit(found: ChangedSlice, spec: TargetSpec, allowed: float) -> float | None:
-    """Return the slice's value at its limit; None where it has two limits."""
+    """Return the value of the slice at its limit; None if it has two limits."""
     if spec.worse == 0:
         return None
     base = found.rest_now.mean if found.before is None else found.before.mean + spec.worse * max(spec.worse * found.rest_change, 0.0)
@@ -188,7 +188,7 @@ def slice_limit(found: ChangedSlice, spec: TargetSpec, allowed: float) -> float 
 
 
 def slice_finding(held: SearchedSlices, found: ChangedSlice, spec: TargetSpec, context: Context) -> Finding:
-    """Return the finding about one slice, severity still open."""
+    """Return the finding about one slice, without its severity."""
     subject, part = placed_slice(found, spec, context)
     n = round(found.now.n)
     value, low, high = shown_slice(found, spec)
@@ -223,7 +223,7 @@ def slice_finding(held: SearchedSlices, found: ChangedSlice, spec: TargetSpec, c
 def placed_slice(found: ChangedSlice, spec: TargetSpec, context: Context) -> tuple[str, str | None]:
     """Return subject and slice.
 
-    A replica, device or sensitive group is the subject of a finding about the model; any other slice stands in `slice`.
+    A replica, device or sensitive group is the subject of a finding about the model. Any other slice is in the field `slice`.
     """
     outer = context.window.slice.conditions if context.window.slice else ()
     part = str(Slice(tuple(dict((*outer, *found.conditions)).items())))
@@ -240,7 +240,7 @@ def mean_in_metric_unit(mean: float, spec: TargetSpec) -> float:
 
 
 def shown_slice(found: ChangedSlice, spec: TargetSpec) -> tuple[float, float, float]:
-    """Return value and interval of the finding: the slice's own mean now; of ranks the excess shift beyond the rest."""
+    """Return value and interval of the finding: the slice's own mean now; for ranks, the shift beyond that of the rest."""
     if spec.metric == "rank_shift":
         return found.excess, found.low, found.high
     low, high = slice_interval(found.now, binary=spec.metric in ("null_rate", "error_rate", "accuracy"))
@@ -266,7 +266,7 @@ def slice_source(spec: TargetSpec, found: ChangedSlice) -> Source:
 
 
 def slice_onset(held: SearchedSlices, found: ChangedSlice) -> datetime | None:
-    """Return the first day of the unbroken run of days, up to the end, that are beyond half of the change."""
+    """Return the first day of the last unbroken run of days whose change is more than half of the whole change."""
     inside = held.inside(found)
     days = held.now.frame["at"].to_numpy("datetime64[D]")[inside]
     values = held.values(found)[inside]

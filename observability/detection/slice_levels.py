@@ -1,6 +1,6 @@
-"""Find slices whose main loss is worse than the loss of the other rows, whether it changed or not.
+"""Find slices whose main loss is worse than the loss of the other rows, whether or not it changed.
 
-The search tests changes beyond seasonal variation (stats/slices.py). Here the level itself is tested: a slice whose errors are
+The search tests changes beyond seasonal variation (stats/slices.py). This module tests the level itself: a slice whose errors are
 significantly larger than elsewhere is reported, even if that is usual.
 """
 
@@ -25,10 +25,11 @@ ALL = 10_000
 
 @dataclass(frozen=True)
 class WeakSlices:
-    """worse: slices whose main loss is significantly worse than in the other rows, the largest excess first; beyond: those beyond the limit
-    for act; spec: the loss. Empty and None without a labelled loss.
+    """worse: slices whose main loss is significantly worse than in the other rows, the largest excess first; beyond: those beyond the
+    limit for act; spec: the loss. Without a labelled loss, the lists are empty and spec is None.
 
-    before, rest_before of a slice are set where the baseline has enough rows of it; p_adjusted belongs to the excess over the other rows.
+    before and rest_before of a slice are set if the baseline has enough rows of the slice. p_adjusted is that of the excess over the other
+    rows.
     """
 
     worse: tuple[ChangedSlice, ...] = ()
@@ -63,7 +64,7 @@ def adjusted_p_values(p_values: list[float]) -> list[float]:
 
 
 def excess_p_value(found: ChangedSlice, spec: TargetSpec, least: float = 0.0) -> float:
-    """Return the one-sided p-value of an excess over the rest of at most `least`, by rows and days."""
+    """Return the one-sided p-value of the hypothesis that the excess over the rest is at most `least`, by rows and days."""
     if found.error <= 0:
         return 1.0
     score = -(spec.worse * found.excess - least) / found.error
@@ -71,7 +72,7 @@ def excess_p_value(found: ChangedSlice, spec: TargetSpec, least: float = 0.0) ->
 
 
 def with_baseline(found: ChangedSlice, held: SearchedSlices, before: Floats) -> ChangedSlice:
-    """Return a slice that was compared with the rest alone, with both in the baseline where each has enough rows there."""
+    """Return a slice that was compared only with the rest. If the baseline has enough rows of both, it holds their baseline values too."""
     ((name, level),) = found.conditions
     cut = next(each for each in held.cuts if each.name == name)
     inside = cut.before == cut.levels.index(level)

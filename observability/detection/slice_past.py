@@ -1,4 +1,4 @@
-"""Whether a change of a slice is ongoing (the month before the window shows it too), and since which day."""
+"""Find whether a change of a slice is ongoing, because the month before the window shows it too, and since which day."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ from observability.stats.slices import MIN_ROWS, ChangedSlice
 PAST_DAYS = 28
 """Days before the window that show whether a change is ongoing."""
 ROWS_A_DAY = 10
-"""Fewest rows of a slice on a day that is used."""
+"""Minimum number of rows of a slice on a day that is used."""
 STANDING = 2 / 3
 """Share of a change that the past month has to show as well, for the change to be standing."""
 
@@ -50,8 +50,8 @@ def slice_days(side: SampledRows) -> Floats:
 
 @dataclass(frozen=True)
 class SliceBeginning:
-    """The beginning of a slice's change: whether it was there when the window began, since when it has been a warning (None if unknown),
-    and whether the month as a whole shows it.
+    """The beginning of a slice's change. It states whether the change was there when the window began, the day since which it has been a
+    warning (None if unknown), and whether the month as a whole shows it.
     """
 
     stood: bool = False
@@ -97,9 +97,9 @@ class PastSlices:
     def beginning(self, found: ChangedSlice, now: SampledRows, values: Floats, inside: Mask, level: float) -> SliceBeginning:
         """When the change of a slice began, up to the end of the window.
 
-        now, values, inside: the rows of the window, the target in them, and which are in the slice. level: the change that is a warning, in
-        the unit of the target. It is ongoing if the days before the window that are significantly beyond the level show most of it. The
-        month as a whole decides only where days do not: a change that ended before the window and came again is new.
+        now, values, inside: the rows of the window, the target in these rows, and which of them are in the slice. level: the change that
+        is a warning, in the unit of the target. The change is ongoing if days before the window are significantly beyond the level and
+        show most of it. The month as a whole decides only if days do not. A change that ended before the window and came again is new.
         """
         known = self.searched_values(found)
         if known is None or found.before is None or found.rest_before is None:
@@ -120,9 +120,9 @@ class PastSlices:
 
 
 def _excess_by_day(values: Floats, inside: Mask, at: Floats, days: Integers, found: ChangedSlice) -> tuple[Floats, Floats]:
-    """How far a slice is from its baseline on each day, and the standard error of that. The smaller of its own change and its change
-    relative to the other rows counts. The variance of all days is mixed in, so that a standard error is never 0. NaN on days with fewer
-    than ROWS_A_DAY rows. at: the day of each row.
+    """The distance of a slice from its baseline on each day, and its standard error. The distance is the smaller of the slice's own change
+    and its change relative to the other rows. The variance of all days is mixed in, so that a standard error is never 0. NaN on days with
+    fewer than ROWS_A_DAY rows. at: the day of each row.
     """
     assert found.before is not None and found.rest_before is not None
     sides = []

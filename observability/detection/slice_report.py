@@ -33,11 +33,11 @@ from observability.stats.slice_moments import Cut
 from observability.stats.slices import MAX_REPORTED, MIN_ROWS, ChangedSlice, is_own_change, search_slices
 
 SHOWN = 20
-"""Slices of one target that a page ranks."""
+"""Maximum number of slices of one target that a page ranks."""
 
 
 def watched_slices(held: SearchedSlices, now: SampledRows, before: SampledRows, context: Context) -> list[Finding]:
-    """Return a finding about each watched slice that has rows, whatever its severity."""
+    """Return a finding about each watched slice that has rows, of any severity."""
     found = []
     for text in context.model.settings.slices:
         try:
@@ -58,7 +58,7 @@ def watched_slices(held: SearchedSlices, now: SampledRows, before: SampledRows, 
 def one_watched(
     held: SearchedSlices, part: Slice, conditions: Iterable[tuple[str, str]], now: SampledRows, before: SampledRows, context: Context
 ) -> list[Finding]:
-    """Return the finding about the main loss in a watched slice; fields that the sample does not hold make it unknown."""
+    """Return the finding about the main loss in a watched slice. If the sample lacks a field of the slice, the finding is unknown."""
     text = str(part)
     spec = next((each for each in held.specs.values() if each.labelled), None)
     target = next((each for each in held.targets if spec and each.name == spec.name), None)
@@ -114,8 +114,8 @@ def slice_search_summary(
 ) -> Finding:
     """Return the finding about the search: tests, significant slices and the weakest ones, with the rankings that the page draws.
 
-    It is OK if no slice changed, and every slice that is significantly worse than elsewhere has a baseline. Slices that changed are judged
-    by findings of their own, so their number is not.
+    The finding is OK if no slice changed, and if every slice that is significantly worse than elsewhere has a baseline. The number of
+    changed slices is not judged, because each of them has a finding of its own.
     """
     singles, pairs = (sum(each.result.looks[place] for each in held) for place in (0, 1))
     sample = words.sample_words(len(now), len(before), held[0].against)
@@ -145,7 +145,9 @@ def slice_search_summary(
 
 
 def beyond_the_limit(held: SearchedSlices, weak: WeakSlices, context: Context) -> list[ChangedSlice]:
-    """Return the slices that are significantly worse than elsewhere by the limit for act, also with unclipped errors, the worst first."""
+    """Return the slices that are significantly worse than elsewhere by at least the limit for act, even with unclipped errors, the worst
+    first.
+    """
     if weak.spec is None:
         return []
     spec, act = weak.spec, slice_limits(weak.spec, context)[1]
@@ -157,8 +159,8 @@ def beyond_the_limit(held: SearchedSlices, weak: WeakSlices, context: Context) -
 def weak_slice_claims(
     held: SearchedSlices, weaker: WeakSlices, named: Sequence[Finding], context: Context, young: bool, past: PastSlices | None
 ) -> list[Finding]:
-    """Return findings about slices that the search did not name, because seasonal variation between slices hides them, but that are
-    significantly worse than elsewhere and than in the baseline; the worst first. past: as for `slice_claims_of`.
+    """Return findings about slices that are significantly worse than elsewhere and than in the baseline, but that the search did not name
+    because seasonal variation between slices hides them; the worst first. past: as for `slice_claims_of`.
     """
     losses = [finding for finding in named if weaker.spec is not None and finding.metric == weaker.spec.metric]
     parts = [tuple((name, level) for name, level in finding.evidence.get("conditions", ())) for finding in losses]
@@ -179,8 +181,8 @@ def weak_slice_claims(
 
 
 def ranked_slices(held: Sequence[SearchedSlices]) -> dict[str, list[dict[str, Any]]]:
-    """Return, for a page, the single slices of each loss that worsened most (in themselves and relative to the rest), significant or
-    not.
+    """Return the single slices of each loss that worsened most, both in themselves and relative to the rest, whether or not significantly.
+    A page shows them.
     """
     found: dict[str, list[dict[str, Any]]] = {}
     for part in held:

@@ -11,7 +11,7 @@ from observability.metrics.slice_rows import TargetSpec
 from observability.stats.slices import ChangedSlice
 
 SAMPLE_ROWS = 20_000
-"""Most rows of each side that are searched; those with the smallest hashes of their ids are taken."""
+"""Maximum number of rows of each side that are searched. Those with the smallest hashes of their ids are taken."""
 HAD = {"reference": "in the reference", "past": "in the month before", "peers": "elsewhere"}
 MAX_NEEDED = 1_000_000
 SAMPLED = {"reference": "in {} sampled rows of the reference", "past": "in {} sampled rows of the month before"}
@@ -25,8 +25,8 @@ def baseline_words(against: Against, rows: int) -> str:
 
 
 def slice_sentence(found: ChangedSlice, spec: TargetSpec, against: Against, n: int, samples: tuple[int, int]) -> str:
-    """Return what changed in a slice, with the numbers. samples: numbers of searched rows in the window and in the baseline; if a side
-    has fewer than SAMPLE_ROWS rows, all were searched.
+    """Return the change of a slice as a sentence with its numbers. samples: numbers of searched rows in the window and in the baseline. If
+    a side has fewer than SAMPLE_ROWS rows, all of them were searched.
     """
     sample, before, then = samples[0], found.before, baseline_words(against, samples[1])
     what, now, rest = slice_name(spec, found.change), figure_with_unit(found.now.mean, spec), slice_figure(found.rest_now.mean, spec)
@@ -46,7 +46,7 @@ def slice_sentence(found: ChangedSlice, spec: TargetSpec, against: Against, n: i
 
 
 def slice_within_noise(because: str, found: ChangedSlice, budget: float) -> str:
-    """Return the sentence with the remark that the change is beyond its limit, but may be chance, and how many rows it needs."""
+    """Return the sentence with the remark that the change is beyond its limit but not significant, and how many rows it needs."""
     wanted = (float(ndtri(1 - budget / 2)) / abs(found.z)) ** 2 if found.z else float("inf")
     more = found.now.n * max(wanted - 1, 0.0)
     needs = f"about {max(round(more), 1):,} more labelled rows are needed" if more < MAX_NEEDED else "far more labelled rows are needed"
@@ -130,7 +130,8 @@ def search_sentence(count: int, singles: int, pairs: int, sample: str, *weakest:
 
 
 def weak_slices_sentence(weak: Sequence[ChangedSlice], spec: TargetSpec | None, against: Against, rows_before: int) -> str:
-    """Return a sentence on the slices that are worse than the other rows by at least the limit for act, changed or not; empty if none is.
+    """Return a sentence on the slices that are worse than the other rows by at least the limit for act, whether or not they changed; empty
+    without such slices.
 
     rows_before: rows of the baseline that were searched.
     """

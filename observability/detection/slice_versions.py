@@ -1,7 +1,7 @@
 """Find a version whose loss is worse than the loss of the other versions on the same days.
 
-From counts, over the whole window: the mean loss by day minus the other versions' mean loss, weighted by precision. An effect of a day on
-all versions cancels. Weighted rows are left to serving/performance.
+The comparison uses counts over the whole window. It is the mean loss by day minus the mean loss of the other versions, weighted by
+precision, so that an effect of a day on all versions cancels. Weighted rows are left to serving/performance.
 """
 
 from dataclasses import replace
@@ -21,18 +21,20 @@ if TYPE_CHECKING:
 
 NAME = "serving/slices"
 MIN_VERSION_ROWS, A_DAY, SURE_DAYS = 100, 10, 4
-"""Smallest numbers: labelled rows of a version and of the others; rows on a day that counts; days for an act."""
+"""Minimum number of labelled rows of a version and of the others; minimum number of rows on a day that counts; minimum number of days for
+an act.
+"""
 ACT_SHARE = 0.2
 
 
 def loss_by_version_question(context: Context) -> Aggregate | None:
-    """Return the query of the main loss by day and version; None where the task has none."""
+    """Return the query for the main loss by day and version; None if the task has no such loss."""
     measure = {"regression": "absolute_error"}.get(context.model.task or "", "correct")
     return Aggregate("outcomes", keys=(Bucket("day"), By("version")), sums=(measure,)) if context.model.task in LOSSES else None
 
 
 def version_slice_claim(frame: "DataFrame", context: Context) -> list[Finding]:
-    """Return a finding where the analyzed version is worse than the others; none where it is not, or is alone."""
+    """Return a finding if the analyzed version is worse than the others; empty if it is not worse, or is the only version."""
     spec = task_losses(context)[0][1]
     frame = frame.assign(mine=frame["version"] == context.version.name)
     by_day = frame.groupby(["period", "mine"])[["n", "total", "squares"]].sum() if len(frame) and (frame["w"] == frame["n"]).all() else None
@@ -95,7 +97,7 @@ def version_slice_claim(frame: "DataFrame", context: Context) -> list[Finding]:
 
 
 def version_slice_severity(size: float, p_value: float, days: int, spec: TargetSpec, context: Context) -> Severity | None:
-    """Return its severity; None where it is not worse."""
+    """Return the severity of the version's loss; None if it is not worse."""
     stated = context.model.settings.limits.get(f"{NAME}/{spec.metric}", spec.limits[1])
     if size < min(spec.limits[0], stated) or p_value > context.budget:
         return None

@@ -1,4 +1,6 @@
-"""Compare a place that stores data with its own past: its growth, the time of reads and writes, and the share of them that fail."""
+"""Compare a place that stores data with its own past: its growth, the time of reads and writes, and the share of reads and writes that
+fail.
+"""
 
 from dataclasses import dataclass, replace
 
@@ -13,7 +15,7 @@ from observability.stats.quantile import median_interval
 from observability.stats.ratio import ratio_of_totals_interval
 
 MIN_DAYS, MIN_PAST_DAYS = 4, 14
-"""Days with a figure, in the window and before it, below which nothing is compared."""
+"""Minimum number of days with a figure, in the window and before it, for a comparison."""
 GROWTH, ERRORS, READ, WRITE = "storage_growth", "storage_error_rate", "storage_read_p99_ms", "storage_write_p99_ms"
 TIMES = {GROWTH: 2.0, ERRORS: 3.0, READ: 2.0, WRITE: 2.0}
 """Factor above the past from which a figure is reported."""
@@ -22,7 +24,7 @@ ACT_TIMES = 4.0
 MIN_GAIN = {GROWTH: 0.001, ERRORS: 0.0005, READ: 5.0, WRITE: 5.0}
 """Minimum increase: share of the room per day, share of operations, milliseconds."""
 FAILING = 0.01
-"""Share of failed operations from which it is `watch` whatever the past, and `act` where the past was lower."""
+"""Share of failed operations from which it is `watch` regardless of the past, and `act` if the past was lower."""
 COUNTS = {"reads": "read_errors", "writes": "write_errors"}
 
 
@@ -30,9 +32,9 @@ COUNTS = {"reads": "read_errors", "writes": "write_errors"}
 class StorageChange:
     """A figure of a place in the window and before it.
 
-    interval: the figure of the window, n its days. usual: the median of the days before, NaN where they are too few. days: days with the
-    figure now and before. p_value: p-value of days at least as high (one-sided). least: by how much it must be higher. operations:
-    operations behind a share.
+    interval: the figure of the window, with n the number of its days. usual: the median of the days before, NaN if they are too few. days:
+    number of days with the figure now and before. p_value: one-sided p-value of days at least as high. least: the minimum increase.
+    operations: number of operations behind a share.
     """
 
     metric: str
@@ -46,21 +48,21 @@ class StorageChange:
 
     @property
     def compared(self) -> bool:
-        """Whether there are days enough on both sides."""
+        """Whether both sides have enough days for a comparison."""
         return self.days[0] >= MIN_DAYS and self.days[1] >= MIN_PAST_DAYS
 
     @property
     def missing_days(self) -> int:
-        """Days that a comparison still needs."""
+        """Number of days that are missing for a comparison."""
         return max(MIN_DAYS - self.days[0], MIN_PAST_DAYS - self.days[1], 0)
 
     @property
     def limit(self) -> float:
-        """The value from which it is reported."""
+        """The value from which the change is reported."""
         return max(TIMES[self.metric] * self.usual, self.usual + self.least)
 
     def rose(self, p_adjusted: float, budget: float) -> bool:
-        """Whether it rose, at a p-value that is adjusted for all comparisons."""
+        """Whether the figure rose, at a p-value that is adjusted for all comparisons."""
         value = self.interval.value
         return self.compared and value is not None and p_adjusted <= budget and value >= self.limit
 
@@ -87,7 +89,7 @@ def storage_changes(place: StoragePlace) -> list[StorageChange]:
 
 
 def _change_of_days(metric: str, place: str, now: Floats, past: Floats, least: float) -> StorageChange:
-    """The median over days and whether days are higher than before (Mann and Whitney 1947)."""
+    """The median over days, and the test whether days are higher than before (Mann and Whitney 1947)."""
     value, low, high = median_interval(now)
     usual = float(np.median(past)) if past.size else float("nan")
     return StorageChange(metric, place, Interval(value, low, high, now.size), usual, (now.size, past.size), higher_days(now, past), least)
@@ -103,7 +105,9 @@ def higher_days(now: Floats, past: Floats) -> float:
 
 
 def growth_change(place: StoragePlace) -> StorageChange | None:
-    """The growth by day, in gigabytes. Days on which a place shrank, as when it is tidied, do not hide that the others grew more."""
+    """The growth by day, in gigabytes. Days on which a place shrank, such as after a deletion, do not hide that the other
+    days grew more.
+    """
     steps = daily_steps(place)
     if not steps.recent.any():
         return None
@@ -126,8 +130,8 @@ def error_change(place: StoragePlace) -> StorageChange | None:
 
 
 def time_until_full(place: StoragePlace, faster: bool) -> tuple[Exhaustion | None, int]:
-    """Days until a place is full, and the steps behind it. faster: whether its growth rose, so that only the days of the window show its
-    present growth.
+    """The days until a place is full, and the number of daily steps behind it. faster: whether its growth rose, so that only the days of
+    the window show its present growth.
     """
     capacity, used = newest_value(place, "capacity_bytes"), newest_value(place, "used_bytes")
     steps = daily_steps(place)

@@ -1,13 +1,13 @@
 """Detect stragglers of a distributed run: ranks slower than their peers, in which phase, and the cost of waiting.
 
 Processes that average gradients wait for the slowest one, and that wait is logged as communication: a slow rank has *short* communication,
-and its peers long ones. Ranks are therefore compared by their own work, phase by phase, and by communication without the wait. Score of a
-rank in a phase: the fastest rank's time over its own, the median over common steps (NVIDIA's resiliency extension calls a rank a straggler
-below 0.75). In communication it is the median of the other ranks over its own: if one rank is late for a reason that no phase shows, the
-communication of all other ranks is long, and this rank would be the fastest. The median of all steps misses a rank that became slow after
-half of them, so the last quarter and the last steps are tested too. Since the fastest and the slowest are selected from all ranks, several
-times, the intervals are simultaneous at 95 %. Where waiting is large and no rank is significantly slower, or a rank is slower in too few
-steps to test, the claim is `unknown`.
+and its peers long ones. Ranks are therefore compared by their own work, phase by phase, and by communication without the wait. The score
+of a rank in a phase is the fastest rank's time divided by its own, as the median over common steps (NVIDIA's resiliency extension calls a
+rank a straggler below 0.75). In communication, the median time of the other ranks replaces the fastest time: if one rank is late for a
+reason that no phase shows, the communication of all other ranks is long, and this rank would be the fastest. The median of all steps
+misses a rank that became slow after half of them, so the last quarter and the last steps are tested too. Since the fastest and the slowest
+are selected from all ranks, several times, the intervals are simultaneous at 95 %. If waiting is large and no rank is significantly
+slower, or if a rank is slower in too few steps to test, the claim is `unknown`.
 """
 
 from dataclasses import dataclass, replace
@@ -39,8 +39,8 @@ MIN_RECENT, CHANCE = 3, 0.001
 class Slow:
     """A rank and phase, compared with the fastest rank in that phase, or in communication with the median of the others.
 
-    score: with its interval. usual, time: median ms of its baseline and of this rank. over: the steps covered. late: whether these are only
-    the last ones.
+    score: the score with its interval. usual, time: median ms of the baseline and of this rank. over: the steps covered. late: whether
+    these are only the last steps.
     """
 
     rank: str
@@ -55,7 +55,7 @@ class Slow:
 
     @property
     def shared(self) -> bool:
-        """Whether the phase is communication, in which the others' median is the baseline."""
+        """Whether the phase is communication, in which the median of the others is the baseline."""
         return self.phase.lower() in COMMUNICATION
 
     @property
@@ -75,8 +75,8 @@ def communication_phases(times: RankTimes) -> int:
 
 
 def straggler_spans(times: RankTimes) -> list[tuple[RankTimes, bool]]:
-    """Return the different ones of three spans: all steps, the last quarter and the last MIN_STEPS, each with whether it is one of the last
-    two.
+    """Return up to three different spans of steps: all steps, the last quarter, and the last MIN_STEPS. Each has a flag that is true for
+    the last two.
     """
     n = len(times.steps)
     late = max(int(LATE_SHARE * n), MIN_STEPS)
@@ -87,7 +87,8 @@ def straggler_spans(times: RankTimes) -> list[tuple[RankTimes, bool]]:
 def usual_time(times: RankTimes, phase: str, place: int, fastest: int) -> Array | None:
     """Return the time of each step that a rank's time in a phase is compared with.
 
-    The time of the fastest rank (None if it is this one); in communication the median of the others (None with fewer than two).
+    It is the time of the fastest rank (None if that is this rank); in communication the median of the others (None with fewer than two
+    others).
     """
     table = times.phases[phase]
     if phase.lower() in COMMUNICATION:
@@ -96,11 +97,11 @@ def usual_time(times: RankTimes, phase: str, place: int, fastest: int) -> Array 
 
 
 def slow_ranks(times: RankTimes, *, late: bool = False, among: int = 1) -> list[Slow]:
-    """Return the score of each rank in its slowest phase, slowest first; communication without the wait.
+    """Return the score of each rank in its slowest phase, slowest first. Communication counts without the wait.
 
-    The slowest phase is the phase that costs most time among the phases significantly below the limit; if there is none, the phase with the
-    lowest score. A phase counts only if its excess over its baseline is at least 2 % of the rank's own time. among: number of tests; the
-    intervals of all ranks in all tests are simultaneous at 95 %.
+    The slowest phase is the phase that costs most time among the phases significantly below the limit; if there is none, the phase with
+    the lowest score. A phase counts only if its excess over its baseline is at least 2 % of the rank's own time. among: number of tests;
+    the intervals of all ranks in all tests are simultaneous at 95 %.
     """
     found: list[Slow] = []
     own = np.maximum(np.median(times.own, axis=1), 1e-9)
@@ -135,8 +136,8 @@ def slow_since_step(times: RankTimes, slow: Slow) -> int:
 
 
 def claims_about_ranks(run: TrainingRun) -> list[RunClaim]:
-    """Return a claim for each rank that is significantly slower than its peers, or one that none is; empty for a run of one process. Each
-    says so where not all steps were read.
+    """Return a claim for each rank that is significantly slower than its peers, or one claim that none is; empty for a run of one process.
+    If not all steps were read, each claim says so.
     """
     if len(run.ranks) < 2:
         return []
@@ -152,7 +153,7 @@ def read_steps_note(stride: int) -> str:
 
 
 def too_few_steps(run: TrainingRun, times: RankTimes | None) -> RunClaim:
-    """Return the claim that the ranks cannot be compared: too few columns have all of them."""
+    """Return the claim that the ranks cannot be compared because too few columns have all of them."""
     columns, total = (0, 0) if times is None else (len(times.steps), times.total)
     ranks = len(run.ranks if times is None else times.ranks)
     missing = MIN_STEPS - columns
@@ -187,7 +188,7 @@ def one_host(run: TrainingRun, slow: list[str]) -> str | None:
 
 
 def rank_location_words(run: TrainingRun, rank: str) -> str:
-    """Return the device and the host of a rank in words; what is unknown is left out."""
+    """Return the device and the host of a rank in words; unknown parts are left out."""
     device = f" on device `{run.devices[rank]}`" if rank in run.devices else ""
     host = f"{' of' if device else ' on'} host `{run.hosts[rank]}`" if rank in run.hosts else ""
     return f"{device}{host}"
@@ -245,7 +246,7 @@ def straggler_claim(run: TrainingRun, times: RankTimes, slow: Slow, shared: str 
 def phase_hint(phase: str, device: str | None = None) -> str:
     """Return where to look for the cause of slowness in a phase: storage, network or the device; empty for a phase of unknown kind.
 
-    device: of the rank, where it is known.
+    device: the device of the rank, if known.
     """
     name = phase.lower()
     if name in COMMUNICATION:
@@ -259,10 +260,10 @@ def phase_hint(phase: str, device: str | None = None) -> str:
 def arrives_last(run: TrainingRun, times: RankTimes) -> RunClaim | None:
     """Return the claim that a rank waits least in communication although none of its phases is slower.
 
-    Something outside of the logged phases delays it.
+    Such a rank is delayed by something outside of the logged phases.
 
-    The score is its communication over the median of the others'; the intervals of all ranks are simultaneous at 95 %. The others wait for
-    it, and are not slow. None with fewer than three ranks, or where waiting costs little.
+    The score is the communication of the rank divided by the median of the others. The intervals of all ranks are simultaneous at 95 %.
+    The other ranks wait for this rank and are not slow. None with fewer than three ranks, or if waiting costs little.
     """
     count, found = len(times.ranks), []
     for name, table in times.phases.items():
@@ -294,7 +295,7 @@ def arrives_last(run: TrainingRun, times: RankTimes) -> RunClaim | None:
 def recent_slowness(times: RankTimes) -> tuple[str, str, int] | None:
     """Return the rank, its phase and the number of last columns in a row in which it is the slowest and below the score limit.
 
-    The others' median is the baseline. None where that may be chance, or costs next to nothing.
+    The median of the other ranks is the baseline. None if such a sequence may be chance, or if its cost is negligible.
     """
     count = len(times.ranks)
     least = max(MIN_RECENT, 1 + int(np.ceil(np.log(len(times.phases) / CHANCE) / np.log(count))))
@@ -314,7 +315,7 @@ def recent_slowness(times: RankTimes) -> tuple[str, str, int] | None:
 
 
 def newly_slow(run: TrainingRun, times: RankTimes) -> RunClaim | None:
-    """Return the claim that a rank may have become slow in the last steps, which are too few to test; None where none did."""
+    """Return the claim that a rank may have become slow in the last steps, which are too few to test; None if no rank did."""
     recent = recent_slowness(times)
     if recent is None:
         return None
@@ -331,7 +332,7 @@ def newly_slow(run: TrainingRun, times: RankTimes) -> RunClaim | None:
 
 
 def unexplained_wait(run: TrainingRun, times: RankTimes) -> RunClaim | None:
-    """Return the claim that waiting is large although no rank is significantly slower; None where waiting is small."""
+    """Return the claim that waiting is large although no rank is significantly slower; None if waiting is small."""
     share = times.lost_share
     if share < ACT_SHARE:
         return None

@@ -1,8 +1,8 @@
 """Detect columns that are constant in the window, or over whole days, but vary in the reference.
 
-A bin is not a value: a number is constant where its bin holds one value, its days hold one value each, or its bin is narrow; it is stuck
-only where all values of a day are equal. A column that has the same value on a whole day has only one observation a day, so its longest run
-of equal values is not compared.
+One bin is not one value. A number is constant if its bin holds one value, if its days hold one value each, or if its bin is narrow. It is
+stuck only if all values of a day are equal. A column that has the same value on a whole day has only one observation a day, so its longest
+run of equal values is not compared.
 """
 
 from dataclasses import dataclass, replace
@@ -52,8 +52,8 @@ DAY = timedelta(days=1)
 class Standstill:
     """The longest run of whole days with one value: first day, days, the value and its bin, rows, and the bin's share in the reference.
 
-    looked_at: days in which a run could begin. observations: number of independent observations: the rows, or the days if the rows of a day
-    share a value.
+    looked_at: number of days on which a run could begin. observations: number of independent observations: the rows, or the days if the
+    rows of a day share a value.
     """
 
     first: datetime
@@ -67,7 +67,7 @@ class Standstill:
 
 
 def still_claims(column: CheckedColumn, context: Context) -> list[QualityClaim]:
-    """Return claims that the column is constant or was stuck; empty where the reference does not vary or rows are too few."""
+    """Return claims that the column is constant or was stuck; empty if the reference does not vary or if there are too few rows."""
     before = column.before.values
     if column.baseline != "reference" or before.n < MINIMUM_ROWS:
         return []
@@ -126,7 +126,9 @@ def hardly_varies(column: CheckedColumn, place: int) -> bool:
 
 
 def longest_run_before(column: CheckedColumn) -> int:
-    """Return the longest run of days with one value in the past month of a column that a day shares; 0 for others and without a past."""
+    """Return the longest run of days with one value in the past month, for a column whose rows of a day share a value; 0 for other columns
+    and without a past.
+    """
     if column.past is None or not is_shared_by_day(column.past.values):
         return 0
     runs = runs_of_equal_values([None if place < 0 else place for place in single_value_days(column.past.values).tolist()])
@@ -171,7 +173,7 @@ def stuck_claim(column: CheckedColumn, before: ColumnCounts, context: Context) -
 
 
 def near_or_equal(column: CheckedColumn, place: int) -> str:
-    """Return how the reference's values of a bin relate to the one value, as the end of a phrase."""
+    """Return words on whether the reference's values of a bin are near or equal to the one value, as the end of a phrase."""
     return " it" if column.edges.levels or (column.edges.edges and atom_bins(column.edges.edges)[place]) else " near it"
 
 
@@ -183,7 +185,7 @@ def longest_same_value(column: CheckedColumn, before: ColumnCounts, context: Con
     """
     values = column.now.values
     if not (np.count_nonzero(values.table[2], axis=1) == 1).any():
-        return None  # every day holds several values
+        return None  # no day has a single value
     days = whole_days(values, context)
     held = [single_value_of_day(day, rows, column) for day, rows in days]
     runs = [
@@ -220,7 +222,9 @@ def whole_days(counts: ColumnCounts, context: Context) -> list[tuple[datetime, C
 
 
 def single_value_of_day(day: datetime, rows: ColumnCounts, column: CheckedColumn) -> tuple[int, float | None] | None:
-    """Return the bin and the one value of a day, None for a level or a bin that holds one value; None where there are several or few."""
+    """Return the bin of a day and its only value (None for a level or a bin that holds one value); None if the day has several values or
+    few rows.
+    """
     bins = rows.bins[rows.by_bin[2] > 0]
     if bins.size != 1 or rows.rows < ROWS_A_DAY or not interior_bins(bins, column.edges)[0]:
         return None

@@ -1,5 +1,5 @@
-"""Check a study as a search: pruning, a best value at the edge of the tried range, noise, a lucky winner, repeats, failures, and the
-test data.
+"""Check a study as a search: pruning, a best value at the edge of the tried range, noise, luck of the winner, repeats, failures, and use
+of the test data.
 """
 
 from collections.abc import Callable, Sequence
@@ -23,17 +23,17 @@ from observability.stats.interval import Interval, wilson_interval
 PRUNED, BOUND, NOISE = "study_pruned_share", "study_bound_share", "study_noise_ratio"
 TEST, REPEATS, FAILED, WINNER = "study_test_ratio", "study_repeat_share", "study_failed_share", "study_winner_excess"
 MIN_PRUNED = 5
-"""Pruned trials, and whole ones with a value at that step, below which pruning is not judged."""
+"""Minimum number of pruned trials, and of complete trials with a value at that step, for a judgement of pruning."""
 BEST_SHARE, MIN_BEST = 0.2, 8
 EDGE, MIN_VALUES = 0.05, 8
-"""Share of the tried range that is its edge, and different values below which a parameter has none."""
+"""Share of the tried range that counts as its edge, and minimum number of different values of a parameter whose range has an edge."""
 MIN_REPEATS = 5
 SURE = 0.05
 """Probability by chance, over all parameters and edges, up to which the best settings crowd at an edge."""
 SURE_OF_LUCK = 0.02
 """Probability by chance, over all settings, up to which a winner is called lucky."""
 LIMITS = {PRUNED: 0.15, BOUND: 0.5, NOISE: 0.7, TEST: 1.3, REPEATS: 0.2, FAILED: 0.1, WINNER: 3.0}
-"""Values beyond which a study is reported, where the lower bound of the interval is beyond as well."""
+"""Values beyond which a study is reported if the lower bound of the interval is beyond as well."""
 ACT_LIMITS = {TEST: 2.0, FAILED: 0.5}
 STEPS = {
     PRUNED: "Prune later, or after more warm-up steps; finish the pruned trials that led.",
@@ -104,7 +104,7 @@ def search_severity(figure: SearchFigure) -> Severity:
 
 
 def pruned_figure(study: StudyResults) -> SearchFigure | None:
-    """How many pruned trials were better, at the step where they were pruned, than three quarters of the completed trials."""
+    """The share of pruned trials that were better, at the step where they were pruned, than three quarters of the completed trials."""
     whole = [curve for each in study.done if (curve := each.run.curves.get(study.metric)) is not None]
     pruned = [curve for each in study.trials if each.run.pruned and (curve := each.run.curves.get(study.metric)) is not None]
     if not pruned:
@@ -132,7 +132,7 @@ def cost_at(study: StudyResults, curve: MetricCurve, step: int) -> float | None:
 
 
 def bound_figure(study: StudyResults) -> SearchFigure | None:
-    """How many of the best settings lie at the edge of the tried range of one parameter."""
+    """The share of the best settings that lie at the edge of the tried range of one parameter."""
     trials = sorted(study.settings, key=study.cost)
     best = trials[: max(int(np.ceil(BEST_SHARE * len(trials))), MIN_BEST)]
     if len(trials) < 2 * MIN_BEST:
@@ -161,14 +161,18 @@ def bound_figure(study: StudyResults) -> SearchFigure | None:
 
 
 def fisher_upper_p_value(hits: int, n: int, usual: int, others: int) -> float:
-    """Return Fisher's exact p-value that a share, `hits` of `n`, is higher than `usual` of `others`: few counts, so binomials are exact."""
+    """Return Fisher's exact p-value of the hypothesis that a share, `hits` of `n`, is higher than `usual` of `others`. Counts are few, so
+    binomials are exact.
+    """
     total = hits + usual
     ways = sum(comb(n, each) * comb(others, total - each) for each in range(hits, min(n, total) + 1))
     return ways / comb(n + others, total)
 
 
 def range_places(trials: Sequence[StudyTrial], name: str) -> "np.ndarray[Any, np.dtype[np.float64]] | None":
-    """Return where each value of a parameter lies between the lowest (0) and the highest (1); None where it is no number with a range."""
+    """Return the position of each value of a parameter between the lowest (0) and the highest (1); None if the parameter is no number with
+    a range.
+    """
     values = [each.run.params.get(name) for each in trials]
     if any(isinstance(value, bool) or not isinstance(value, int | float) for value in values):
         return None
@@ -204,7 +208,7 @@ def noise_figure(study: StudyResults) -> SearchFigure | None:
 
 
 def winner_figure(study: StudyResults) -> SearchFigure | None:
-    """How many standard deviations between its repeats the winner's first run is better than their mean; None where it has no repeat.
+    """By how many standard deviations between the winner's repeats its first run is better than their mean; None if it has no repeat.
 
     The first run of the best of many settings is biased by that choice, so its test is corrected for the number of settings (Bonferroni).
     """
@@ -263,7 +267,7 @@ def held_back_figure(study: StudyResults) -> SearchFigure | None:
 
 
 def repeat_figure(study: StudyResults) -> SearchFigure:
-    """How many trials have setting and seed of an earlier one."""
+    """The share of trials that repeat setting and seed of an earlier trial."""
     seen: set[tuple[str, str]] = set()
     again = 0
     for each in study.trials:

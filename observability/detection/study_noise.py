@@ -1,4 +1,4 @@
-"""Measure the noise of a study: how much runs differ that differ only in seed, fold or rows."""
+"""Measure the noise of a study: how much runs differ that have the same setting but another seed, fold or rows."""
 
 import json
 from collections import defaultdict
@@ -62,16 +62,18 @@ class Band:
         return low, high
 
     def reach(self, of: int = 1, among: int = 1) -> float:
-        """Return how far the mean of `of` further runs may lie from this mean, with 95 % confidence (Student's t).
+        """Return the largest distance of the mean of `of` further runs from this mean, with 95 % confidence (Student's t).
 
-        among: number of means of which that one is the best (Bonferroni).
+        among: number of means of which the mean of the further runs is the best (Bonferroni).
         """
         n = len(self.values)
         return float(stdtrit(n - 1, 1 - 0.025 / among) * self.sd * np.sqrt(1 / n + 1 / of))
 
     @property
     def chance_range(self) -> tuple[float, float]:
-        """Values beyond which a setting that was tried once is more than chance: the mean less and plus `reach`."""
+        """The values beyond which a setting that was tried once is better or worse than chance explains: the mean minus and
+        plus `reach`.
+        """
         return self.mean - self.reach(), self.mean + self.reach()
 
 
@@ -87,7 +89,8 @@ def setting_text(params: Mapping[str, Any] | None) -> str:
 
 
 def study_metrics(run: TrainingRun) -> set[str]:
-    """Return the metrics with a known direction by which a run can be compared: metrics on held-out rows, from its steps or from its end.
+    """Return the metrics by which a run can be compared. They have a known direction and are measured on held-out rows, in its steps or at
+    its end.
 
     A metric that only the end of the run states counts as held out, unless its name says otherwise.
     """
@@ -97,9 +100,9 @@ def study_metrics(run: TrainingRun) -> set[str]:
 
 
 def noise_bands(runs: Sequence[TrainingRun]) -> Iterator[list[Band]]:
-    """Yield the bands of each study by setting, in the held-out metric that most runs have; only runs that finished count.
+    """Yield the noise bands of each study, one per setting, in the held-out metric that most runs have. Only finished runs count.
 
-    Among metrics of equally many runs, one of test data comes last: settings are not chosen by it.
+    Among metrics of equally many runs, a metric on test data comes last, because settings are not chosen by it.
     """
     studies: dict[str, list[TrainingRun]] = defaultdict(list)
     for run in runs:
@@ -138,7 +141,7 @@ def claims_about_studies(runs: Sequence[TrainingRun]) -> list[tuple[RunClaim, Tr
 
 
 def claim_about(band: Band, several: Sequence[Band]) -> RunClaim:
-    """Return the claim about one study: the width of the band, and whether the best other setting is beyond it."""
+    """Return the claim about one study: the width of the band, and whether the best other setting lies beyond it."""
     study, n = band.runs[0].study, len(band.values)
     subject = f"study:{study}"
     head = f"{n} runs of study `{study}` differ only in seed, fold or rows"

@@ -31,7 +31,7 @@ NEXT_SHARE = 0.25
 
 @dataclass(frozen=True)
 class StudyTrial:
-    """One run of a study. value: its last value of the metric, None where it was pruned, failed or logged none."""
+    """One run of a study. value: its last value of the metric; None if it was pruned, failed or logged none."""
 
     run: TrainingRun
     value: float | None
@@ -48,7 +48,7 @@ class StudyResults:
 
     @property
     def sign(self) -> float:
-        """1 where lower is better, else -1: value × sign is a cost."""
+        """1 if lower is better, else -1: value × sign is a cost."""
         return -1.0 if self.better == "high" else 1.0
 
     @cached_property
@@ -70,7 +70,7 @@ class StudyResults:
 
     @cached_property
     def best(self) -> StudyTrial:
-        """The setting that the search chose: the one whose first run is best. Its value is the mean of its runs."""
+        """The setting that the search chose, which is the one whose first run is best. Its value is the mean of its runs."""
         first = {each.run.name: each for each in self.done}
         return min(self.settings, key=lambda each: self.cost(first[each.run.name]))
 
@@ -99,8 +99,8 @@ class BudgetPoint:
     """The best value after a trial. seconds: time of all trials up to this one; value: value of this trial; best: best value of the trials
     up to this one, without repeats.
 
-    repeat: whether an earlier trial had the same setting. chance_low, chance_high: the range of chance alone for a run of the setting with
-    most seeds; None with too few seeds.
+    repeat: whether an earlier trial had the same setting. chance_low, chance_high: the range within which chance alone moves a run of the
+    setting with most seeds; None with too few seeds.
     """
 
     run: str
@@ -114,7 +114,7 @@ class BudgetPoint:
 
 
 def seed_band(study: StudyResults) -> Band | None:
-    """Return the runs of the setting with most seeds, as the finding `seed_noise` judges them; None where they are too few."""
+    """Return the runs of the setting with most seeds, as the finding `seed_noise` judges them; None if they are too few."""
     found = widest_band(next(iter(noise_bands([each.run for each in study.trials])), []))
     return found if found is not None and len(found.values) >= MIN_RUNS else None
 
@@ -122,7 +122,7 @@ def seed_band(study: StudyResults) -> Band | None:
 def best_by_budget(study: StudyResults) -> list[BudgetPoint]:
     """Return the best value and the time spent up to each trial; the time includes pruned and failed trials.
 
-    A further run of a setting with another seed sets no new best value: the luckiest seed is no result of the search.
+    A repeated run of a setting with another seed does not set a new best value, because the luckiest seed is no result of the search.
     """
     found: list[BudgetPoint] = []
     seconds, best = 0.0, None
@@ -141,7 +141,7 @@ def best_by_budget(study: StudyResults) -> list[BudgetPoint]:
 
 @dataclass(frozen=True)
 class ParameterImportance:
-    """The importance of a parameter for being among the best settings. share: share of the sum of all importances. p_value: by
+    """The importance of a parameter for being among the best settings. share: its share of the sum of all importances. p_value: p-value by
     permutation.
     """
 
@@ -154,7 +154,7 @@ class ParameterImportance:
 def parameter_importances(study: StudyResults) -> list[ParameterImportance]:
     """Return the importance of each parameter that differs, largest first; empty with fewer than MIN_TRIALS settings.
 
-    Numbers lie on a grid between the smallest and the largest tried value, in logarithms where they span more than a decade.
+    Numbers are binned between the smallest and the largest tried value, in logarithms if they span more than a decade.
     """
     trials = study.settings
     if len(trials) < MIN_TRIALS:
@@ -173,7 +173,9 @@ def parameter_importances(study: StudyResults) -> list[ParameterImportance]:
 
 
 def parameter_cells(values: Sequence[Any]) -> tuple[Array, int, bool] | None:
-    """Return the cells of a parameter's values, their number, and whether they are levels without an order; None where all are equal."""
+    """Return the cells of a parameter's values, their number, and whether they are levels without an order; None if all
+    values are equal.
+    """
     numbers = [float(value) for value in values if isinstance(value, int | float) and not isinstance(value, bool)]
     if len(numbers) == len(values) and np.isfinite(numbers).all():
         known = np.array(numbers)
@@ -186,7 +188,7 @@ def parameter_cells(values: Sequence[Any]) -> tuple[Array, int, bool] | None:
 
 @dataclass(frozen=True)
 class WinnerComparison:
-    """The best setting against a setting that was repeated with other seeds, which stands for chance.
+    """The best setting compared with a setting that was repeated with other seeds, which shows the effect of chance.
 
     gain: how much better the winner is (positive), with its 95 % interval. repeats: number of the winner's runs besides the trial by which
     it was chosen. With 0 repeats, the interval allows for the choice of the best of `among` settings.
@@ -205,9 +207,9 @@ class WinnerComparison:
 
 
 def winner_against_chance(study: StudyResults) -> WinnerComparison | None:
-    """Return the comparison of the best setting with the most repeated other one; None without a setting of three repeats.
+    """Return the comparison of the best setting with the most repeated other setting; None without a setting of three repeats.
 
-    A winner that was repeated is compared by its repeats alone (Welch's t): the trial by which it was chosen is too good because of that
+    A winner that was repeated is compared only by its repeats (Welch's t), because the trial by which it was chosen is biased by that
     choice.
     """
     several = next(iter(noise_bands([each.run for each in study.trials])), [])
@@ -271,7 +273,7 @@ def pruning_savings(study: StudyResults) -> PruningSavings | None:
 
 
 def last_logged_step(run: TrainingRun) -> int:
-    """Return the largest step number of a run; 0 where it logged none."""
+    """Return the largest step number of a run; 0 if it logged none."""
     return max((int(curve.steps[-1]) for curve in run.curves.values() if len(curve.steps)), default=0)
 
 
@@ -295,9 +297,9 @@ class FurtherTrials:
 def further_trials(study: StudyResults, draws: int = 200, seed: int = 0) -> FurtherTrials | None:
     """Return the expected gain of a quarter more trials, that is the expected regret of stopping now; None with too few settings.
 
-    The expected best value of k trials falls ever more slowly with k (it is convex), so the next m trials gain at most as much as the last
-    m did. The bound holds for independent trials from one distribution. A sampler that learns can exceed it; then its later trials are
-    already among the best.
+    The expected best value of k trials is convex in k: it falls ever more slowly. Therefore the next m trials gain at most as much as the
+    last m did. The bound holds for independent trials from one distribution. A sampler that learns can exceed it; then its later trials
+    are already among the best.
     """
     trials = study.settings
     n = len(trials)
@@ -322,14 +324,14 @@ def further_trials(study: StudyResults, draws: int = 200, seed: int = 0) -> Furt
 
 
 def _last_gain(cost: Array, more: int) -> float:
-    """How much the last `more` trials lower the expected best value."""
+    """By how much the last `more` trials lower the expected best value."""
     ordered = np.sort(cost)
     return expected_best(ordered, len(ordered) - more) - float(ordered[0])
 
 
 def study_gain(study: StudyResults) -> tuple[float, str] | None:
     """Return how much better the best setting is than the repeated setting (without one: than the first trial), and which of the two was
-    used.
+    used for the comparison.
     """
     comparison = winner_against_chance(study)
     if comparison is not None:

@@ -1,8 +1,8 @@
 """Detect two levels of a category that were swapped or recoded.
 
-The distance of whole distributions misses a few rows that come under another name where no level is large. Two levels changed places where
-one rose by about what the other fell since the past month, away from the reference, while the others stayed. That is a naming fault and
-not a change of demand, however small the PSI.
+If no level is large, the distance between whole distributions misses a few rows that are logged under another name. Two levels were
+swapped if one rose by about as much as the other fell since the past month, away from the reference, while the others stayed. This is a
+naming fault and not a change of demand, even if the PSI is small.
 """
 
 from dataclasses import dataclass, replace
@@ -28,22 +28,23 @@ LARGE, OF_LEVEL = 0.05, 0.5
 smaller earlier share. In large logs even changes that matter to nobody are significant.
 """
 EVEN = 0.5
-"""Loss and gain of two levels are one swap if their sizes are similar. The ratio of the two changes must be at least this part of the way
-from the ratio of a level that moved alone to 1.
+"""Loss and gain of two levels are one swap if their sizes are similar. The ratio of the two changes lies between that of a level that
+moved alone and 1; it must have covered at least this part of the way to 1.
 """
 OTHERS = 1 / 3
-"""Largest part of the whole change that other levels may have; if they have more, the demand changed and nothing was swapped."""
+"""Largest part of the whole change that other levels may have. If they have more, the demand changed and nothing was swapped."""
 LIKELY = 0.01
-"""Largest p-value against the reference of two levels that changed places since the past. It is lenient, because the past gives the main
-evidence."""
+"""Largest p-value, against the reference, of two levels that changed places since the past. It is lenient, because the past is the main
+evidence.
+"""
 
 
 @dataclass(frozen=True)
 class Seen:
     """The swap in one window.
 
-    since: the two levels that swapped most significantly since the own past (without a past, since the reference); reference: the same two
-    since the reference. standing: they swapped since the reference, but not since the past month.
+    since: the two levels that swapped most significantly since the own past (without a past, since the reference); reference: the swap of
+    the same two levels since the reference. standing: whether they swapped since the reference, but not since the past month.
     """
 
     look: DistributionChange
@@ -53,22 +54,22 @@ class Seen:
 
     @property
     def news(self) -> bool:
-        """Whether there is a past that it moved from."""
+        """Whether there is a past with which the swap is a change."""
         return not self.standing and self.look.past_levels is not None
 
     @property
     def moved(self) -> float:
-        """The smallest of all the changes, as a share of all rows."""
+        """The smallest of all changes of the two levels, as a share of all rows."""
         return min(self.since.changes[0], self.reference.changes[0])
 
     @property
     def matters(self) -> bool:
-        """Whether both changes are large, or at least half of the smaller level."""
+        """Whether both changes are large, or at least half of the smaller level's share."""
         return all(each.changes[0] >= min(LARGE, OF_LEVEL * min(each.before)) for each in (self.since, self.reference))
 
     @property
     def one_for_the_other(self) -> bool:
-        """Whether one rose by about what the other fell, and the other levels hardly moved."""
+        """Whether one level rose by about as much as the other fell, and the other levels hardly moved."""
         both = (self.since, self.reference)
         return all(is_even_swap(each) and each.rest <= OTHERS for each in both) and self.reference.p_value <= LIKELY
 
@@ -80,7 +81,7 @@ def is_even_swap(of: LevelSwap) -> bool:
 
 
 def seen_swaps(moved: ColumnDrift) -> list[Seen]:
-    """Return the swap in each window; none for numbers, and for a category in which no level fell and none rose."""
+    """Return the swap in each window; empty for numbers, and for a category in which no level fell and none rose."""
     found = []
     for look in moved.windows:
         if look.levels is None:
@@ -100,9 +101,9 @@ def swap_p_values(looks: list[Seen]) -> list[float]:
 
 
 def swap_claims(moved: ColumnDrift, looks: list[Seen], adjusted: list[float], context: Context) -> list[Finding]:
-    """Return the finding about the most informative window; none where no two levels changed places.
+    """Return the finding about the most informative window; empty if no two levels changed places.
 
-    The distance then describes the column. adjusted: p-values, for all windows of the run.
+    In that case the PSI alone describes the column. adjusted: p-values, adjusted for all windows of the run.
     """
     order = ("act", "watch", "ok").index
     judged = []
@@ -127,14 +128,16 @@ def swap_weights(moved: ColumnDrift, of: Seen) -> Floats:
 
 
 def swap_severity(of: Seen, adjusted: float, context: Context) -> Severity:
-    """Return the severity of one swap: significant, large enough, and one level for another, however long it has been so."""
+    """Return the severity of one swap that is significant and large enough, and in which one level replaces the other. It does not depend
+    on how long the swap has lasted.
+    """
     watch, act = swap_limits(context)
     beyond = of.one_for_the_other and of.moved >= watch
     return significant_severity(beyond, of.moved >= act, adjusted, context.budget)
 
 
 def swap_limits(context: Context) -> tuple[float, float]:
-    """Return shares from which it is watch and act."""
+    """Return the shares from which a swap is watch and act."""
     return stated_limits(context.model.settings, f"{NAME}/{METRIC}", WATCH, ACT)
 
 
@@ -146,7 +149,8 @@ def swap_finding(moved: ColumnDrift, of: Seen, adjusted: float, how_bad: Severit
     look, now = of.look, of.reference
     fell, rose = swapped_levels(moved, now)
     limit = swap_limits(context)[how_bad == "act"]
-    stands = drift_standing(moved, look, 2 * limit, swap_weights(moved, of)) if of.standing else {}  # what one level lost and the other won
+    # twice the limit: the loss of one level and the gain of the other
+    stands = drift_standing(moved, look, 2 * limit, swap_weights(moved, of)) if of.standing else {}
     before, after = min(zip(now.before, now.now, strict=True), key=lambda each: abs(each[1] - each[0]))
     around = rate_interval(after * look.after.n, look.after.n)
     ends = [abs((after if each is None else each) - before) for each in (around.low, around.high)]
@@ -196,5 +200,5 @@ def swap_sentence(moved: ColumnDrift, of: Seen) -> str:
 
 
 def share_change(before: float, now: float) -> str:
-    """Return two shares: 4.9 to 3.1 %."""
+    """Return two shares in words: `4.9 to 3.1 %`."""
     return f"{100 * before:.1f} to {100 * now:.1f} %"

@@ -1,4 +1,4 @@
-"""Energy and carbon of training that can be avoided: runs that start at hours of much carbon, and power caps that cost little time."""
+"""Energy and carbon of training that can be avoided, by starting runs at hours of less carbon, and by power caps that cost little time."""
 
 from dataclasses import dataclass
 
@@ -14,12 +14,14 @@ from observability.stats.interval import Interval
 NAME = "operations/energy"
 SHIFT, CAP = "carbon_shift", "power_cap_saving"
 SAVING_LIMITS = {SHIFT: 0.2, CAP: 0.05}
-"""Shares that can be avoided from which they are a warning (`operations/energy/carbon_shift`, `…/power_cap_saving`)."""
+"""Avoidable shares from which they are a warning (`operations/energy/carbon_shift`, `…/power_cap_saving`)."""
 
 
 @dataclass(frozen=True)
 class SavingWords:
-    """The sentences about a saving. stated: if it is beyond the limit; fine: if not; next_step: what to do about it."""
+    """The sentences about a saving. stated: used if the saving is beyond the limit; fine: used if it is not; next_step: what to do about
+    it.
+    """
 
     subject: str
     stated: str
@@ -76,7 +78,7 @@ def _ends(interval: Interval) -> str:
 
 
 def _saving_claim(metric: str, saved: Interval, words: SavingWords, settings: ModelSettings, rank: float) -> RunClaim:
-    """A warning where the whole interval of a saving is beyond the limit; never more, as nothing is broken."""
+    """The claim about a saving. It is a warning if the whole interval is beyond the limit. It is never more, because nothing is broken."""
     limit = settings.limits.get(f"{NAME}/{metric}", SAVING_LIMITS[metric])
     severity: Severity = "watch" if saved.low is not None and saved.low > limit else "ok"
     because = f"{words.stated if severity == 'watch' else words.fine}; the limit is {percent(limit)}."

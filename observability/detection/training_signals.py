@@ -1,7 +1,8 @@
 """Check what a training run logs about its optimisation: gradients, dead units, updates, learning rate, and a result that is too good.
 
-The words in a metric's name tell which of these it measures: `grad_norm`, `gradient_norm/layer1`; `dead_units`, `dead_share/relu2`;
-`update_ratio`, `update_to_weight/layer1`; `lr`, `learning_rate`. Each kind of metric gives at most one claim, about its worst curve.
+The words in a metric's name show which of these signals it measures: `grad_norm`, `gradient_norm/layer1`; `dead_units`,
+`dead_share/relu2`; `update_ratio`, `update_to_weight/layer1`; `lr`, `learning_rate`. There is at most one claim about each signal, which
+is about its worst curve.
 """
 
 import re
@@ -22,11 +23,11 @@ VANISHED, VANISHED_SHARE = 1e-7, 1e-4
 """A gradient vanishes at a norm of at most VANISHED (SageMaker Debugger's rule), or of VANISHED_SHARE times the norm early in the run."""
 DEAD_WATCH, DEAD_ACT = 0.5, 0.9
 RATIO_WATCH, RATIO_ACT, RATIO_LOW = 0.03, 0.1, 1e-6
-"""Update divided by weight; about 0.001 is usual."""
+"""Limits of the size of an update divided by the size of the weight; about 0.001 is usual."""
 RATE_JUMP, WARM_UP = 5.0, 0.1
 """A learning rate jumps if it rises by this factor within one step, after the warm-up (the first tenth of the steps)."""
 NO_RATE = 0.1
-"""Least share of steps with a learning rate of zero that gives a claim."""
+"""Minimum share of steps with a learning rate of zero for a claim."""
 TOO_GOOD, TOO_EARLY = 0.99, 0.1
 BOUNDED = frozenset(["accuracy", "acc", "auc", "auroc", "auprc", "f1", "r2", "precision", "recall", "kappa", "dice", "iou"])
 """Words of metrics whose best value is 1."""

@@ -9,13 +9,13 @@ from observability.core.catalog import Edges
 from observability.metrics.column_counts import ColumnCounts, DailySums, interior_bins
 
 MOSTLY = 0.9
-"""Share of values out of range from which the factor of all of them is named."""
+"""Share of values out of range from which a factor between all values and the reference is named."""
 MIN_FACTOR, MIN_OF_DAYS, SIMILAR = 2.0, 5.0, 0.25
-"""Minimum factor to report where most values are out of range; the same for single days, which vary more; maximum difference of the
+"""Minimum factor to report if most values are out of range; minimum factor for single days, which vary more; maximum difference of the
 logarithms of the two factors.
 """
 FULL = 0.2
-"""Share of a usual day's rows from which a day is judged."""
+"""Share of a usual day's rows that a day must have to be judged."""
 
 
 class ReferenceMoments(NamedTuple):
@@ -26,7 +26,7 @@ class ReferenceMoments(NamedTuple):
 
 
 def usual_values(before: ColumnCounts, edges: Edges) -> ReferenceMoments | None:
-    """Return the mean and standard deviation by a reference's bins, without the bins beyond its range; None where they are not known."""
+    """Return the mean and standard deviation from a reference's bins, without the bins beyond its range; None if they are not known."""
     if not edges.scale or not edges.positions:
         return None
     values = before.values
@@ -37,7 +37,7 @@ def usual_values(before: ColumnCounts, edges: Edges) -> ReferenceMoments | None:
 
 
 class UnitChange(NamedTuple):
-    """The factor of some days of a window, and how many of its days these are."""
+    """The factor of some days of a window, and the number of these days."""
 
     factor: float
     days: int
@@ -52,7 +52,9 @@ class UnitChange(NamedTuple):
 
 
 def scale_factor(usual: ReferenceMoments | None, sums: DailySums | None) -> float | None:
-    """Return the factor by which both mean and standard deviation of some days differ from the usual ones; None where there is none."""
+    """Return the factor by which both mean and standard deviation of some days differ from the usual ones; None if there is no such
+    factor.
+    """
     if usual is None or sums is None or not sums.mean * usual.mean > 0 or not min(sums.deviation, usual.deviation) > 0:
         return None
     factor, spread = sums.mean / usual.mean, sums.deviation / usual.deviation
@@ -61,16 +63,16 @@ def scale_factor(usual: ReferenceMoments | None, sums: DailySums | None) -> floa
 
 
 def change_of_all_days(usual: ReferenceMoments | None, sums: DailySums | None) -> UnitChange | None:
-    """Return the change of a window as a whole; None where there is none."""
+    """Return the change of a window as a whole; None if there is none."""
     factor = scale_factor(usual, sums)
     return None if factor is None or sums is None else UnitChange(factor, sums.days.size, sums.days.size)
 
 
 def change_of_some_days(usual: ReferenceMoments | None, sums: DailySums | None) -> UnitChange | None:
-    """Return the change of the days whose mean differs by a factor of at least MIN_OF_DAYS; None where no day does.
+    """Return the change of the days whose mean differs by a factor of at least MIN_OF_DAYS; None if no day differs so much.
 
-    The factor is that between the days before and after the change, since a column may have drifted from the reference before; without
-    days before it, that between the days after it and the reference.
+    The factor is that between the days before and after the change, because a column may have drifted from the reference before. Without
+    days before the change, it is the factor between the days after it and the reference.
     """
     if usual is None or sums is None or not usual.mean or not sums.days.size:
         return None
