@@ -1,4 +1,4 @@
-"""Compare new batches of a device with its earlier ones, by column: each batch, and the median of a window.
+"""Compare new batches of a device with its earlier batches, by column: each batch alone, and the median over a window.
 
 All values are on a variance-stabilized scale, batches × columns, in order of time.
 """
@@ -32,7 +32,7 @@ class PastBatches:
 
     @property
     def freedom(self) -> Array:
-        """Degrees of freedom of Student's t: one less than past values, at most MAX_FREEDOM."""
+        """Degrees of freedom of Student's t: the number of past values minus one, at most MAX_FREEDOM."""
         return np.asarray(np.maximum(np.minimum(self.ordered[1] - 1, MAX_FREEDOM), 1))
 
     def errors(self, noise: Array, floor: Array) -> Array:
@@ -51,7 +51,7 @@ class PastBatches:
 
 
 def past_batches(values: Array, ordered: SortedValues | None = None) -> PastBatches:
-    """Return the past batches of each column. ordered: the values sorted, where that is known."""
+    """Return the past batches of each column. ordered: the sorted values, if they are known."""
     ordered = sorted_values(values) if ordered is None else ordered
     return PastBatches(values, ordered, *median_and_spread(ordered))
 
@@ -60,9 +60,9 @@ def usual_batches(values: Array, past: PastBatches, noise: Array, floor: Array, 
     """Return the p-values of new values among the past values of their column, NaN where too little is known.
 
     values: new batches × columns; noise: sampling variance of each value; floor: smallest standard deviation. The spread is the larger of
-    the median absolute deviation and the range of the central seven eighths, each as a standard deviation. So a second mode (weekends) is
-    not significant, and a fault of a few past days does not hide the next one. A value that an eighth of the past values reached is not
-    significant.
+    the median absolute deviation and the range of the central seven eighths, each as a standard deviation. Therefore a second mode
+    (weekends) is not significant, and a fault of a few past days does not hide the next fault. A value that an eighth of the past values
+    reached is not significant.
     """
     ordered, known = past.ordered
     if not known.size or known.max() < MIN_PAST_VALUES:
@@ -82,7 +82,9 @@ def usual_batches(values: Array, past: PastBatches, noise: Array, floor: Array, 
 
 @dataclass(frozen=True)
 class WindowMedian:
-    """The median of a window's batches compared with the past, by column. p_value: of the comparison. ends: ends of the usual range."""
+    """The median of a window's batches compared with the past, by column. p_value: p-value of the comparison. ends: ends of the usual
+    range.
+    """
 
     median: Array
     p_value: Array
@@ -113,7 +115,7 @@ def errors_of_median(n: Array, past: PastBatches, floor: Array) -> Array:
 
 
 def correlation_of_neighbours(scaled: Array) -> Array:
-    """Return the correlation of consecutive rows of each column, from 0 to 0.95. scaled: about 0, in standard deviations."""
+    """Return the correlation of consecutive rows of each column, from 0 to 0.95. scaled: values around 0, in standard deviations."""
     held = np.clip(scaled, -2.5, 2.5)
     held[np.isnan(held)] = 0.0
     return np.clip((held[1:] * held[:-1]).sum(0) / np.maximum((held**2).sum(0), 1e-12), 0.0, 0.95)
@@ -122,14 +124,17 @@ def correlation_of_neighbours(scaled: Array) -> Array:
 def mean_variance_ratios(n: Array, correlation: Array) -> Array:
     """Return the variance of a mean of n consecutive values divided by the variance of one, by column, for an AR(1) process.
 
-    correlation: of neighbours, below 1. The sum over all lags k of (1 - k/n) times the correlation to the power k has a closed form.
+    correlation: correlation of neighbouring values, below 1. The sum over all lags k of (1 - k/n) times the correlation to the power k has
+    a closed form.
     """
     size, rest = np.maximum(n, 1), 1 - correlation
     return np.asarray((1 + 2 * correlation / rest * (1 - (1 - correlation**size) / (size * rest))) / size)
 
 
 def student_quantiles(freedom: Array, share: Array | float) -> Array:
-    """Return quantiles of Student's t by column, computed once where all columns have the same: the inverse is slow."""
+    """Return quantiles of Student's t by column. If all columns have the same degrees of freedom, they are computed once, because the
+    inverse is slow.
+    """
     share = np.broadcast_to(share, freedom.shape)
     alike = freedom.size and (freedom == freedom.flat[0]).all() and (share == share.flat[0]).all()
     return np.full(freedom.shape, stdtrit(freedom.flat[0], share.flat[0])) if alike else np.asarray(stdtrit(freedom, share))
@@ -142,5 +147,7 @@ def median_and_spread(values: SortedValues) -> tuple[Array, Array]:
 
 
 def robust_spread(deviation: Array, low: Array, high: Array) -> Array:
-    """The robust standard deviation: from the median absolute deviation or the ends of the central seven eighths, the larger."""
+    """The robust standard deviation: the larger of those from the median absolute deviation and from the ends of the central seven
+    eighths.
+    """
     return np.fmax(1.4826 * deviation, (high - low) / (2 * NORMAL_REACH))

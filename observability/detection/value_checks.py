@@ -40,20 +40,21 @@ WATCH, ACT = 0.02, 0.05
 """Growth of a rate for `watch` (2 points, where imputation begins to affect a model's errors) and `act` (5 points, the change that
 matters). `limits` of the settings override the limit for `act`."""
 WATCH_RANGE = 0.01
-"""Growth of the rate outside the reference's range for `watch`: such values lie where the model has seen none, so that one in a hundred
-matters. At one in two hundred the natural tails of the sample's columns pass."""
+"""Growth of the rate outside the reference's range for `watch`. The model has seen no such values, so that one in a hundred matters. With
+a limit of one in two hundred, the natural tails of the sample's columns would be reported.
+"""
 MINIMUM_ROWS = 100
 """Minimum rows on either side for judging a rate."""
 PAST_LEAST = 14
 """Minimum days of past for recognizing a pre-existing rate."""
 TIMES = (2, 3, 4, 6, 8, 12)
-"""Multiples of the window's length for which significance is predicted if a rate is beyond its limit, but not significantly."""
+"""Multiples of the window's length for which significance is predicted if a rate is beyond its limit but not significant."""
 SURER = 0.1
-"""Part of the budget that a longer window has to reach, since it shares the budget with other claims."""
+"""Part of the false-discovery budget that a longer window must reach, because it shares the budget with other claims."""
 MIN_PAST = 5
 """Minimum past days for estimating the usual rate of an onset; with fewer the baseline is used."""
 NEVER = 0.005
-"""Rate of the reference up to which whole days of a fault are no usual pattern of days."""
+"""Rate of the reference up to which whole days of a fault are not taken for a usual pattern of days."""
 SAID = {
     "null_rate": "null",
     "nan_rate": "NaN",
@@ -68,8 +69,8 @@ SAID = {
 class CheckedColumn:
     """One column on both sides.
 
-    subject: its name in findings. feature: False for the score. baseline: "reference" or "past". past: the month before by day, None where
-    it was not queried or is empty. sums: for a number, its sums by day of the window, None where they were not queried.
+    subject: its name in findings. feature: False for the score. baseline: "reference" or "past". past: the month before by day, None if it
+    was not queried or is empty. sums: for a number, its sums by day of the window, None if they were not queried.
     """
 
     reference: str
@@ -101,7 +102,9 @@ class CheckedColumn:
 
     @cached_property
     def unit_change(self) -> UnitChange | None:
-        """The factor by which a number out of range differs from the reference, on all days or on those that changed; None without one."""
+        """The factor by which the out-of-range values of a number differ from the reference, on all days or on those that changed; None
+        without such a factor.
+        """
         mostly = self.rates["out_of_range_rate"][0].value >= MOSTLY
         return (change_of_all_days if mostly else change_of_some_days)(usual_values(self.before, self.edges), self.sums)
 
@@ -128,7 +131,7 @@ class ComparedRate:
 
 
 def rate_claims(columns: Sequence[CheckedColumn], context: Context) -> list[list[QualityClaim]]:
-    """Return, for each column, a claim for each rate above 0 on either side; a rate of 0 on both sides cannot have grown and is not
+    """Return, for each column, a claim for each rate above 0 on either side. A rate of 0 on both sides cannot have grown and is not
     tested.
     """
     tested = [
@@ -156,9 +159,10 @@ def rate_claims(columns: Sequence[CheckedColumn], context: Context) -> list[list
 def value_rate_claim(rate: ComparedRate, known: Interval, own: RateVariation, level: RateVariation, context: Context) -> QualityClaim:
     """Return the claim about the growth of one rate, with its p-value.
 
-    The severity follows the growth since the baseline, however long it has been so; a rate that the month before had too is standing. The
-    level is tested by how consecutive days differ; what is new is also tested by how all days of the past do. known: the rate now with its
-    interval; own: how all days of the past differ; level: how consecutive days do.
+    The severity depends on the growth since the baseline, regardless of how long it has lasted. A rate that the month before had too is
+    standing. The level is tested with the variation between consecutive days; a new change is also tested with the variation between all
+    days of the past. known: the rate now with its interval; own: the variation between all days of the past; level: the variation between
+    consecutive days.
     """
     column, metric, now, before = rate.column, rate.metric, rate.now, rate.before
     at = quality_limits(context, metric, WATCH_RANGE if metric == "out_of_range_rate" else WATCH, ACT)
@@ -206,12 +210,12 @@ def value_rate_claim(rate: ComparedRate, known: Interval, own: RateVariation, le
 class RateTest:
     """The test of one rate's growth, given that rows of one day, and values that a day's rows share, are not independent.
 
-    A value that all rows of a day share is one observation: an unseen category or a value out of range then counts its days. So does a
-    fault of whole days that the reference had too, if there is no past that shows how days vary.
+    A value that all rows of a day share is one observation. For such a column, an unseen category or a value out of range is counted by
+    days. A fault of whole days that the reference had too is also counted by days, if no past shows how days vary.
 
-    days: of the window. baseline_days: number of days of a baseline of own days; None for a reference. shared: rows of a usual day, where a
-    day's rows share their value. wholes: whether the baseline had the fault, and each day of the window is hit nearly wholly or hardly at
-    all.
+    days: number of days of the window. baseline_days: number of days of a baseline from the own past; None for a reference. shared: rows
+    of a usual day, if the rows of a day share their value. wholes: whether the baseline had the fault, and on each day of the window
+    nearly all or nearly no rows are hit.
     """
 
     now: ColumnShare
@@ -222,7 +226,7 @@ class RateTest:
     wholes: bool
 
     def p_value(self, by_days: RateVariation, times: int = 1) -> float:
-        """Return the p-value with one estimate of how days vary. times: assume a window that is longer by this factor."""
+        """Return the p-value with one estimate of the variation between days. times: assume a window that is longer by this factor."""
         now, days = self.now, self.days * times
         if times > 1:
             now = ColumnShare(now.hits * times, now.total * times, now.squares * times, now.rows * times)
@@ -234,7 +238,9 @@ class RateTest:
         return by_days.p_value(now, days, self.before, span)
 
     def largest_p_value(self, tests: Sequence[RateVariation], times: int = 1) -> float:
-        """Return the largest p-value over several estimates of how days vary. times: assume a window that is longer by this factor."""
+        """Return the largest p-value over several estimates of the variation between days. times: assume a window that is longer by this
+        factor.
+        """
         return max(self.p_value(by_days, times) for by_days in tests)
 
 
@@ -254,7 +260,7 @@ def rate_test(column: CheckedColumn, metric: str, each_day: DailyShares) -> Rate
 
 
 def missing_days(column: CheckedColumn, test: RateTest, tests: Sequence[RateVariation], budget: float) -> str:
-    """Return the sentence that says how many more such days would show that a rate is beyond its limit."""
+    """Return the sentence that says how many more such days would show whether a rate is beyond its limit."""
     enough = next((times for times in TIMES if test.largest_p_value(tests, times) <= budget * SURER), None)
     needs = (
         f"about {rounded_count(test.days * (enough - 1), 'more day')}"
@@ -265,7 +271,7 @@ def missing_days(column: CheckedColumn, test: RateTest, tests: Sequence[RateVari
 
 
 def usual_rate(column: CheckedColumn, metric: str) -> ColumnShare | None:
-    """Return the rate of the month before the window, where the baseline is a reference and the past has at least two weeks; else None."""
+    """Return the rate of the month before the window, if the baseline is a reference and the past has at least two weeks; else None."""
     if column.past is None or column.baseline == "past" or column.past.days.size < PAST_LEAST:
         return None
     past = column.past.share(metric, column.edges)
@@ -273,7 +279,7 @@ def usual_rate(column: CheckedColumn, metric: str) -> ColumnShare | None:
 
 
 def value_edge(before: ColumnShare, growth: float) -> float | None:
-    """Return the rate at which the growth is reached; None where no rate is so high."""
+    """Return the rate at which the growth is reached; None if no rate is so high."""
     edge = before.value + growth
     return edge if edge <= 1 else None
 
@@ -298,7 +304,7 @@ def value_onset(days: DailyShares, past: DailyShares, before: ColumnShare, conte
 
 
 def value_standing(days: DailyShares, level: float) -> dict[str, Any]:
-    """Return since when a rate is beyond a level, as a finding's evidence."""
+    """Return the day since which a rate is beyond a level, as a finding's evidence."""
     days = days.at(days.rows >= ROWS_A_DAY)
     return evidence_of_days_beyond(days.days.astype("datetime64[D]").astype(np.int64), days.value - level, rate_error(days.value, days.n))
 
@@ -315,7 +321,7 @@ def value_sentence(
 ) -> str:
     """Return the sentence about a rate, now and before.
 
-    past: the rate of the month before, where the rate is pre-existing. up_to: the upper limit of its daily range, where that is the reason.
+    past: the rate of the month before, if the rate is pre-existing. up_to: the upper limit of its daily range, if that is the reason.
     """
     of = rounded_count(now.rows, "value" if metric == "out_of_range_rate" else "prediction")
     what = said_rate(metric, column.edges)
@@ -346,7 +352,7 @@ def said_rate(metric: str, edges: Edges) -> str:
 
 
 def baseline_had_words(column: CheckedColumn) -> str:
-    """Return the baseline as the subject of a clause."""
+    """Return words for the baseline as the subject of a clause."""
     return "the reference had" if column.baseline == "reference" else f"the {PAST_DAYS} days before had"
 
 
@@ -395,13 +401,13 @@ def values_summary(column: CheckedColumn, known: Interval, context: Context) -> 
 
 
 def value_rows_needed(before: ColumnShare, growth: float) -> float:
-    """Return the rows for 80 % power at a growth by the limit for `act`, at least MINIMUM_ROWS."""
+    """Return the number of rows for 80 % power to detect a growth by the limit for `act`, at least MINIMUM_ROWS."""
     needed = needed_n_for_proportion(before.value, min(growth, 1 - before.value))
     return MINIMUM_ROWS if needed is None else max(MINIMUM_ROWS, needed)
 
 
 def rate_or_none(value: float) -> Any:
-    """Return the value, or None for NaN, which JSON does not allow."""
+    """Return the value; None for NaN, which JSON does not allow."""
     return None if value != value else value
 
 

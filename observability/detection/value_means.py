@@ -1,7 +1,8 @@
-"""Measure how far the mean of a number moved from the reference, from sums of the values themselves.
+"""Measure how far the mean of a number moved from the reference, by sums of the values themselves.
 
-Histograms end at the reference's range: a shift of the mean over bins (metrics/histograms.py) clips values beyond the range to its ends. So
-one wild value cannot move it, but it is too small if most values lie beyond. Sums have no ends.
+Histograms end at the reference's range: a shift of the mean over bins (metrics/histograms.py) clips values beyond the range to its ends.
+Therefore one extreme value cannot move that mean, but its shift is too small if most values lie beyond the range. Sums are not limited by
+the range.
 """
 
 from typing import TYPE_CHECKING
@@ -26,7 +27,7 @@ deviations of the reference; a difference may also be a share of the larger shif
 
 
 def value_asks(columns: tuple[str, ...], context: Context) -> dict[str, Ask]:
-    """Return the queries: sums of the numbers among some columns, by day of the window and in the reference."""
+    """Return the queries for sums of the numbers among some columns, by day of the window and in the reference."""
     known = [context.model.column(name) for name in columns]
     numbers = tuple(name for name, column in zip(columns, known, strict=True) if column is not None and column.kind == "number")
     if not numbers:
@@ -38,7 +39,7 @@ def value_asks(columns: tuple[str, ...], context: Context) -> dict[str, Ask]:
 
 
 class ColumnValues:
-    """Means of the values of the columns, of the window by day and of the reference."""
+    """Means of the values of the columns, in the window by day, and in the reference."""
 
     def __init__(self, frames: Frames, context: Context) -> None:
         self.by_day: dict[str, DailySums] = sums_by_column(frames["sums"]) if "sums" in frames else {}
@@ -46,14 +47,14 @@ class ColumnValues:
         self.last = context.whole_days[1]
 
     def unit_change(self, drift: ColumnDrift) -> UnitChange | None:
-        """Return the factor of a unit of the days that changed; None where there is none, or where a sum is not known."""
+        """Return the factor of a unit for the days that changed; None if there is none, or if a sum is not known."""
         before, scale = self.reference.get(drift.reference), drift.axis.scale
         return (
             change_of_some_days(ReferenceMoments(before, scale), self.by_day.get(drift.reference)) if before is not None and scale else None
         )
 
     def shift(self, drift: ColumnDrift, change: DistributionChange) -> float | None:
-        """Return the mean of some days minus the reference's, in reference standard deviations; None where a sum is not known."""
+        """Return the mean of some days minus the reference's mean, in reference standard deviations; None if a sum is not known."""
         own, before, scale = self.by_day.get(drift.reference), self.reference.get(drift.reference), drift.axis.scale
         if own is None or before is None or not scale:
             return None
@@ -70,7 +71,7 @@ def mean_of_each(frame: "DataFrame") -> dict[str, float]:
 
 
 def shift_words(drift: ColumnDrift, change: DistributionChange, values: float | None) -> str:
-    """Return how far the mean of a number moved, in words; nothing where it hardly moved.
+    """Return how far the mean of a number moved, in words; empty if it hardly moved.
 
     values: the shift of the values themselves, None where their sum is not known.
     """
@@ -90,5 +91,5 @@ def shift_words(drift: ColumnDrift, change: DistributionChange, values: float | 
 
 
 def _side(shift: float) -> str:
-    """Return the direction of a shift."""
+    """Return the direction of a shift in words."""
     return "higher" if shift > 0 else "lower"

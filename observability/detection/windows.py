@@ -26,9 +26,10 @@ def last_day_masks(
     first: float = -np.inf,
     counts: Sequence[int] = LAST_DAYS,
 ) -> Iterator[tuple[int, Mask]]:
-    """Return (number of days, mask of the days) of the last 1, 3 and 7 days, if they are fewer than the window's days and hold enough rows.
+    """Yield (number of days, mask of the days) for the last 1, 3 and 7 days, if they are fewer than the window's days and hold enough
+    rows.
 
-    days: numbers of days since 1970. first, last: numbers of the window's first and last whole day. length: days of the window.
+    days: numbers of days since 1970. first, last: numbers of the window's first and last whole day. length: number of days of the window.
     """
     for count in counts:
         kept = (days > last - count) & (days <= last) & (days >= first)
@@ -37,7 +38,7 @@ def last_day_masks(
 
 
 def same_weekdays(days: Days, others: Days) -> Mask:
-    """Return which days fall on a weekday that is among the others."""
+    """Return a mask of the days that fall on the same weekday as one of the others."""
     return np.isin(days % WEEK, others % WEEK)
 
 

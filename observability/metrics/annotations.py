@@ -1,6 +1,6 @@
 """First answers of annotators, and comparisons of their shares (gold accuracy, accepted suggestions).
 
-The first answer of a person to an item counts, since a person who is corrected may change it later. Labels, gold labels and
+Only the first answer of a person to an item counts, because a person who is corrected may change the answer later. Labels, gold labels and
 suggestions are compared as texts.
 """
 
@@ -29,9 +29,9 @@ PAIR = ["project", "item", "annotator"]
 WATCH, ACT = 0.1, 0.2
 """Points by which a share must be worse to be a warning, and to be critical."""
 MIN_ANNOTATION_ROWS = 20
-"""Rows on either side below which nothing is compared."""
+"""Minimum number of rows on either side for a comparison."""
 MAX_ASKED_ROWS = 500
-"""Upper bound of the number of rows asked for."""
+"""Upper bound of the number of further rows that a finding asks for."""
 POWER = 0.8
 """Required power: a person is reported to be as good as the others only if somebody who is ACT below them would be detected with this
 probability."""
@@ -40,8 +40,8 @@ probability."""
 def first_answers(annotated: "DataFrame") -> "DataFrame":
     """First answer of each person to each item, by project, item and person, with derived columns.
 
-    known: there is a gold label. right: the label is the gold label. shown: a suggestion was shown; taken: it became the label;
-    wrong: it differs from the gold label.
+    known: whether there is a gold label. right: whether the label is the gold label. shown: whether a suggestion was shown; taken: whether
+    the suggestion became the label; wrong: whether the suggestion differs from the gold label.
 
     Parameters
     ----------
@@ -65,7 +65,7 @@ def first_answers(annotated: "DataFrame") -> "DataFrame":
 
 
 def texts_or_none(values: "Series[Any]") -> Array:
-    """Values as texts, None where there is none.
+    """Values as texts, None where a value is missing.
 
     Parameters
     ----------
@@ -78,7 +78,7 @@ def texts_or_none(values: "Series[Any]") -> Array:
         Objects.
     """
     codes, known = values.factorize()
-    if all(type(each) is str for each in known):  # others that are equal may differ as texts, as 1 and 1.0
+    if all(type(each) is str for each in known):  # other equal values may differ as texts, as 1 and 1.0
         return np.array([*known, None], object)[codes]
     return np.array([None if value is None or value != value else str(value) for value in values], object)
 
@@ -109,7 +109,7 @@ def first_of_pairs(rows: "DataFrame", when: Array, others: Sequence[str]) -> "Da
 
 
 def places_in_order(rows: "DataFrame", keys: Sequence[Array], others: Sequence[str]) -> Array:
-    """The places of rows in the order of some arrays; where these are equal, in the order of columns.
+    """The places of rows, sorted by some arrays and then by columns.
 
     Texts are only sorted in rows that are equal in all arrays.
 
@@ -232,8 +232,8 @@ def lower_share_p_values(hits: Array, n: Array, others: Array, others_n: Array) 
 class LabellingComparison:
     """One share compared with another.
 
-    here, there: the two shares, n their rows. gap: how much worse the first is. before: the gap of the four weeks before, None where
-    there are too few rows.
+    here, there: the two shares, with n their rows. gap: how much worse the first share is. before: the gap in the four weeks before, None
+    if there are too few rows.
     """
 
     metric: str
@@ -262,7 +262,7 @@ class AnnotatorShare:
     """One person and all others. hits, n: hits and rows of the person; rest, others: hits and rows of the others. here: share of the
     person.
 
-    effective: share of the others; its n is their effective number of rows.
+    effective: share of the others, with n their effective number of rows.
     """
 
     name: str
@@ -300,7 +300,7 @@ def hits_by_annotator(rows: "DataFrame", what: str) -> dict[str, tuple[float, in
 
 
 def annotator_shares(rows: "DataFrame", what: str) -> list[AnnotatorShare]:
-    """Share of each person and of all others, by name; a person has at most one row of an item.
+    """Share of each person and of all others, by name. A person has at most one row of an item.
 
     Parameters
     ----------
@@ -324,7 +324,7 @@ def annotator_shares(rows: "DataFrame", what: str) -> list[AnnotatorShare]:
 
 
 def _squares_without(who: Array, values: Array, item_hits: Array, item_rows: Array, hits: Array, counted: Array, people: int) -> Floats:
-    """`cluster_row_squares` of the rows of all others, for each person, clustered by item: only on a person's own items do the sums change.
+    """For each person, `cluster_row_squares` of the rows of all others, clustered by item. The sums differ only on the person's own items.
 
     item_hits, item_rows: hits and rows of the item of each row. hits, counted: hits and rows of each item.
     """
@@ -348,7 +348,7 @@ def _squares_without(who: Array, values: Array, item_hits: Array, item_rows: Arr
 def compare_with_others(
     rows: "DataFrame", past: "DataFrame", what: str, *, worse: int, metric: str, subject: str
 ) -> list[LabellingComparison]:
-    """Share of each person compared with all others together, where both have enough rows.
+    """Share of each person compared with all others together, if both have enough rows.
 
     Parameters
     ----------
@@ -387,26 +387,14 @@ def compare_with_others(
 
 
 def share_difference(here: Interval, there: Interval) -> float:
-    """First share minus the second, unknown ones as 0.
-
-    Parameters
-    ----------
-    here : Interval
-        First share.
-    there : Interval
-        Second share.
-
-    Returns
-    -------
-    float
-    """
+    """First share minus the second; an unknown share counts as 0."""
     return float((here.value or 0.0) - (there.value or 0.0))
 
 
 def answers_needed(rate: float, others: int, people: int, budget: float) -> int:
     """Rows until a person who is ACT below a rate is detected with probability POWER, at most MAX_ASKED_ROWS.
 
-    Computed from the binomial distribution of the person's hits, each tested as in `compare_with_others`.
+    The power is computed from the binomial distribution of the person's hits, each number of hits tested as in `compare_with_others`.
 
     Parameters
     ----------

@@ -1,8 +1,9 @@
 """Agreement of each annotator with the others.
 
-Each of an annotator's labels is compared with the consensus of the others on the same item, if they have one. The share that agrees is
-compared with the agreement of the others among themselves: on each item, one of them against the rest. The test is Fisher's exact test; it
-is cautious, because both sides have the same items. With two annotators the deviating one cannot be identified.
+Each label of an annotator is compared with the consensus of the other annotators on the same item, if they have one. The share of
+agreement is compared with the agreement of the others among themselves, where on each item one of them is compared with the rest. The test
+is Fisher's exact test, which is conservative here, because both sides have the same items. With two annotators the deviating one cannot be
+identified.
 """
 
 from dataclasses import dataclass, replace
@@ -21,15 +22,15 @@ WATCH, ACT = 0.1, 0.2
 """Distance below the others, in points, that is a warning, and that is critical."""
 MIN_ITEMS = 30
 MAX_ANNOTATORS = 50
-"""Annotators who are compared: those with most labels."""
+"""Maximum number of annotators who are compared; those with most labels are taken."""
 
 
 @dataclass(frozen=True)
 class AgreementComparison:
     """One annotator over the last days.
 
-    agrees, n: labels that agree with the others' consensus; peers_agree, peers: the same of the others without them. before: how far below
-    the others they were in the past; None if too few items show it.
+    agrees, n: labels that agree with the others' consensus, and compared labels; peers_agree, peers: these two numbers for the other
+    annotators among themselves. before: the distance below the others in the past; None with too few items.
     """
 
     annotator: str
@@ -60,7 +61,7 @@ def _consensus_agreement(counts: Array, label: Array) -> tuple[Array, Array]:
 
 
 def _peer_agreement(counts: Array, labels: ProjectLabels, rows: Array) -> tuple[Array, Array]:
-    """The items of some rows. For each item: whether one of its rows can be compared with its other rows, and whether it agrees with them.
+    """For each item of some rows: whether one of its rows can be compared with its other rows, and whether it agrees with them.
 
     rows: places, ascending. counts: for each row, the labels of its item among these rows, by level.
     """
@@ -74,7 +75,7 @@ def _peer_agreement(counts: Array, labels: ProjectLabels, rows: Array) -> tuple[
 
 @dataclass(frozen=True)
 class _DatedLabels:
-    """The labels of the items of some days: counts of items by levels, and the agreement of peers by item where nobody is left out."""
+    """The labels of the items of some days: counts of items by levels, and the agreement of peers by item if nobody is left out."""
 
     labels: ProjectLabels
     inside: Array
@@ -83,7 +84,9 @@ class _DatedLabels:
     whole: Array
 
     def of_annotator(self, own: Array) -> tuple[int, int, int, int]:
-        """(agrees, n, peers_agree, peers) of the annotator with these rows; only on their own items do the peers change."""
+        """(agrees, n, peers_agree, peers) of the annotator with these rows. The agreement of the peers is recomputed only on the
+        annotator's own items, because it does not change elsewhere.
+        """
         labels = self.labels
         mine = own[self.inside[own]]
         items, said = labels.item[mine], labels.label[mine]
@@ -203,7 +206,7 @@ def annotator_agreement_rows(seen: list[AgreementComparison], days: float) -> li
 
 
 def _low_agreement_finding(blank: Finding, each: AgreementComparison, p: float, act: float, context: Context) -> Finding:
-    """The finding about one annotator. A gap that existed before and has not doubled is as critical, and no news."""
+    """The finding about one annotator. A gap that existed before and has not doubled is as critical, but not new."""
     least, much = labelling_limits(context, METRIC, WATCH, ACT)
     standing = each.before is not None and each.before >= least and each.below - each.before < max(least, each.before)
     severity: Severity = "act" if each.below >= much and p <= act else "watch"
@@ -233,7 +236,7 @@ def _low_agreement_finding(blank: Finding, each: AgreementComparison, p: float, 
 
 
 def _no_outlier_finding(blank: Finding, labels: ProjectLabels, seen: list[AgreementComparison], context: Context) -> Finding:
-    """The finding that nobody stands out, or that this is unknown."""
+    """The finding that nobody deviates, or that this is unknown."""
     whole = [each for each in seen if each.days == context.window.days]
     inside = labels.dated[labels.item] < context.window.days
     people = len(np.unique(labels.annotator[inside]))

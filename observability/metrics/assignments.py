@@ -29,7 +29,7 @@ def newest_assignments(assigned: "DataFrame") -> "DataFrame":
 
 
 def workload(assigned: "DataFrame", answers: "DataFrame") -> "DataFrame":
-    """A row per person with assignments: annotator, given, share, labelled (by them, of what they were given).
+    """A row per person with assignments: annotator, given, share, labelled (number of the given items that the person labelled).
 
     Parameters
     ----------

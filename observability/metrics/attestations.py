@@ -1,6 +1,6 @@
-"""Signatures over the documents by which enclaves attest what they run, verified offline against the key that the owner registered.
+"""Verify offline the signatures over the documents by which enclaves attest what they run, with the key that the owner registered.
 
-The document is the exact text that was signed, with the hash that the enclave attested in it. A detached signature is Ed25519, or ECDSA
+The document is the exact text that was signed. It contains the hash that the enclave attested. A detached signature is Ed25519, or ECDSA
 on P-256 with SHA-256. Certificate chains of the makers of processors are not followed: only the key that the owner registered is trusted.
 """
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 SignatureState = Literal["verified", "does not match", "not signed", "no key known", "not checked"]
 RAW_P256 = 64
-"""Bytes of an ECDSA signature on P-256 as two numbers; another length is DER."""
+"""Number of bytes of an ECDSA signature on P-256 as two numbers; a signature of another length is DER."""
 EXTRA = "Install observability-dashboard[attestation]"
 FORMS = "an Ed25519 or P-256 public key in PEM (BEGIN PUBLIC KEY)"
 
@@ -26,7 +26,7 @@ FORMS = "an Ed25519 or P-256 public key in PEM (BEGIN PUBLIC KEY)"
 def public_key(pem: str) -> "Ed25519PublicKey | EllipticCurvePublicKey":
     """The public key of a PEM text.
 
-    Raises UsageError if it is neither an Ed25519 nor a P-256 key, and ImportError where `cryptography` is not installed.
+    Raises UsageError if it is neither an Ed25519 nor a P-256 key, and ImportError if `cryptography` is not installed.
     """
     from cryptography.exceptions import UnsupportedAlgorithm
     from cryptography.hazmat.primitives.asymmetric import ec, ed25519
@@ -43,7 +43,7 @@ def public_key(pem: str) -> "Ed25519PublicKey | EllipticCurvePublicKey":
 
 @lru_cache(maxsize=512)
 def is_signed(document: str, signature: str, pem: str) -> bool:
-    """Whether a base64 signature over the UTF-8 bytes of a document is of a public key.
+    """Whether a base64 signature over the UTF-8 bytes of a document was made with the private key of a public key.
 
     Raises as `public_key` does.
     """
@@ -100,7 +100,7 @@ def signature_state(attestation: str | None, document: str | None, signature: st
 
 
 def weakest_signature(states: Sequence[SignatureState | None]) -> SignatureState | None:
-    """The state that the least is known of, or that is the worst.
+    """The worst of several states; a state about which less is known is worse.
 
     Parameters
     ----------

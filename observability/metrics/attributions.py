@@ -1,4 +1,4 @@
-"""Explained predictions that may be compared, the number of predictions each stands for, and the features' shares."""
+"""Explained predictions that may be compared, the number of predictions that each of them represents, and the shares of the features."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -18,12 +18,12 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class ExplainedSample:
-    """Explained predictions of one window: values (rows, features) with the number of predictions that each row stands for.
+    """Explained predictions of one window: values (rows, features) with the number of predictions that each row represents.
 
-    days: days with explained predictions; served_days, served: days with answered predictions, and their number. left_out: rows that
-    are not additive. other_link: rows in another space, which cannot be mixed with these. of_day: the day of each row since 1970
-    (none of a reference). classes: the class that each row is explained for (-1: there is one score). mismatched, matched: rows for
-    which the artifact gives another, or the same, score.
+    days: days with explained predictions; served_days, served: days with answered predictions, and their number. left_out: number of rows
+    that are not additive. other_link: number of rows in another space, which cannot be mixed with these. of_day: the day of each row since
+    1970 (empty for a reference). classes: the class for which each row is explained (-1 if there is one score). mismatched, matched:
+    number of rows for which the artifact gives another, or the same, score.
     """
 
     names: tuple[str, ...]
@@ -62,7 +62,7 @@ class ExplainedSample:
 
     @property
     def explained(self) -> int:
-        """Explained rows, usable or not."""
+        """The number of explained rows, usable or not."""
         return self.n + self.left_out + self.other_link
 
     def importance(self) -> Importance:
@@ -93,7 +93,7 @@ def usual_link(frame: "DataFrame") -> str | None:
 
 
 def explained_sample(frame: "DataFrame", served: "DataFrame | None", names: tuple[str, ...], link: str | None = None) -> ExplainedSample:
-    """Sampled rows of a frame of attributions that are additive and in one space.
+    """The rows of a frame of attributions that are additive and in one space, as a sample.
 
     Parameters
     ----------
@@ -153,7 +153,7 @@ def joined_names(names: list[str]) -> str:
 
 
 def largest_first(names: Sequence[str], sizes: Floats) -> list[int]:
-    """Places of the names, those with the largest size first, equals by name.
+    """Places of the names, largest size first; names of equal size in alphabetical order.
 
     Parameters
     ----------

@@ -1,7 +1,8 @@
-"""A model of the audited data: suspect labels, features that know the label, and what a cleaning rule does to its metric.
+"""A model of the audited data, which shows suspect labels, features that reveal the label, and the effect of a cleaning rule on its
+metric.
 
-Gradient boosting on at most MAX_ROWS rows. Rows with equal features are always in the same fold, so that a duplicate is never held out
-from its twin. With and without a rule, the model is fitted with the same seeds and judged on the same held-out rows.
+It is gradient boosting on at most MAX_ROWS rows. Rows with equal features are always in the same fold, so that of two duplicates never
+only one is held out. With and without a rule, the model is fitted with the same seeds and judged on the same held-out rows.
 """
 
 from collections.abc import Iterator, Sequence
@@ -24,14 +25,14 @@ MAX_ROWS = 20_000
 FOLDS, REPEATS = 5, 2
 TREES = 60
 FEW_TREES = 15
-"""Trees of a model of one column."""
+"""Number of trees of a model of one column."""
 MIN_ROWS = 200
-"""Rows without which no model is fitted."""
+"""Minimum number of rows for a model."""
 MAX_CLASSES = 50
 MAX_LEVELS = 200
 """Levels of a category that the model keeps separate; rarer levels count as one level."""
 KNOWS = 0.98
-"""Label predictability from which a feature alone gives the label: 0 is chance, 1 is perfect."""
+"""Label predictability from which a feature alone reveals the label: 0 is chance, 1 is perfect."""
 MAX_ALONE = 40
 """Maximum number of columns whose label predictability a record keeps."""
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -41,8 +42,8 @@ Array = np.ndarray[Any, np.dtype[Any]]
 class RuleEffect:
     """The metric of a model fitted with all rows and without those that a rule drops, on the same held-out rows.
 
-    low, high: 95 % interval of the difference, by the corrected resampled t test (Nadeau and Bengio 2003); None where a rule drops nothing
-    or leaves nothing to fit on (after is NaN then).
+    low, high: 95 % interval of the difference, by the corrected resampled t test (Nadeau and Bengio 2003); None if a rule drops nothing or
+    leaves nothing to fit on (then after is NaN).
     """
 
     metric: str
@@ -82,7 +83,7 @@ class AuditModel:
 
     @property
     def obstacle(self) -> str | None:
-        """Why no model can be fitted; None where one can."""
+        """The reason why no model can be fitted; None if one can."""
         if len(self.y) < MIN_ROWS:
             return f"{len(self.y):,} labelled rows are too few for a model; it needs about {MIN_ROWS - len(self.y):,} more"
         if self.task != "regression" and not 2 <= len(self.classes) <= MAX_CLASSES:
@@ -92,14 +93,14 @@ class AuditModel:
         return None
 
     def folds(self, seed: int) -> Iterator[tuple[Array, Array]]:
-        """Yield rows to fit on and rows held out, equal features together."""
+        """Yield rows to fit on and rows to hold out. Rows with equal features are together."""
         keys, fold_of = np.unique(self.groups, return_inverse=True)
         fold = np.random.default_rng([self.seed, seed]).integers(0, FOLDS, keys.size)[fold_of]
         for place in range(FOLDS):
             yield np.flatnonzero(fold != place), np.flatnonzero(fold == place)
 
     def fitted_answers(self, fit: Array, held: Array, columns: Array | None = None, seed: int = 0, trees: int = TREES) -> Array:
-        """Return the probabilities of classes, or values, for held-out rows of a model fitted on others."""
+        """Return the answers for held-out rows of a model that was fitted on other rows: probabilities of classes, or values."""
         from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 
         use = np.arange(self.x.shape[1]) if columns is None else columns
@@ -136,10 +137,10 @@ class AuditModel:
         return np.zeros(len(self.y), bool) if self.task == "regression" else suspect_labels(self.y, answers)
 
     def known_share(self, answers: Array) -> Interval:
-        """Return how far answers for all rows are from chance (0) to perfect (1), with a 95 % interval.
+        """Return the label predictability of answers for all rows, from 0 (chance) to 1 (perfect), with a 95 % interval.
 
-        Measured by the AUC for two classes, by accuracy for more, and by the mean absolute error for regression. Chance is an AUC of 0.5,
-        the most frequent class, or the median of the labels; it counts as known.
+        It is measured by the AUC for two classes, by accuracy for more, and by the mean absolute error for regression. Chance is an AUC of
+        0.5, the most frequent class, or the median of the labels; its own error is neglected.
         """
         n, chance = len(self.y), self._chance()
         if self.task == "regression":
@@ -155,7 +156,9 @@ class AuditModel:
         return ordered_interval(ends[0], min(ends[1:]), max(ends[1:]), n)
 
     def known_alone(self, columns: Sequence[str] | None = None) -> dict[str, Interval]:
-        """Return how far each of some columns (None: all) alone knows the label out of fold, as `known_share` says it; the best first."""
+        """Return the label predictability (`known_share`) of each of some columns alone (None: all columns), out of fold,
+        the best first.
+        """
         places = [self.columns.index(name) for name in (self.columns if columns is None else columns)]
         found = {self.columns[place]: self.known_share(self.out_of_fold(np.array([place]))) for place in places}
         return dict(sorted(found.items(), key=lambda item: -(item[1].value or 0.0)))
@@ -174,7 +177,7 @@ class AuditModel:
         return [self.score(held, self.fitted_answers(fit, held, seed=repeat)) for repeat, fit, held in pairs]
 
     def rule_effect(self, dropped: Array) -> RuleEffect:
-        """Return what dropping rows (a mask of the model's rows) from the training part of each fold does to the metric."""
+        """Return the effect on the metric of dropping rows (a mask of the model's rows) from the training part of each fold."""
         befores, afters, sizes = self._scores_with_all_rows, [], []
         if not dropped.any():
             before = float(np.nanmean(befores))

@@ -1,4 +1,6 @@
-"""The audits of data that `audit-data` keeps in dataset records: which rows each check found, and what dropping them does to a model."""
+"""The audits of data that `audit-data` stores in dataset records: the rows that each check found, and the effect on a model of dropping
+them.
+"""
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
@@ -24,9 +26,9 @@ class AuditedRule:
     """The rows that a check found or a person's own rule drops, and the metric of a model fitted on all rows (before) and without them
     (after).
 
-    share: of all rows (suspect labels: of the rows of the model), with its 95 % interval. low, high: 95 % interval of the difference.
-    kept: the metric of the model fitted on all rows, counted on the rows that the check leaves. metric: None where no model was fitted;
-    then the numbers are None too.
+    share: the share of all rows (for suspect labels: of the rows of the model), with its 95 % interval. low, high: 95 % interval of the
+    difference. kept: the metric of the model fitted on all rows, measured on the rows that the check leaves. metric: None if no model was
+    fitted; then the numbers are None too.
     """
 
     name: str
@@ -41,7 +43,7 @@ class AuditedRule:
 
     @property
     def own(self) -> bool:
-        """Whether it is a person's own rule, as `audit-data --rule` names it, and no check."""
+        """Whether the rule is a person's own rule, as `audit-data --rule` names it, and not a check."""
         return self.name not in CHECKS
 
     @property
@@ -52,7 +54,7 @@ class AuditedRule:
 
 @dataclass(frozen=True)
 class AuditedData:
-    """An audit of a version of a dataset, as a record holds it. model: name and version that are trained on it."""
+    """An audit of a version of a dataset, as stored in a record. model: name and version of the model that is trained on it."""
 
     dataset: str
     version: str
@@ -68,7 +70,7 @@ class AuditedData:
 
     @property
     def rules(self) -> list[AuditedRule]:
-        """The results of the checks, in the order of CHECKS, then those of a person's own rules."""
+        """The results of the checks, in the order of CHECKS, then of a person's own rules."""
         counts, effects = _counts(self.content.get("rules")), _mapping(self.content.get("effects"))
         names = [*(name for name in CHECKS if name in counts), *(name for name in counts if name not in CHECKS)]
         return [self._rule(name, counts[name], _mapping(effects.get(name))) for name in names]
@@ -78,7 +80,7 @@ class AuditedData:
         return next((each for each in self.rules if each.name == name), None)
 
     def _rule(self, name: str, found: int, effect: Mapping[str, Any]) -> AuditedRule:
-        """One check or own rule."""
+        """The result of one check or own rule."""
         numbers = (stored_number(effect.get(part)) for part in ("before", "after", "low", "high", "metric_of_kept_rows"))
         rows = int(stored_number(self.content.get("model_rows")) or 0) if name == SUSPECTS else self.rows
         return AuditedRule(name, found, rate_interval(found, rows or self.rows), effect.get("metric"), *numbers)
@@ -91,7 +93,7 @@ class AuditedData:
 
     @property
     def columns_alone(self) -> dict[str, Interval]:
-        """How far each column alone gets from chance (0) to perfection (1), the best first."""
+        """The label predictability of each column alone, from 0 (chance) to 1 (perfect), the best first."""
         n = int(stored_number(self.content.get("model_rows")) or 0)
         told = _mapping(self.content.get("columns_alone")).items()
         found = (
@@ -103,8 +105,8 @@ class AuditedData:
 
     @property
     def leakage_of(self) -> tuple[str, str] | None:
-        """The model version whose audit of leakage judges how well each column alone predicts the label. None where this audit judges it:
-        the data have no model, or one that is not registered.
+        """The model version whose audit of leakage judges how well each column alone predicts the label. It is None if this audit judges
+        that, because the data have no model or one that is not registered.
         """
         return self.model if self.content.get("leakage_audit", True) else None
 
@@ -116,7 +118,7 @@ class AuditedData:
 
     @property
     def examples(self) -> Sequence[Mapping[str, Any]]:
-        """check, row, with, differs of some rows."""
+        """The fields check, row, with and differs of some example rows."""
         return self.content.get("examples") or []
 
 

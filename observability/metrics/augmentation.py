@@ -1,7 +1,7 @@
-"""Augmentations of training data: what they do to accuracy or error, overall and by class and group, and their affinity and diversity.
+"""Augmentations of training data: their effect on accuracy or error, overall and by class and group, and their affinity and diversity.
 
-An audit of kind `augmentation` holds, for several seeds, counts of a training with the augmentation and of one without, on the same
-validation rows; for regression sums of errors in place of counts (docs/augmentation.md).
+An audit of kind `augmentation` holds, for several seeds, counts on the same validation rows for a training with the augmentation and one
+without. For a regression it holds sums of errors instead of counts (docs/augmentation.md).
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -23,21 +23,22 @@ AUGMENTATION_AUDITS = Records(
     "audit", ("model", "version", "at", "audit", "results", "expires"), ever=True, only=(("audit", "augmentation"),)
 )
 MIN_SEEDS = 3
-"""Seeds below which the effect of an augmentation cannot be separated from chance."""
+"""Minimum number of seeds to separate the effect of an augmentation from chance."""
 MIN_ROWS = 30
-"""Validation rows of a class or group below which it is not compared."""
+"""Minimum number of validation rows of a class or group for a comparison."""
 MAX_LEVELS = 30
 ERROR = "mae"
 """The measure of a regression's results, in place of accuracy."""
 CLASS = "class"
 """Name of the column for slices that are classes of the label."""
 CORE_COLUMNS = ("row", "seed", "label", "without", "with")
-"""Columns that a table of predictions needs; `copy`, `loss_without` and `loss_with` are read where it has them."""
+"""Columns that a table of predictions needs. `copy`, `loss_without` and `loss_with` are read if it has them."""
 
 
 @dataclass(frozen=True)
 class AugmentationSlice:
-    """The validation rows of a class or group: rows that the augmentation turned right and wrong, one count for each seed.
+    """Validation rows of a class or group: the number of rows that became right with the augmentation, and of rows that became wrong, for
+    each seed.
 
     For a regression: the sums of the decreases and of the increases of absolute errors, divided by the slice's mean absolute error without
     augmentation.
@@ -73,11 +74,11 @@ class CheckedCopies:
 class AugmentationAudit:
     """One audit of kind `augmentation`. The counts and losses have one number for each seed.
 
-    in_use: the version was trained with it. whole: all validation rows. right, copies_right: validation rows, and augmented copies, that
-    the training without augmentation decides correctly. loss, loss_with: final training losses without and with it. consensus: copies of
-    rows that every seed decides correctly; a copy counts as changed if all seeds give it the same other class. checked: copies that people
-    checked. of: the measure, "accuracy" or ERROR. error, copies_error: mean absolute errors on validation rows and on their copies, trained
-    without augmentation.
+    in_use: whether the version was trained with it. whole: the counts over all validation rows. right, copies_right: validation rows, and
+    augmented copies, that the training without augmentation decides correctly. loss, loss_with: final training losses without and with it.
+    consensus: copies of rows that every seed decides correctly; a copy counts as changed if all seeds give it the same other class.
+    checked: copies that people checked. of: the measure, "accuracy" or ERROR. error, copies_error: mean absolute errors on validation rows
+    and on their copies, trained without augmentation.
     """
 
     model: str
@@ -130,7 +131,7 @@ def augmentation_results(table: "DataFrame", name: str, groups: Sequence[str] = 
     name : str
         The augmentation.
     groups : sequence of str
-        Columns whose levels are compared beside the classes.
+        Columns whose levels are compared besides the classes.
     regression : bool
         Whether label, decisions and copies are numbers, whose absolute errors are compared.
 
@@ -180,13 +181,13 @@ def augmentation_results(table: "DataFrame", name: str, groups: Sequence[str] = 
 
 
 def _losses(ordered: "DataFrame", shape: tuple[int, int]) -> dict[str, Any]:
-    """The final training losses of each seed, where the table has them."""
+    """The final training losses of each seed, if the table has them."""
     named = {key: column for column, key in (("loss_without", "loss"), ("loss_with", "loss_with")) if column in ordered}
     return {key: [float(value) for value in ordered[column].to_numpy(float).reshape(shape)[:, 0]] for key, column in named.items()}
 
 
 def _finite_grid(values: "Series[Any]", shape: tuple[int, int]) -> Any:
-    """Numbers by seed and row. Raises ValueError where one is not finite."""
+    """Numbers by seed and row. Raises ValueError if one of them is not finite."""
     import pandas as pd
 
     numbers = pd.to_numeric(values, errors="coerce").to_numpy(float)
@@ -306,7 +307,7 @@ def _own(results: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _numbers(values: Any, seeds: int) -> tuple[float, ...]:
-    """Finite numbers, one for each seed, none below 0; empty where they are not."""
+    """Finite numbers of at least 0, one for each seed; empty if `values` are no such numbers."""
     if not isinstance(values, list) or len(values) != seeds:
         return ()
     known = [float(each) for each in values if isinstance(each, int | float) and not isinstance(each, bool) and 0 <= each < np.inf]
@@ -314,7 +315,7 @@ def _numbers(values: Any, seeds: int) -> tuple[float, ...]:
 
 
 def _slice(row: Mapping[str, Any], of: str) -> AugmentationSlice | None:
-    """A slice of an audit's results; None where a count is missing or impossible, or where errors lack the variance over rows."""
+    """A slice of an audit's results; None if a count is missing or impossible, or if errors lack the variance over rows."""
     n, gained, variance = row.get("n"), row.get("gained"), row.get("row_variance")
     if not isinstance(n, int) or isinstance(n, bool) or n < 1 or not isinstance(gained, list) or not gained:
         return None
@@ -332,7 +333,7 @@ def _slice(row: Mapping[str, Any], of: str) -> AugmentationSlice | None:
 
 
 def _checked(row: Any) -> CheckedCopies | None:
-    """Counts of copies whose label was checked; None where they are missing or impossible."""
+    """Counts of copies whose label was checked; None if they are missing or impossible."""
     n, changed = (row.get(key) for key in ("n", "changed")) if isinstance(row, Mapping) else (None, None)
     if not isinstance(n, int) or not isinstance(changed, int) or isinstance(n, bool) or isinstance(changed, bool):
         return None

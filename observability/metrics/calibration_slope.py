@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 WATCH, ACT = 0.15, 0.3
-"""Smallest increase of the slope's distance from 1 that is `watch`, and `act`."""
+"""Smallest increase of the slope's distance from 1 that is `watch`, and that is `act`."""
 MINIMUM_ROWS = 200
 ACT_SHARE = 0.2
 DECILES = 10
@@ -30,7 +30,7 @@ def _usable_rows(rows: "DataFrame") -> "DataFrame":
 
 
 def _slope_line(rows: "DataFrame") -> CalibrationLine | None:
-    """Least-squares line of truth against prediction, days as clusters; None where there are too few rows."""
+    """Least-squares line of truth against prediction, with days as clusters; None if there are too few rows."""
     if len(rows) < MINIMUM_ROWS:
         return None
     return calibration_line(rows["score"], rows["label_value"], rows["at"].dt.normalize().to_numpy("datetime64[D]").astype(np.int64))
@@ -132,7 +132,7 @@ def _slope_evidence(rows: "DataFrame", before_rows: "DataFrame", before: Calibra
 
 
 def _slope_change_p_value(now: CalibrationLine, before: CalibrationLine | None) -> float:
-    """Two-sided p-value of two equal slopes, from their intervals; 1 without a before."""
+    """Two-sided p-value of the hypothesis that two slopes are equal, from their intervals; 1 without an earlier slope."""
     if before is None:
         return 1.0
     error = np.hypot(now.high - now.slope, before.high - before.slope) / 1.96

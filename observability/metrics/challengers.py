@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ChallengerGain:
-    """Share of the champion's loss that a challenger avoids on the same labelled rows, negative where it adds to it.
+    """Share of the champion's loss that a challenger avoids on the same labelled rows; negative if it increases the loss.
 
-    p_value: two-sided, of no difference.
+    p_value: two-sided p-value of no difference.
     """
 
     version: str
@@ -30,8 +30,8 @@ class ChallengerGain:
 
 @dataclass(frozen=True)
 class ChallengerPairs:
-    """Labelled answers of a challenger (a) and of the champion (b) to the same requests, row by row; both have the champion's logged
-    features.
+    """Labelled answers of a challenger (a) and of the champion (b) to the same requests, row by row. Both frames have the features that
+    the champion logged.
 
     label: class index, for regression the number.
     """
@@ -133,7 +133,7 @@ def challenger_gains(model: Model, champion: "DataFrame", others: "DataFrame", s
     Returns
     -------
     list[ChallengerGain]
-        In the order of versions; the gain is unknown below two pairs and where the champion makes no error.
+        In the order of versions. The gain is unknown with fewer than two pairs, and if the champion makes no error.
     """
     known = champion.assign(loss=row_losses(model, champion)).dropna(subset="loss").drop_duplicates("id")
     found_gains = []

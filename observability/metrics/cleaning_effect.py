@@ -9,9 +9,9 @@ from observability.metrics.audited_data import stored_number
 
 @dataclass(frozen=True)
 class CleaningEffect:
-    """The change of a metric by a rule. metric: None where it is not named. low, high: interval of the change, None where none is given.
+    """The change of a metric by a rule. metric: None if it is not named. low, high: interval of the change, None if none is stated.
 
-    before, after: the metric without and with the rule, None where the change alone is given.
+    before, after: the metric without and with the rule, None if only the change is stated.
     """
 
     metric: str | None

@@ -10,11 +10,11 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 MIN_BATCHES = 3
-"""Batches of a device without which its completeness is unknown."""
+"""Minimum number of batches of a device for its completeness to be known."""
 CONCENTRATED_SHARE = 0.8
-"""Share of all bad rows that the fewest devices are counted for."""
+"""Share of all bad rows for which the smallest number of devices is determined."""
 MIN_BAD = 20
-"""Bad rows without which nothing is said of the devices behind them."""
+"""Minimum number of bad rows for a statement about the devices behind them."""
 CONCENTRATED = 2.0
 """Devices are named if their share of the bad rows is at least this multiple of their share of all rows."""
 
@@ -23,8 +23,9 @@ CONCENTRATED = 2.0
 class DeviceDelivery:
     """The deliveries of a device.
 
-    rows: rows in; kept: without the rejected ones; expected: rows if batches came at the usual interval and size; None below MIN_BATCHES.
-    lags: median and 95th percentile of the hours from the end of capture to arrival; None where no batch says when its capture ended.
+    rows: delivered rows; kept: rows that were not rejected; expected: number of rows at the usual interval and size of batches; None with
+    fewer than MIN_BATCHES. lags: median and 95th percentile of the hours from the end of capture to arrival; None if no batch states when
+    its capture ended.
     """
 
     source: str
@@ -43,8 +44,8 @@ class DeviceDelivery:
 
 @dataclass(frozen=True)
 class Concentration:
-    """The fewest devices that hold most of the bad rows. share: their share of the bad rows; of_rows: their share of all rows; devices:
-    number of all devices.
+    """The smallest number of devices that hold most of the bad rows. share: their share of the bad rows; of_rows: their share of all rows;
+    devices: number of all devices.
     """
 
     names: tuple[str, ...]
@@ -55,14 +56,14 @@ class Concentration:
 
 
 def device_deliveries(batches: "DataFrame") -> list[DeviceDelivery]:
-    """Return what each device of some batches delivered, by source and device.
+    """Return the deliveries of each device of some batches, by source and device.
 
     batches: source, device, at, rows, rejected_rows, captured_to, in any order.
     """
     found = []
     named = batches.assign(whose=batches["device"].where(batches["device"].notna(), "")).sort_values("at", ignore_index=True)
     at = named["at"].astype("datetime64[us]").to_numpy()
-    newest = dict(zip(named["source"].tolist(), at, strict=True))  # in order of time, so that the last one stays
+    newest = dict(zip(named["source"].tolist(), at, strict=True))  # in order of time, so that the last entry is kept
     every, rejected = named["rows"].to_numpy(float), named["rejected_rows"].astype("float64").fillna(0).to_numpy(float)
     lags = ((named["at"] - named["captured_to"]).dt.total_seconds() / 3600).to_numpy(float)
     places_of = named.groupby(["source", "whose"]).indices.items()
@@ -86,8 +87,8 @@ def device_deliveries(batches: "DataFrame") -> list[DeviceDelivery]:
 
 
 def _expected_rows(at: Any, rows: "np.ndarray[tuple[int], np.dtype[np.float64]]", last: Any) -> float | None:
-    """Expected number of rows: the number of batches due from the first one to `last`, at the usual time between batches, times the median
-    rows of a batch. None with too few batches.
+    """The expected number of rows: the number of batches that were due from the first one to `last`, at the usual time between batches,
+    times the median number of rows of a batch. None with too few batches.
     """
     if len(rows) < MIN_BATCHES:
         return None
@@ -116,14 +117,15 @@ def bad_values_by_device(batches: "DataFrame", names: Sequence[str]) -> dict[str
 
 
 def rejected_rows_by_device(batches: "DataFrame") -> dict[str, tuple[float, float]]:
-    """Return for each device its rejected rows and all rows of batches that say how many were rejected."""
+    """Return for each device its rejected rows and all rows, over batches that state how many were rejected."""
     known = batches[batches["rejected_rows"].notna() & batches["device"].notna()]
     sums = known.groupby("device")[["rejected_rows", "rows"]].sum()
     return {str(device): (float(bad), float(rows)) for device, bad, rows in sums.itertuples()}
 
 
 def devices_behind(counts: Mapping[str, tuple[float, float]]) -> Concentration | None:
-    """Return the fewest devices that hold CONCENTRATED_SHARE of the bad rows; None where the bad rows are few or spread like the rows.
+    """Return the smallest number of devices that hold CONCENTRATED_SHARE of the bad rows; None if the bad rows are few, or distributed
+    over devices like all rows.
 
     counts: bad rows and all rows of each device.
     """

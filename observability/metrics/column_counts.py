@@ -25,16 +25,18 @@ CHECKS = {
     "unseen_rate": UNSEEN,
     "out_of_range_rate": None,
 }
-"""Rates that are checked, and the special bin of each; out of range are the bins of a number beyond the range of its reference."""
+"""Rates that are checked, with the special bin of each. Out-of-range values are in the bins of a number beyond the range of
+its reference.
+"""
 BLOCK = 256
-"""Columns that are counted together at most, which bounds the memory."""
+"""Maximum number of columns that are counted together, which bounds the memory."""
 FIRST_BIN = min(NULL, NAN, ABSENT, WRONG_TYPE, UNSEEN)
 OF_NUMBERS, OF_CATEGORIES = ("null_rate", "nan_rate", "absent_rate", "wrong_type_rate"), ("null_rate", "absent_rate", "wrong_type_rate")
 
 
 @dataclass(frozen=True)
 class ColumnShare:
-    """Part of some rows: Σw of the hits, Σw and Σw² of all, and the number of all rows."""
+    """A share of some rows: Σw of the hits, Σw and Σw² of all rows, and the number of all rows."""
 
     hits: float
     total: float
@@ -69,7 +71,7 @@ class DailyShares:
 
     @cached_property
     def n(self) -> Floats:
-        """Effective rows of each day."""
+        """The effective number of rows of each day."""
         return np.divide(self.total**2, self.squares, out=np.zeros(self.days.size), where=self.total > 0)
 
     def at(self, kept: NDArray[np.bool_]) -> "DailyShares":
@@ -77,7 +79,7 @@ class DailyShares:
         return DailyShares(self.days[kept], self.hits[kept], self.total[kept], self.squares[kept], self.rows[kept])
 
     def then(self, later: "DailyShares") -> "DailyShares":
-        """Two series as one; on a day that both have, the later series counts."""
+        """Two series as one. On a day that both have, the later series counts."""
         apart = not self.days.size or not later.days.size or self.days[-1] < later.days[0]
         first = self if apart else self.at(~np.isin(self.days, later.days))
         parts = ((getattr(first, name), getattr(later, name)) for name in ("days", "hits", "total", "squares", "rows"))
@@ -141,27 +143,29 @@ class ColumnCounts:
         return float(self.by_bin[0, place]) if 0 <= place < self.bins.size else 0.0
 
     def on(self, place: int) -> "ColumnCounts":
-        """One of the days, by its place."""
+        """The counts of one day, by its place."""
         return ColumnCounts(self.days[place : place + 1], self.bins, self.table[:, place : place + 1])
 
     def share(self, metric: str, edges: Edges) -> ColumnShare:
-        """Share of one check: special bins of all rows, out of range of the values."""
+        """The share of rows that a check counts. Special bins are a share of all rows, out-of-range values a share of the
+        ordinary values.
+        """
         counted, special = self.counted(metric), CHECKS[metric]
         if special is not None:
             return ColumnShare(counted.weight(special), *counted.sums)
         return ColumnShare(float(counted.by_bin[0, _out_of_range_bins(counted.bins, edges)].sum()), *counted.sums)
 
     def shares(self, metric: str, edges: Edges) -> DailyShares:
-        """Share of one check on each day."""
+        """The share of rows that a check counts, on each day."""
         counted = self.counted(metric)
         return counted.of_days(_check_bins(metric, counted.bins, edges))
 
     def counted(self, metric: str) -> "ColumnCounts":
-        """Rows that a check is about."""
+        """The counts of the rows that a check is about."""
         return self.values if CHECKS[metric] is None else self
 
     def of_days(self, kept: NDArray[np.bool_]) -> DailyShares:
-        """Share of some of the bins on each day."""
+        """The share of some bins on each day. kept: mask of the bins."""
         return DailyShares(self.days, self.table[0, :, kept].sum(axis=0), *self.by_day)
 
 
@@ -196,7 +200,7 @@ class DailySums:
         return DailySums(*(getattr(self, field.name)[kept] for field in fields(DailySums)))
 
     def single_value(self, day: np.datetime64) -> float | None:
-        """The only value of a day; None where there are several, or where that is unknown."""
+        """The only value of a day; None if there are several, or if it is unknown."""
         place = np.flatnonzero(self.days == day)
         if place.size != 1 or self.low[place[0]] != self.high[place[0]]:
             return None
@@ -302,13 +306,13 @@ def _bin_numbers(size: int) -> NDArray[np.int64]:
 
 
 def _check_bins(metric: str, bins: NDArray[np.int64], edges: Edges) -> NDArray[np.bool_]:
-    """Mask of the bins of a check: its special one, or those outside of the reference's range."""
+    """Mask of the bins of a check: its special bin, or the bins outside the reference's range."""
     special = CHECKS[metric]
     return _out_of_range_bins(bins, edges) if special is None else np.asarray(bins == special, bool)
 
 
 def _out_of_range_bins(bins: NDArray[np.int64], edges: Edges) -> NDArray[np.bool_]:
-    """Mask of the ordinary bins of a number outside of the reference's range."""
+    """Mask of the ordinary bins of a number outside the reference's range."""
     if edges.limits is None:
         return np.zeros(bins.size, bool)
     low, high = edges.limits

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from pandas import DataFrame, Series
 
 STUCK_RUN = 5
-"""Equal values in a row from which they count as stuck."""
+"""Number of equal values in a row from which they count as stuck."""
 DIGITS = 6
 """Significant digits of a statistic."""
 Range = tuple[float | None, float | None]
@@ -18,7 +18,7 @@ Range = tuple[float | None, float | None]
 def table_statistics(table: "DataFrame", ranges: Mapping[str, Range] | None = None) -> dict[str, dict[str, float | int]]:
     """Return the statistics of each column of a table, in the order of its rows.
 
-    ranges: the lowest and highest possible value of a column, None where it has no such end.
+    ranges: the lowest and highest possible value of a column, None if it has no such end.
     """
     return {str(name): column_statistics(table[name], (ranges or {}).get(str(name))) for name in table.columns}
 
@@ -45,7 +45,7 @@ def column_statistics(values: "Series[Any]", limits: Range | None = None) -> dic
         return found
     found |= {"mean": _rounded(numbers.mean()), "min": _rounded(numbers.min()), "max": _rounded(numbers.max())}
     if numbers.size > 1:
-        found["std"] = _rounded(numbers.std(ddof=1)) if found["distinct"] > 1 else 0.0  # the mean of equal values is rounded
+        found["std"] = _rounded(numbers.std(ddof=1)) if found["distinct"] > 1 else 0.0  # 0 for equal values, because their mean is rounded
     found |= {"stuck_share": _rounded(stuck_share(numbers)), "saturated_share": _rounded(_saturated_share(numbers, limits))}
     if limits is not None:
         low, high = (default if end is None else end for end, default in zip(limits, (-np.inf, np.inf), strict=True))

@@ -1,5 +1,5 @@
-"""Tables of a controller for charts: regret by day, quantiles of both sides, predicted against actual outcomes, who steered, and how often
-its decisions were better than the old rule's.
+"""Tables of a controller for charts: regret by day, quantiles of both sides, predicted against actual outcomes, what steered, and how
+often the decisions were better than those of the old rule.
 """
 
 from typing import TYPE_CHECKING
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 QUANTILES = (0.5, 0.9, 0.95, 0.99, 0.999)
 GROUPS = 10
 MIN_GROUP = 20
-"""Decisions of a tenth of the predicted outcomes below which fewer groups are made."""
+"""Minimum number of decisions in a tenth of the predicted outcomes; with fewer, the number of groups is smaller."""
 SAME = 1e-9
 """Relative difference below which two outcomes are the same."""
 
@@ -112,7 +112,7 @@ def predicted_against_actual(found: ControllerDecisions) -> "DataFrame":
 
 
 def steering_by_day(found: ControllerDecisions) -> "DataFrame":
-    """Return the decisions of each day by who steered.
+    """Return the decisions of each day by what steered.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Decisions of models that steer a system: their outcomes, the outcomes of the old rule, and who steered.
+"""Decisions of models that steer a system: their outcomes, the outcomes of the old rule, and what steered.
 
 A decision is a prediction of environment `controller`. Its score is the predicted outcome, its label the actual one: a cost, so lower is
 better. Further fields: `baseline` (what the old rule would have decided), `baseline_outcome` (the outcome of the old rule, real or
@@ -26,15 +26,15 @@ if TYPE_CHECKING:
 DECISION_COLUMNS = ("id", "at", "model", "version", "status", "prediction", "score", "features", "label", "extra")
 DECISIONS = Records(CONTROLLER_DECISION, DECISION_COLUMNS, ever=True)
 MODEL, HEURISTIC, GUARDRAIL, OFF = "model", "heuristic", "guardrail", "off"
-"""Who steered: the model; the heuristic in its share of the time; a guardrail that stopped it; the kill switch."""
+"""What steered: the model; the heuristic in its share of the time; a guardrail that stopped the model; the kill switch."""
 STEERERS = {MODEL: "model", HEURISTIC: "heuristic's share", GUARDRAIL: "guardrail", OFF: "kill switch"}
 BLOCKS = (timedelta(hours=6), timedelta(hours=1), timedelta(minutes=10), timedelta(minutes=1))
-"""Lengths of a block; the longest that gives ENOUGH_BLOCKS is used."""
+"""Lengths of a block. The longest length that gives ENOUGH_BLOCKS is used."""
 ENOUGH_BLOCKS = 20
 TAILS = (0.999, 0.99, 0.95)
 PAST_DAYS, LIVE_DAYS = 28, 30
 DEFAULT_LEVEL = 0.9
-"""Coverage that predicted intervals state, where they name none."""
+"""Coverage that is assumed for predicted intervals that state none."""
 MAX_LEVELS = 20
 
 
@@ -55,25 +55,25 @@ class ControllerDecisions:
     system: str
 
     def steered(self, *by: str) -> "DataFrame":
-        """The evaluated decisions that some steered."""
+        """The evaluated decisions that were made by some of STEERERS."""
         return self.rows[self.rows["by"].isin(by)]
 
     def outcomes(self, by: str) -> "DataFrame":
-        """The evaluated decisions that one steered and whose outcome is known."""
+        """The evaluated decisions of one of STEERERS whose outcome is known."""
         rows = self.steered(by)
         return rows[rows["outcome"].notna()]
 
     @property
     def pairs(self) -> "DataFrame":
-        """Decisions of the model with the outcome of both it and the old rule."""
+        """The decisions of the model with the outcomes of both the model and the old rule."""
         rows = self.outcomes(MODEL)
         return rows[rows["baseline_outcome"].notna()]
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """The model against the heuristic: the relative difference of mean outcomes. paired: on the same decisions, else on the model's and the
-    heuristic's shares of the time.
+    """The model against the heuristic: the relative difference of mean outcomes. paired: whether both are compared on the same decisions,
+    else on the shares of the time in which each steered.
 
     model_mean, heuristic_mean: mean outcomes. n: decisions of the model; heuristic_n: decisions of the heuristic.
     """
@@ -213,7 +213,7 @@ def _word(value: object) -> str | None:
 
 
 def block_codes(at: "Series[Any]", by: Iterable[str]) -> NDArray[np.int64]:
-    """Return a number for each stretch of time that one steerer had, all of one length.
+    """Return for each decision the number of its block. A block is a period of fixed length in which one of STEERERS steered.
 
     Parameters
     ----------
@@ -277,7 +277,7 @@ def compared_tails(found: ControllerDecisions, confidence: float = 0.95) -> list
     Returns
     -------
     list of TailComparison
-        One for each of TAILS; empty where the heuristic has no outcomes.
+        One for each of TAILS; empty if the heuristic has no outcomes.
     """
     pairs = found.pairs
     model, heuristic = pairs[["outcome", "block"]], pairs[["baseline_outcome", "block"]].set_axis(["outcome", "block"], axis=1)
@@ -290,7 +290,7 @@ def compared_tails(found: ControllerDecisions, confidence: float = 0.95) -> list
 
 
 def steered_share(rows: "DataFrame", by: str, among: Sequence[str] = tuple(STEERERS)) -> BlockEstimate | None:
-    """Return the share of decisions that one steerer made, among the decisions of some.
+    """Return the share of the decisions of some steerers that one of them made.
 
     Parameters
     ----------
@@ -311,7 +311,7 @@ def steered_share(rows: "DataFrame", by: str, among: Sequence[str] = tuple(STEER
 
 
 def _time_blocks(rows: "DataFrame") -> NDArray[np.int64]:
-    """Blocks of time alone, whoever steered."""
+    """The blocks of time alone, regardless of what steered."""
     return block_codes(rows["at"], [""] * len(rows))
 
 
@@ -354,7 +354,7 @@ def interval_coverage(found: ControllerDecisions) -> tuple[BlockEstimate, float]
 
 
 def feedback_by_feature(found: ControllerDecisions) -> list[tuple[str, BlockEstimate]]:
-    """Return how far each input differs between the model's stretches of time and the heuristic's.
+    """Return how far each input differs between the periods of the model and those of the heuristic.
 
     Parameters
     ----------

@@ -1,13 +1,13 @@
 """Cost of a model: training, labelling, serving and storage, and the cost of its errors.
 
-This is the only computation of money: the analyzer, the page, the tables and the sentences all call it.
+This is the only computation of money. The analyzer, the page, the tables and the sentences all use it.
 
-**One price per part.** Each part is priced by the first of these that is known. Serving: the predictions' own `cost`, and where the
-owner states token prices the tokens of those without one; else a price per request; else a price for hours of accelerators (by readings)
-and of busy cores (by latency); else its energy at a price per kWh.
-Training: accelerator hours, else core hours, else energy. Labelling: the annotations of the model's projects, else labels that
-people gave, at a price per label. Storage: the bytes that `dataset` records give for the datasets of the model's runs, at a price
-per gigabyte and month. A price of hours is taken to include the electricity. Currencies are never converted.
+**One price per part.** Each part is priced by the first of the following that is known. Serving: the predictions' own `cost`, and for
+predictions without it their tokens, if the owner states token prices; else a price per request; else a price for hours of accelerators (by
+readings) and of busy cores (by latency); else its energy at a price per kWh. Training: accelerator hours, else core hours, else energy.
+Labelling: the annotations of the model's projects, else labels that people gave, at a price per label. Storage: the bytes that `dataset`
+records give for the datasets of the model's runs, at a price per gigabyte and month. A price of hours is taken to include the electricity.
+Currencies are never converted.
 """
 
 from dataclasses import dataclass, replace
@@ -63,11 +63,11 @@ WORDS = {
     "gb_month": "price per gigabyte-month",
     "currencies": "logged cost in several currencies, which are not added",
 }
-"""The pricing of a part in words."""
+"""Words for the way in which a part is priced."""
 
 
 def price_note(part: "CostPart", prices: "DataFrame", place: PriceScope, end: datetime) -> str:
-    """Suffix that names the date of a recorded price, since a price record states what was entered, not what was paid.
+    """A suffix that names the date of a recorded price, because a price record states what was entered, not what was paid.
 
     Parameters
     ----------
@@ -93,8 +93,8 @@ def price_note(part: "CostPart", prices: "DataFrame", place: PriceScope, end: da
 class CostPart:
     """Cost of one of PARTS.
 
-    rows: at (naive UTC), amount, currency, units (predictions, runs, labels or gigabyte-months); priced rows only. method: how they were
-    priced, None without a price. source: source of the quantities behind it. unpriced: units without a price.
+    rows: at (naive UTC), amount, currency, units (predictions, runs, labels or gigabyte-months); priced rows only. method: how the rows
+    were priced, None without a price. source: source of the quantities behind it. unpriced: units without a price.
     """
 
     name: str
@@ -123,7 +123,7 @@ def _no_spending() -> "DataFrame":
 
 
 SEVERAL: Final = "currencies"
-"""The method of serving whose calls state costs in several currencies: counts of them are not kept by currency, so it has no rows."""
+"""The method of serving if calls state costs in several currencies. Their counts are not kept by currency, so this part has no rows."""
 
 
 def serving_cost(
@@ -234,7 +234,9 @@ def call_spending(
 
 
 def _call_part(use: "DataFrame", prices: "DataFrame", place: PriceScope, calls: "DataFrame | None") -> CostPart | None:
-    """Serving by logged costs, and the tokens of calls without one at the prices that the owner states; None where no tokens are priced."""
+    """The cost of serving by logged costs, plus the tokens of calls without one at the prices that the owner states; None if no tokens are
+    priced.
+    """
     if not states_token_prices(place.settings):
         return None
     totals, counts = dict[Any, dict[str, float]](), dict[Any, dict[str, float]]()
@@ -260,7 +262,7 @@ def _call_part(use: "DataFrame", prices: "DataFrame", place: PriceScope, calls: 
 
 
 def _accelerator_cost(resources: "DataFrame", prices: "DataFrame", place: PriceScope) -> CostPart | None:
-    """Serving by logged accelerator hours; None without them, or without a price."""
+    """The cost of serving by logged accelerator hours; None without them, or without a price."""
     if resources.empty:
         return None
     readings = reading_energy(resources)
@@ -275,7 +277,7 @@ def _accelerator_cost(resources: "DataFrame", prices: "DataFrame", place: PriceS
 
 
 def _core_cost(use: "DataFrame", prices: "DataFrame", place: PriceScope) -> CostPart | None:
-    """Serving by busy core hours, from latency; None without them, or without a price."""
+    """The cost of serving by busy core hours, from latency; None without them, or without a price."""
     busy = logged_by_hour(use, "latency_ms", None)
     amount, currency = prices_at(prices, "amount", busy["period"], place, resource="cpu_hour")
     if np.isnan(amount).all():
@@ -286,7 +288,7 @@ def _core_cost(use: "DataFrame", prices: "DataFrame", place: PriceScope) -> Cost
 
 
 def _joined_part(name: str, rows: "list[DataFrame]", method: str, source: Source) -> CostPart | None:
-    """A part of several frames; None where all of them are empty."""
+    """A part made of several frames; None if all of them are empty."""
     import pandas as pd
 
     rows = [frame for frame in rows if len(frame)]
@@ -325,7 +327,7 @@ def training_cost_between(
 
 
 def training_cost(runs: "DataFrame", prices: "DataFrame", place: PriceScope) -> "tuple[CostPart, DataFrame]":
-    """Cost of runs on the day each ended, and the same by run.
+    """The cost of runs, each on the day on which it ended, and the cost of each run.
 
     Parameters
     ----------
@@ -415,8 +417,8 @@ def storage_cost(
 ) -> CostPart:
     """Cost of storing the data of the model's runs, by day.
 
-    A version is stored from its `at` on, since nothing states when it is deleted: so the quantity is estimated. It is the model's
-    where one of its runs names the dataset (`dataset_spellings`).
+    A version is taken to be stored from its `at` on, because nothing states when it is deleted; therefore the quantity is estimated. It
+    belongs to the model if one of the model's runs names the dataset (`dataset_spellings`).
 
     Parameters
     ----------

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def spent_currencies(parts: "list[CostPart]", settings: ModelSettings) -> list[str]:
-    """Currencies with spending: first the currency of the budget, then of serving, then the others by amount.
+    """Currencies with spending: first the currency of the budget, then that of serving, then the others by amount.
 
     Parameters
     ----------
@@ -125,7 +125,7 @@ def month_bounds(end: datetime) -> tuple[datetime, datetime, datetime]:
 
 
 def cost_by_period(served: "DataFrame", part: CostPart, currency: str, grain: str | None = None) -> "DataFrame":
-    """Σ weight served and money by period.
+    """The weight of served predictions and the cost by period.
 
     Parameters
     ----------

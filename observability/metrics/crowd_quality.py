@@ -1,7 +1,7 @@
-"""Quality of annotators and of their consensus in one labelling project, with a model's probabilities or without.
+"""Quality of annotators and of their consensus in one labelling project, with or without the probabilities of a model.
 
-Without probabilities, annotators are judged by Dawid and Skene's model alone. Where suggestions with a confidence were logged, these are
-the model's probabilities, and CROWDLAB is computed as well. The newest label of each annotator for an item counts.
+Without probabilities, annotators are judged by Dawid and Skene's model alone. If suggestions with a confidence were logged, they are used
+as the probabilities of a model, and CROWDLAB is computed as well. The newest label of each annotator for an item counts.
 """
 
 from collections.abc import Mapping, Sequence
@@ -31,24 +31,24 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 SETTLED_BY = 2
-"""Annotators who have to agree before a label is settled."""
+"""Number of annotators who have to agree before a label is settled."""
 SETTLING_RULE = "settled when two annotators give the same label and no other label has as many"
 SMOOTHING = 1.0
-"""Pseudo-labels by which an annotator with few labels is drawn towards the average one."""
+"""Number of pseudo-labels by which an annotator with few labels is shrunk towards the average annotator."""
 MIN_SHARED = 10
-"""Items of a pair of annotators from which their kappa is shown."""
+"""Minimum number of items that a pair of annotators shares for its kappa to be shown."""
 MIN_SUSPECT = 2
-"""Labels of an item from which its label may be suspect."""
+"""Minimum number of labels of an item for its label to be suspect."""
 SUSPECT_BELOW = 0.5
 MAX_PAIRS = 2_000
-"""Pairs of annotators whose kappas are computed."""
+"""Maximum number of pairs of annotators whose kappas are computed."""
 
 
 @dataclass(frozen=True)
 class Crowd:
     """Labels of a project with their models. items, people, classes: names, in the order of their numbers in `votes`.
 
-    probabilities: items × classes of a model, None where no item has any. fitted: Dawid and Skene's model. ranked: CROWDLAB, None without
+    probabilities: items × classes of a model, None if no item has any. fitted: Dawid and Skene's model. ranked: CROWDLAB, None without
     probabilities or without an item of two labels.
     """
 
@@ -67,12 +67,12 @@ class Crowd:
 
     @property
     def posterior(self) -> Floats:
-        """Items × classes: probability of each true class, by CROWDLAB where it is computed, else by Dawid and Skene."""
+        """Items × classes: the probability of each true class, by CROWDLAB if it was computed, else by Dawid and Skene."""
         return self.fitted.posterior if self.ranked is None else self.ranked.posterior
 
     @property
     def settled(self) -> Bools:
-        """Items whose label is settled (SETTLING_RULE)."""
+        """A mask of the items whose label is settled (SETTLING_RULE)."""
         return settled_items(self.votes.counts)
 
 
@@ -167,7 +167,7 @@ class Agreement:
 
 
 def project_agreement(crowd: Crowd) -> Agreement:
-    """Agreement of the annotators of a project, with a model or without."""
+    """Agreement of the annotators of a project, with or without a model."""
     counts, labels = crowd.votes.counts, crowd.votes.by_item
     several = labels[labels > 1]
     usual = int(np.bincount(several).argmax()) if len(several) else 0
@@ -179,7 +179,9 @@ def project_agreement(crowd: Crowd) -> Agreement:
 
 
 def pair_kappas(crowd: Crowd) -> list[tuple[str, str, float, int]]:
-    """Both annotators, Cohen's kappa and common items of each pair with MIN_SHARED of them or more, of the most active annotators."""
+    """For pairs of the most active annotators with at least MIN_SHARED common items: both names, Cohen's kappa and the number of common
+    items.
+    """
     votes, k = crowd.votes, crowd.votes.classes
     most = np.argsort(-np.bincount(votes.annotator, minlength=votes.annotators), kind="stable")
     most = np.sort(most[: int(np.sqrt(2 * MAX_PAIRS))])
@@ -215,8 +217,8 @@ def agreement_over(answers: "DataFrame", key: str) -> "DataFrame":
 
 
 def class_agreement(crowd: Crowd) -> "DataFrame":
-    """A row for each class: class, share (the other labels of the item that equal a label of the class, on average), n (labels of the
-    class).
+    """A row for each class: class, share (of the other labels of an item with this label, the mean share that is the same), n (labels of
+    the class).
     """
     import pandas as pd
 
@@ -329,10 +331,10 @@ def suspect_labels(crowd: Crowd, current: Mapping[str, str]) -> "DataFrame":
 
 @dataclass(frozen=True)
 class LabellingCost:
-    """The cost of labels. price: mean price of a label, labels: number of labels, corrected: settled items whose first label was another
-    one.
+    """The cost of labels. price: mean price of a label; labels: number of labels; corrected: number of settled items whose first label was
+    another one.
 
-    settled, items: settled items and all. wrong_first: share of settled items whose first label was another one.
+    settled, items: number of settled items and of all items. wrong_first: share of settled items whose first label was another one.
     """
 
     price: float

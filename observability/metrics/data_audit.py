@@ -1,4 +1,4 @@
-"""Find the rows of a dataset that are duplicates, contradict each other, lie far out, or are in the training data already."""
+"""Find the rows of a dataset that are duplicates, contradict each other, are outliers, or are already in the training data."""
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
@@ -19,35 +19,37 @@ NEAR_DUPLICATES, OUTLIERS, HELD_OUT = "near-duplicates", "outliers", "held-out o
 CHECKS = (DUPLICATES, CONFLICTS, SUSPECTS, NEAR_DUPLICATES, OUTLIERS)
 """The checks that find rows to drop, in the order in which they are shown."""
 FAR_OUT = 3.0
-"""Interquartile ranges beyond the quartiles from which a number is an outlier (Tukey 1977)."""
+"""Number of interquartile ranges beyond the quartiles from which a number is an outlier (Tukey 1977)."""
 MIN_VALUES = 20
 """Minimum number of distinct values of a numeric column for the search of outliers."""
 NEAR = 0.02
 """Distance, as a share of the median distance to the nearest row, up to which two rows are near-duplicates."""
 MAX_SPREADS = 10.0
-"""Interquartile ranges from the median beyond which numbers count as equally far."""
+"""Number of interquartile ranges from the median beyond which numbers count as equally far."""
 NEAR_TEXT = 0.05
-"""Share of a text's characters in which near-duplicates may differ, in one stretch."""
+"""Share of a text's characters in which near-duplicates may differ, in one contiguous part."""
 MIN_TEXT = 15
-"""Mean length of a column, in characters, from which its values are texts and not categories."""
+"""Mean length of the values of a column, in characters, from which they are texts and not categories."""
 GROWTH = 1.06
-"""Texts are compared if they share a beginning or an end of one of some lengths; this is the ratio of consecutive lengths, more than 1 +
-NEAR_TEXT."""
+"""Texts are compared if they share a beginning or an end of one of some lengths. This is the ratio of consecutive lengths, which is more
+than 1 + NEAR_TEXT.
+"""
 NEIGHBOURS = 8
 """Number of following texts, in sorted order, that each text is compared with."""
 MAX_NEAR = 20_000
-"""Rows in which near-duplicates are looked for, and training rows whose near copies are."""
+"""Maximum number of rows among which near-duplicates are searched, and of training rows whose near copies are searched."""
 MAX_SAMPLED = 2_000
-"""Rows whose distance to the nearest other one is measured."""
+"""Maximum number of rows whose distance to the nearest other row is measured."""
 
 
 @dataclass(frozen=True)
 class HeldOutOverlap:
     """Rows of the held-out data whose features are in the training data as well.
 
-    share: of the held-out rows, with its 95 % interval. same_label: how many have the label of such a training row. chance: share of the
-    pairs of equal rows that is expected by chance. pairs: place of each such row, and of one in the training data. near: further held-out
-    rows that nearly equal a training row. training: rows of the training data; repeated: those that equal another one.
+    share: the share of the held-out rows, with its 95 % interval. same_label: number of these that have the label of an equal training
+    row. chance: share of the pairs of equal rows that is expected by chance. pairs: place of each such row, and of an equal row in the
+    training data. near: number of further held-out rows that nearly equal a training row. training: number of rows of the training data;
+    repeated: number of these that equal another one.
     """
 
     rows: int
@@ -68,7 +70,7 @@ class HeldOutOverlap:
 
 
 def column_keys(table: "DataFrame") -> "np.ndarray[Any, np.dtype[np.uint64]]":
-    """Return a key of each value, rows × columns; equal values of a column share it. Numbers that are equal as numbers are equal."""
+    """Return a key of each value, rows × columns. Equal values of a column have the same key; numbers are compared as numbers."""
     import pandas as pd
 
     salts = np.random.default_rng(0).integers(0, 2**63, table.shape[1], np.uint64) * np.uint64(2) + np.uint64(1)
@@ -81,17 +83,17 @@ def column_keys(table: "DataFrame") -> "np.ndarray[Any, np.dtype[np.uint64]]":
 
 
 def row_keys(table: "DataFrame") -> "np.ndarray[Any, np.dtype[np.uint64]]":
-    """Return a key of each row that equal rows share."""
+    """Return a key of each row, which is the same for equal rows."""
     return np.asarray(column_keys(table).sum(1, dtype=np.uint64))
 
 
 def chance_of_equal_rows(features: "DataFrame", others: "DataFrame | None" = None) -> float:
-    """Return the share of the pairs of equal rows that few values in a column bring about by chance, from 0 to 1.
+    """Return the share of the pairs of equal rows that is expected by chance because columns have few values, from 0 to 1.
 
-    others: rows that each row is paired with (the same columns); None pairs the rows of a table with each other. If rows agree by chance,
-    others agree in all columns except one. Let p be the share of all pairs that agree in that column. Then the number of equal pairs is p /
-    (1 - p) times the number of pairs that differ only in it. Copies of rows have no such companions. The largest of the estimates of the
-    columns is taken.
+    others: rows that each row is paired with (the same columns); None pairs the rows of a table with each other. If some pairs of rows
+    agree by chance, other pairs agree in all columns except one. Let p be the share of all pairs that agree in that column. Then the
+    number of equal pairs is p / (1 - p) times the number of pairs that differ only in that column. Copies of rows cause no such pairs. The
+    largest of the estimates of the columns is taken.
     """
     keys, more = column_keys(features), None if others is None else column_keys(others)
 
@@ -114,7 +116,7 @@ def chance_of_equal_rows(features: "DataFrame", others: "DataFrame | None" = Non
 
 
 def _equal_pairs(keys: Any, others: Any = None) -> float:
-    """Return how many pairs of rows have equal keys: pairs within a table, or with one row of each of two tables."""
+    """Return the number of pairs of rows with equal keys: pairs within a table, or with one row from each of two tables."""
     values, counts = np.unique(keys, return_counts=True)
     if others is None:
         return float((counts * (counts - 1.0) / 2).sum())
@@ -124,14 +126,14 @@ def _equal_pairs(keys: Any, others: Any = None) -> float:
 
 
 def exact_duplicates(table: "DataFrame") -> "np.ndarray[Any, np.dtype[np.bool_]]":
-    """Return which rows equal an earlier row in every column."""
+    """Return a mask of the rows that equal an earlier row in every column."""
     import pandas as pd
 
     return np.asarray(pd.Series(row_keys(table)).duplicated().to_numpy(), bool)
 
 
 def conflicting_rows(features: "DataFrame", label: "Series[Any]") -> "np.ndarray[Any, np.dtype[np.bool_]]":
-    """Return which rows have the same features as a row with another label."""
+    """Return a mask of the rows that have the same features as a row with another label."""
     import pandas as pd
 
     keys = pd.Series(row_keys(features))
@@ -140,7 +142,7 @@ def conflicting_rows(features: "DataFrame", label: "Series[Any]") -> "np.ndarray
 
 
 def label_texts(label: "Series[Any]") -> "Series[Any]":
-    """Return the labels as texts, equal where they mean the same (`1`, `1.0`), None where missing; with a new index."""
+    """Return the labels as texts with a new index; equal if they mean the same (`1`, `1.0`), None if missing."""
     import pandas as pd
 
     def text(value: Any) -> str | None:
@@ -152,7 +154,7 @@ def label_texts(label: "Series[Any]") -> "Series[Any]":
 
 
 def comparable_rows(table: "DataFrame", like: "DataFrame") -> "DataFrame":
-    """Return the columns of `like` from another table, as numbers where they are numbers there, else as texts where their type differs."""
+    """Return the columns of `like` from another table. They are numbers if they are numbers in `like`, else texts if their type differs."""
     import pandas as pd
 
     found = {}
@@ -166,11 +168,12 @@ def comparable_rows(table: "DataFrame", like: "DataFrame") -> "DataFrame":
 
 
 def near_duplicate_of(features: "DataFrame") -> "np.ndarray[Any, np.dtype[np.int64]]":
-    """Return the earlier row that each row nearly equals without equalling it, -1 where there is none, among the first MAX_NEAR.
+    """Return for each of the first MAX_NEAR rows an earlier row that it nearly equals without being equal, -1 if there is none.
 
-    Near by numbers: all else and the missing values are equal, and the distance of the numbers is at most NEAR times the median distance of
-    a row (of MAX_SAMPLED) to its nearest row. Numbers are measured in interquartile ranges from their median. Near by a text: all else is
-    equal, and the texts differ, case and blanks aside, in one stretch of at most NEAR_TEXT of their characters, or in one character.
+    Rows are near by numbers if all other columns and the missing values are equal, and if the distance of the numbers is at most NEAR
+    times the median distance of a row (of MAX_SAMPLED) to its nearest row. Numbers are measured in interquartile ranges from their median.
+    Rows are near by a text if all other columns are equal, and if the texts, apart from case and blanks, differ in one contiguous part of
+    at most NEAR_TEXT of their characters, or in one character.
     """
     first = np.flatnonzero(~exact_duplicates(features))[:MAX_NEAR]
     found, part = np.full(len(features), -1), features.iloc[first]
@@ -181,9 +184,10 @@ def near_duplicate_of(features: "DataFrame") -> "np.ndarray[Any, np.dtype[np.int
 
 
 def near_copies(features: "DataFrame", held: "DataFrame") -> "np.ndarray[Any, np.dtype[np.bool_]]":
-    """Return which held-out rows nearly equal a row of the training data, without equalling one.
+    """Return a mask of the held-out rows that nearly equal a row of the training data without being equal to one.
 
-    Near as in `near_duplicate_of`, by the distances among the training rows. At most MAX_NEAR different ones are looked at, by their hash.
+    Near is defined as in `near_duplicate_of`, by the distances among the training rows. At most MAX_NEAR different training rows are
+    compared, chosen by their hash.
     """
     import pandas as pd
 
@@ -207,7 +211,7 @@ def measured_columns(features: "DataFrame") -> list[Any]:
 
 
 def _near_by_numbers(table: "DataFrame", training: int | None = None) -> Iterator[tuple[int, int]]:
-    """Yield the places of two rows whose numbers are near and that agree in all else, the earlier first.
+    """Yield the places of pairs of rows whose numbers are near and whose other columns are equal, the earlier row first.
 
     training: number of training rows at the beginning of the table. They scale the numbers, and each pair has one of them and one other
     row. None: all rows are paired with each other.
@@ -237,10 +241,10 @@ def _near_by_numbers(table: "DataFrame", training: int | None = None) -> Iterato
 
 
 def _near_by_texts(part: "DataFrame", training: int | None = None) -> Iterator[tuple[int, int]]:
-    """Yield the places of two rows that differ in one text only, and there in one short stretch, the earlier first.
+    """Yield the places of pairs of rows that differ in only one text, and there in one short part, the earlier row first.
 
-    Two such texts share their beginning or their end, of nearly half their length: only rows with one in common are compared, each with
-    its NEIGHBOURS in order of the text. training: as in `_near_by_numbers`.
+    Two such texts share nearly half of their length at the beginning or at the end. Therefore only rows with such a common part are
+    compared, each with its NEIGHBOURS in the order of the text. training: as in `_near_by_numbers`.
     """
     for name in part:
         if not _holds_texts(part[name]):
@@ -263,7 +267,7 @@ def _near_by_texts(part: "DataFrame", training: int | None = None) -> Iterator[t
 
 
 def _holds_texts(column: "Series[Any]") -> bool:
-    """Whether a column holds texts, most of them different."""
+    """Whether a column holds texts, most of which are different."""
     import pandas as pd
 
     if pd.api.types.is_numeric_dtype(column.dtype):
@@ -272,7 +276,9 @@ def _holds_texts(column: "Series[Any]") -> bool:
 
 
 def _differ_in_one_stretch(one: str, other: str) -> bool:
-    """Whether two texts are equal except for one stretch of at most NEAR_TEXT of the longer one, or of one character."""
+    """Whether two texts are equal except for one contiguous part, which has at most NEAR_TEXT of the characters of the longer text, or one
+    character.
+    """
     longest, shortest = max(len(one), len(other)), min(len(one), len(other))
     same = _common_start(one, other)
     same += min(_common_start(one[::-1], other[::-1]), shortest - same)
@@ -285,7 +291,9 @@ def _common_start(one: str, other: str) -> int:
 
 
 def outlying_values(features: "DataFrame") -> dict[str, "np.ndarray[Any, np.dtype[np.bool_]]"]:
-    """Return, by column with any, which rows hold a number more than FAR_OUT interquartile ranges beyond its quartiles."""
+    """Return, for each column with outliers, a mask of the rows whose number is more than FAR_OUT interquartile ranges beyond its
+    quartiles.
+    """
     import pandas as pd
 
     found = {}
@@ -303,7 +311,7 @@ def outlying_values(features: "DataFrame") -> dict[str, "np.ndarray[Any, np.dtyp
 
 
 def held_out_overlap(features: "DataFrame", label: "Series[Any]", held_features: "DataFrame", held_label: "Series[Any]") -> HeldOutOverlap:
-    """Return the rows of the held-out data whose features are in the training data."""
+    """Return the overlap of the held-out data with the training data: held-out rows whose features are in the training data."""
     import pandas as pd
 
     known: dict[int, dict[str | None, int]] = {}
@@ -326,8 +334,8 @@ def accuracy_without_suspects(
 ) -> dict[str, Any] | None:
     """Return the accuracy of a served version with and without the rows whose label is suspect, as a record holds it, with 95 % intervals.
 
-    decision, label: names of classes, None where unknown. Another model contradicts a suspect label, so the accuracy without them is
-    the largest that correct labels can show. None where no decision is known, or every label is suspect.
+    decision, label: names of classes, None if unknown. Another model contradicts a suspect label, so the accuracy without suspect labels
+    is the largest that correct labels can show. None if no decision is known, or if every label is suspect.
     """
     known = decision.notna().to_numpy(bool)
     right, suspect = (decision == label).to_numpy(bool)[known], suspect[known]
@@ -348,7 +356,7 @@ def suspect_accuracy_words(found: Mapping[str, Any]) -> str:
 
 
 def group_counts(table: "DataFrame", dropped: "np.ndarray[Any, np.dtype[np.bool_]]", groups: Sequence[str]) -> dict[str, Mapping[str, Any]]:
-    """Return rows in and dropped of each level of some columns, as the record `cleaning` holds them."""
+    """Return the numbers of all rows and of dropped rows for each level of some columns, in the form of the record `cleaning`."""
     import pandas as pd
 
     found: dict[str, Mapping[str, Any]] = {}

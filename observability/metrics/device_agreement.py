@@ -1,7 +1,7 @@
 """Answers of devices and of the server to the same requests: predictions under one id, one with a `device` and one without.
 
-The server's answer is the answer in production. Without one, it is the answer of the version in shadow, if only one version answered there:
-among several, the server's version is unknown.
+The server's answer is the answer in production. Without one, it is the answer of the version in shadow, if only one version answered in
+shadow. If several did, the server's version is unknown.
 """
 
 from dataclasses import dataclass
@@ -18,14 +18,15 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 TOLERANCE = 0.1
-"""Standard deviations of the server's answers within which the answers of a regression agree."""
+"""Number of standard deviations of the server's answers within which the answers of a regression agree."""
 
 
 @dataclass(frozen=True)
 class DisagreementShare:
     """Share of a version's compared answers that differ from the server's.
 
-    value: with an interval that is widened by how much devices differ from each other. days: day, differing answers and answers.
+    value: the share with an interval that is widened by the variation between devices. days: for each day, the number of differing answers
+    and of answers.
     """
 
     version: str
@@ -87,7 +88,7 @@ def disagreement_by_version(pairs: "DataFrame") -> list[DisagreementShare]:
 
 
 def counted_disagreement(reports: "DataFrame") -> list[DisagreementShare]:
-    """Return the share of differing answers that the devices of each version count themselves.
+    """Return the share of differing answers of each version, as counted by the devices themselves.
 
     Parameters
     ----------

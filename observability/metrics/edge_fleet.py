@@ -1,6 +1,6 @@
 """Devices that serve a model: the activity of each in a span of days, from its reports.
 
-A device counts once a span, however often it reported, because its reports are not independent.
+A device counts once in a span, regardless of how often it reported, because its reports are not independent.
 """
 
 from collections.abc import Iterable, Mapping
@@ -25,18 +25,18 @@ VERSIONS_EVER = Records("device_report", ("model", "version", "at"), ever=True, 
 LATE_HOURS = 24.0
 """Hours from an answer to its arrival beyond which a device counts as late."""
 DISAGREES = 0.02
-"""Share of compared answers that differ from the server's, from which a device counts as differing."""
+"""Share of compared answers that differ from the server's answers from which a device counts as differing."""
 MIN_COMPARED = 50
-"""Compared answers of a device and span, below which its agreement is not judged."""
+"""Minimum number of compared answers of a device in a span for a judgement of its agreement."""
 MAX_TIMES = 1000
-"""The search for the number of devices that a verdict needs ends at this multiple of the present number."""
+"""The search for the number of devices that a decision needs ends at this multiple of the present number."""
 GROUPS = {"version": "version", "firmware": "firmware", "device_class": "class", "ring": "ring"}
 """Columns by which devices are compared, and their words."""
 
 
 @dataclass(frozen=True)
 class DeviceMeasure:
-    """A property that a device has or lacks in a span of days. flag: its column in `device_spans`, 1, 0 or NaN where it is unknown."""
+    """A property that a device has or lacks in a span of days. flag: its column in `device_spans`, which is 1, 0, or NaN if unknown."""
 
     metric: str
     flag: str
@@ -71,7 +71,7 @@ def report_lag_hours(reports: "DataFrame") -> Any:
 
 
 def device_spans(reports: "DataFrame") -> "DataFrame":
-    """Return what each device of a model did in one span of days.
+    """Return the activity of each device of a model in one span of days.
 
     Parameters
     ----------
@@ -109,7 +109,7 @@ def device_spans(reports: "DataFrame") -> "DataFrame":
 
 
 def known_flag(holds: Any, value: Any) -> Any:
-    """Return 1 or 0 where a value is known, else NaN.
+    """Return 1 or 0 for a condition on known values, NaN for unknown values.
 
     Parameters
     ----------
@@ -168,7 +168,7 @@ def arrival_by_age(reports: "DataFrame", hours: tuple[float, ...] = (1, 6, 24, 7
 
 
 def restated_days(reports: "DataFrame") -> "DataFrame":
-    """Return the days whose figures reports changed that arrived after LATE_HOURS from the end of the day.
+    """Return the days whose figures were changed by reports that arrived more than LATE_HOURS after the end of the day.
 
     Parameters
     ----------
@@ -215,7 +215,7 @@ def ring_order(name: str) -> tuple[int, str]:
 
 
 def level_counts(spans: "DataFrame", measure: DeviceMeasure, column: str) -> Mapping[str, tuple[int, int]]:
-    """Return devices with a property and devices for which it is known, by level of a column.
+    """Return for each level of a column the number of devices with a property and of devices for which it is known.
 
     Parameters
     ----------

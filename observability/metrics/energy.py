@@ -1,14 +1,15 @@
 """Energy and emissions of a model, from records and sums.
 
-This is the only computation of energy: the analyzer, the page, the tables and the sentences all call it.
+This is the only computation of energy. The analyzer, the page, the tables and the sentences all use it.
 
-**No energy is counted twice.** A record of a run is training, another record of the model is serving. If serving devices have records,
-these give the energy: the energy that predictions carry (`energy_j`) is then a part of it, and the rest is the idle share. Without such
-records serving is the mean `energy_j` of the predictions that carry it, else their latency times an assumed power. Overlapping readings of
-one device of one host are counted once. A run without readings is its duration times its cores times an assumed power.
+**No energy is counted twice.** A record of a run is training, any other record of the model is serving. If serving devices have records,
+these give the energy. The energy that predictions carry (`energy_j`) is then a part of it, and the rest is the idle share. Without such
+records, the energy of serving is the mean `energy_j` of the predictions that carry it, else their latency times an assumed power.
+Overlapping readings of one device of one host are counted once. A run without readings is its duration times its cores times an assumed
+power.
 
-**The source of a number** is measured, estimated or assumed; a sum has the source of its worst part. Energy at the device times the
-power usage effectiveness (PUE) of the building is energy; times the carbon intensity of the hour it is emissions (gCO₂e).
+**The source of a number** is measured, estimated or assumed; a sum has the source of its worst part. The energy is the energy at the
+device times the power usage effectiveness (PUE) of the building. Emissions (gCO₂e) are the energy times the carbon intensity of the hour.
 """
 
 from collections.abc import Mapping, Sequence
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 
 Source = Literal["measured", "estimated", "assumed"]
 SOURCES: tuple[Source, ...] = ("measured", "estimated", "assumed")
-"""Best first."""
+"""The sources of a number, best first."""
 JOULES_A_WH = 3600.0
 GAP = 3.0
 LONGEST_GAP_S = 900.0
@@ -44,7 +45,7 @@ GPU_NAMES = ("gpu", "cuda", "nvidia", "rocm", "tpu", "mps")
 
 
 def served_question() -> Aggregate:
-    """Question for the number of predictions served, by hour and version.
+    """The query for the number of served predictions, by hour and version.
 
     Returns
     -------
@@ -54,7 +55,7 @@ def served_question() -> Aggregate:
 
 
 def consumption_question(*more: str) -> Aggregate:
-    """Question for sums of the predictions' own energy and latency, by hour and version; more: further sums."""
+    """The query for sums of the predictions' own energy and latency, by hour and version. more: further sums."""
     return Aggregate("predictions", keys=(Bucket("hour"), By("version")), sums=("energy_j", "latency_ms", *more))
 
 
@@ -89,7 +90,7 @@ def is_processor(device: object) -> bool:
 
 
 def worst_source(sources: Sequence[Any]) -> Source:
-    """Worst of some sources; a source that is not stated counts as measured, since it was logged.
+    """The worst of some sources. A source that is not stated counts as measured, because the number was logged.
 
     Parameters
     ----------
@@ -107,9 +108,9 @@ def worst_source(sources: Sequence[Any]) -> Source:
 def reading_energy(resources: "DataFrame") -> "DataFrame":
     """Energy of each reading.
 
-    `energy_j` where it is given, else watts × `seconds`; else watts between two readings of the same device by the trapezoid rule,
-    gaps not bridged. If readings of one device (of one host, else of one run) overlap, the part that is already covered is left out.
-    Readings without watts and energy are left out.
+    The energy is `energy_j` if it is given, else watts × `seconds`; else watts between two readings of the same device are integrated by
+    the trapezoid rule, without bridging gaps. If readings of one device (of one host, else of one run) overlap, the part that is already
+    covered is left out. Readings without watts and energy are left out.
 
     Parameters
     ----------
@@ -173,7 +174,7 @@ def energy_by_phase(resources: "DataFrame") -> "DataFrame":
 
 
 def _integrated_watts(frame: "DataFrame") -> "tuple[Series[Any], Series[Any]]":
-    """Seconds and joules of each reading, of readings in order of place, device and time; NaN joules where unknown."""
+    """Seconds and joules of each reading. The readings are in order of place, device and time; joules are NaN where unknown."""
     joules = frame["energy_j"].where(frame["energy_j"].notna(), frame["watts"] * frame["seconds"])
     bare = frame[frame["energy_j"].isna() & frame["seconds"].isna() & frame["watts"].notna()]
     if bare.empty:
@@ -195,9 +196,9 @@ class ServingEnergy:
     """Energy of serving.
 
     method: "resources", "predictions", "latency" or None without data. source: source of the energy. hours: one value per hour of period
-    (naive UTC), served (Σ weight that the energy belongs to), wh (with PUE), grams, embodied grams, and the PUE. rows: predictions stored
-    behind it. served: Σ weight of all predictions. covered: the share of them that the energy belongs to. idle_share: None where unknown.
-    assumed_pue, assumed_carbon: whether wh, grams rest on a fallback.
+    (naive UTC), served (Σ weight that the energy belongs to), wh (with PUE), grams, embodied grams, and the PUE. rows: number of stored
+    predictions behind it. served: Σ weight of all predictions. covered: the share of them that the energy belongs to. idle_share: None if
+    unknown. assumed_pue, assumed_carbon: whether wh or grams depend on a fallback.
     """
 
     method: str | None
@@ -212,12 +213,12 @@ class ServingEnergy:
 
     @property
     def wh(self) -> float:
-        """Wh of all predictions served; those not covered are taken to consume the same."""
+        """Wh of all served predictions. Predictions without a measurement are assumed to consume the same."""
         return float(self.hours["wh"].sum()) / self.covered if self.covered > 0 else 0.0
 
     @property
     def grams(self) -> float:
-        """Operational gCO₂e of all predictions served, in the same way."""
+        """Operational gCO₂e of all served predictions, under the same assumption."""
         return float(self.hours["grams"].sum()) / self.covered if self.covered > 0 else 0.0
 
     @property
@@ -231,7 +232,7 @@ class ServingEnergy:
         return {**self.hours, "emitted": self.hours["grams"] + self.hours["embodied"]}
 
     def parts(self, *columns: str) -> "DataFrame":
-        """Sums by day, by hour where there are fewer than three days: the parts of the interval of a ratio."""
+        """Sums by day, or by hour if there are fewer than three days. The interval of a ratio is computed from these parts."""
         import pandas as pd
 
         hours = self.by_hour
@@ -296,7 +297,7 @@ def serving_energy(
 
 
 def _served_by_hour(served: "DataFrame", version: str | None) -> Columns:
-    """Columns period, served (of the version), everyone (of all), n: one value per hour."""
+    """One value per hour: period, served (predictions of the version), everyone (of all versions), n."""
     own = np.ones(len(served), bool) if version is None else served["version"].to_numpy(object) == version
     w, n = served["w"].to_numpy(float), served["n"].to_numpy(float)
     return sums_by_period(served["period"], {"everyone": w, "served": w * own, "n": n * own})
@@ -349,7 +350,7 @@ def sums_by_period(periods: ArrayLike, figures: Mapping[str, ArrayLike], kept: N
 
 
 def _device_energy_by_hour(readings: "DataFrame", shares: Columns, version: str | None) -> Columns | None:
-    """Columns period, served, joules, n: one value for each hour with readings of the service's devices; None without readings."""
+    """One value for each hour with readings of the service's devices: period, served, joules, n; None without readings."""
     import pandas as pd
 
     own = readings[readings["run"] == ""]
@@ -380,7 +381,9 @@ def _with_factors(
     place: PriceScope,
     version: str | None,
 ) -> ServingEnergy:
-    """Joules by hour with PUE, carbon and embodied carbon; the share of predictions they belong to; the idle share. hours: in order."""
+    """The energy of serving from joules by hour: with PUE, carbon and embodied carbon, the covered share of predictions, and the idle
+    share. hours: in order.
+    """
     of = energy_factors(prices, hours["period"], place)
     wh = hours["joules"] / JOULES_A_WH * of.pue
     known = {
@@ -447,7 +450,7 @@ def runs_ended_between(runs: "DataFrame", start: datetime | None, end: datetime 
 def training_run_energy(runs: "DataFrame", resources: "DataFrame", prices: "DataFrame", place: PriceScope) -> "DataFrame":
     """Energy of each training run, ordered by its end.
 
-    A run without an end or a known start has no duration; joules are NaN where neither readings nor duration and cores are known.
+    A run without an end or a known start has no duration. Joules are NaN if neither readings nor duration and cores are known.
 
     Parameters
     ----------
@@ -495,7 +498,9 @@ def training_run_energy(runs: "DataFrame", resources: "DataFrame", prices: "Data
 
 
 def _intensity_of_runs(frame: "DataFrame", prices: "DataFrame", place: PriceScope) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-    """Mean carbon intensity over the hours of each run, and whether a part of it is a fallback; at its end where its hours are unknown."""
+    """The mean carbon intensity over the hours of each run, and whether a part of it is a fallback. If the hours of a run are unknown, the
+    intensity at its end is used.
+    """
     import pandas as pd
 
     hour = np.timedelta64(1, "h")
@@ -541,7 +546,7 @@ def _run_facts(name: str, records: Sequence[dict[Any, Any]], readings: "DataFram
 
 
 def _first_positive(values: dict[str, Any], *names: str) -> float:
-    """First of some entries that is a positive number; NaN without one."""
+    """The first positive number among some entries; NaN without one."""
     for name in names:
         value = values.get(name)
         if isinstance(value, int | float) and not isinstance(value, bool) and value > 0:

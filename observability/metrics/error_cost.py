@@ -23,8 +23,8 @@ class ErrorCost:
     """Value of decisions.
 
     n: labelled decisions (Σ weight). accuracy and avoided (share of errors avoided relative to always deciding for the majority) with
-    intervals. majority: the most frequent class. lost: money per labelled decision, None without costs of errors; lost_by_constant,
-    constant: the same for the best constant decision, and that decision.
+    intervals. majority: the most frequent class. lost: cost per labelled decision, None without costs of errors; lost_by_constant: cost
+    per labelled decision for the best constant decision; constant: that decision.
     """
 
     n: float
@@ -37,7 +37,7 @@ class ErrorCost:
 
 
 def error_cost(model: Model, counts: "DataFrame") -> ErrorCost | None:
-    """Errors of a classifier against always deciding for the most frequent class of the same labels.
+    """The errors of a classifier compared with always deciding for the most frequent class of the same labels.
 
     Parameters
     ----------

@@ -1,7 +1,8 @@
 """Error of performance estimates on days whose labels arrived.
 
-The days of the window with mature labels are compared, and if these are few, also days of the month before: the estimate for their labelled
-rows against the metric of the same rows. Rows within a day are correlated, so the interval of the error is at least as wide as days differ.
+On the days of the window with mature labels, the estimate for the labelled rows is compared with the metric of the same rows. If there are
+few such days, days of the month before are added. Rows within a day are correlated, so the interval of the error includes the variation
+between days.
 """
 
 from collections.abc import Mapping, Sequence
@@ -30,7 +31,7 @@ MATURE = 0.8
 CHECK_DAYS = 14
 """All days of the window with mature labels are compared; if there are fewer than this number, this many of the newest days."""
 CHECK_LABELS = 1000
-"""Number of labels to reach: if CHECK_DAYS hold fewer, earlier days are added."""
+"""Minimum number of labels. If CHECK_DAYS days hold fewer, earlier days are added."""
 MINIMUM_LABELS = 100
 MIN_DAYS = 4
 
@@ -39,7 +40,7 @@ MIN_DAYS = 4
 class EstimateCheck:
     """One metric on days with mature labels: estimated and measured on the same rows, and the error of the estimate with its interval.
 
-    allowed: the smallest error that counts, in the metric's unit. days, first, last: which days; n: labelled rows.
+    allowed: the smallest error that counts, in the metric's unit. days, first, last: number of days, first and last day; n: labelled rows.
     """
 
     metric: str
@@ -54,18 +55,18 @@ class EstimateCheck:
 
     @property
     def held(self) -> bool:
-        """Whether the measured error is below the allowed one; false if it was not measured."""
+        """Whether the measured error is below the allowed error; False if it was not measured."""
         return self.error.value is not None and abs(self.error.value) < self.allowed
 
     @property
     def failed(self) -> bool:
-        """Whether the estimate was off significantly and by enough to matter."""
+        """Whether the error of the estimate is significant and large enough to matter."""
         low, high, value = self.error.low, self.error.high, self.error.value
         return value is not None and low is not None and high is not None and not low <= 0 <= high and abs(value) >= self.allowed
 
 
 def _mature_days(counts: Columns, start: datetime) -> list[int]:
-    """Days since `start` with mature labels, with days before it until there are CHECK_DAYS days and CHECK_LABELS labels; oldest first.
+    """Days since `start` with mature labels. Earlier days are added until there are CHECK_DAYS days and CHECK_LABELS labels; oldest first.
 
     counts: by day and label. Days are numbers since 1970.
     """
@@ -93,7 +94,7 @@ def _past_and_window(frames: Mapping[str, "DataFrame"], name: str) -> "DataFrame
 
 
 def check_classifier_estimates(known: ScoreCalibration, frames: Mapping[str, "DataFrame"], start: datetime) -> dict[str, EstimateCheck]:
-    """Check of every metric that could be estimated and measured.
+    """The check of every metric that could be both estimated and measured.
 
     Parameters
     ----------
@@ -130,7 +131,7 @@ def check_classifier_estimates(known: ScoreCalibration, frames: Mapping[str, "Da
 
 
 def _binary_daily_errors(known: ScoreCalibration, counts: Columns) -> "DailyErrors":
-    """(error, labelled rows) of each day by metric, of a binary model: both sides from the same score bins.
+    """For a binary model, (error, labelled rows) of each day by metric. Estimate and measurement come from the same score bins.
 
     counts: counts of labelled rows, by day.
     """
@@ -186,7 +187,7 @@ def check_regression_estimates(model: Model, frames: Mapping[str, "DataFrame"], 
 def _checks(
     model: Model, figures: dict[str, MetricEstimate], measured: dict[str, Interval], each: "DailyErrors", days: Sequence[int], n: int
 ) -> dict[str, EstimateCheck]:
-    """Checks of the metrics that are known on both sides."""
+    """The checks of the metrics that are known on both sides."""
     found = {}
     first, last = day_date(days[0]), day_date(days[-1])
     for metric, figure in figures.items():
