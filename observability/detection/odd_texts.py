@@ -35,8 +35,8 @@ MAYBE = 0.001
 MAX_FIELDS = 200
 """Maximum number of other fields of records that are searched, in order of appearance."""
 READ = 20_000
-"""Number of characters of a text that are searched. As many are kept of the text, and of all other fields of one request together. Of the
-rest, only the number of characters and an instruction found in it count.
+"""Characters that are kept of all other fields of one request together; of the rest only the number counts, and an instruction that is
+found in it.
 """
 MIN_APART = 2
 """Minimum number of odd texts of a sender that is unusual. One of many honest senders always sends the longest text of a week."""
@@ -54,6 +54,13 @@ ROLE = re.compile(r"(?:^|[.!?:;\n\"'(])[^\S\n]{0,8}(?:(?:please|now|and|then),? 
 """A role given to a language model, at the beginning of a sentence. Inside a sentence ("hope you are now at home") it is ordinary. Each
 repetition is bounded, so that no text takes longer than its length.
 """
+WORDS = {
+    OVERRIDE: ("ignore ", "disregard ", "system prompt", "<|", "inst]", "system>", "jailbreak", "begin new "),
+    ROLE: ("you are now", "act as "),
+}
+"""Words of which each match of a pattern holds one: the places at which a long text is searched."""
+AROUND = 100
+"""Maximum number of characters of a match before and after such a word."""
 
 
 @dataclass(frozen=True)
@@ -90,10 +97,10 @@ def joined_cut_texts(texts: Sequence[str]) -> CutText:
 
 
 def cut_text(text: str, most: int) -> str:
-    """The text, or its first characters if it has more than `most`, with the instructions that only its first READ characters hold."""
+    """The text, or its first characters if it has more than `most`, with the instructions that only the rest of it holds."""
     if len(text) <= most:
         return text
-    lost = [found[0] for kind in (OVERRIDE, ROLE) if not kind.search(text, 0, most) and (found := kind.search(text, 0, READ))]
+    lost = [found[0] for kind in (OVERRIDE, ROLE) if not kind.search(text, 0, most) and (found := first_instruction(kind, text))]
     cut = CutText("\n".join([text[:most], *lost]))
     cut.characters = len(text)
     return cut
@@ -111,8 +118,8 @@ def joined_texts(value: object) -> Iterator[str]:
 def other_texts(rows: "DataFrame") -> dict[str, Array]:
     """The texts of fields that records do not define, by `extra.NAME`; None where a request has none. Fields of answers are left out.
 
-    At most READ characters of a request are kept, and the instructions that are found in the first READ characters of each field; shorter
-    fields come before longer ones. Fields beyond MAX_FIELDS are one text.
+    At most READ characters of a request are kept, and the instructions that are found in the rest of each field; shorter fields come
+    before longer ones. Fields beyond MAX_FIELDS are one text.
     """
     found: dict[str, Array] = {}
     for place, extra in enumerate(rows["extra"]):
@@ -162,9 +169,27 @@ def lengths_of(values: Array) -> Floats:
     return np.array([getattr(value, "characters", len(value)) if isinstance(value, str) else 0 for value in values], np.float64)
 
 
+def first_instruction(pattern: re.Pattern[str], text: str) -> re.Match[str] | None:
+    """The first match of OVERRIDE or ROLE in a text of any length; None without one. A long text is searched around WORDS only, which takes
+    a tenth of the time.
+    """
+    if len(text) <= READ:
+        return pattern.search(text)
+    lowered = text.replace("İ", "i").lower()  # the only letter whose lower case has two characters
+    found = []
+    for word in WORDS[pattern]:
+        place = lowered.find(word)
+        while place >= 0:
+            if match := pattern.search(text, max(place - AROUND, 0), place + 3 * AROUND):
+                found.append(match)
+                break
+            place = lowered.find(word, place + AROUND)
+    return min(found, key=lambda match: match.start()) if found else None
+
+
 def matches(pattern: re.Pattern[str], values: Array) -> Bools:
-    """Mask of the texts in whose first READ characters a pattern is found."""
-    return np.array([isinstance(value, str) and pattern.search(value, 0, READ) is not None for value in values], np.bool_)
+    """Mask of the texts in which OVERRIDE or ROLE is found."""
+    return np.array([isinstance(value, str) and first_instruction(pattern, value) is not None for value in values], np.bool_)
 
 
 @dataclass(frozen=True)
@@ -237,11 +262,12 @@ def prompt_rows(values: Array, before: Array) -> tuple[Bools, Bools, Bools]:
     return unusual, every & ~unusual, often & ~unusual
 
 
-def is_more(hits: int, n: int, earlier: int, earlier_n: int, chance: float = FALSE_ALARM) -> bool:
-    """Whether a share is significantly above an earlier share at a p-value. Given their sum, the hits of both are binomially
-    distributed.
+def is_more(hits: int, n: int, earlier: int, earlier_n: int, chance: float = FALSE_ALARM, least: int = MIN_PAST) -> bool:
+    """Whether a share is significantly above another at a p-value: the hits of both, given their sum, are binomial.
+
+    least: minimum number that the other share is of.
     """
-    if not hits or earlier_n < MIN_PAST:
+    if not hits or earlier_n < least:
         return False
     return float(bdtrc(hits - 1, hits + earlier, n / (n + earlier_n))) <= chance
 
@@ -256,7 +282,8 @@ def claim_of_texts(check: str, rows: Bools, subjects: Array, ids: Sequence[str])
     """The claim about some requests. Its subject is the sender of all of them; NOT_NAMED if there are several senders or the sender is
     unknown.
 
-    A sender is unusual if it sent at least MIN_APART of them, and significantly more than the others. The senders share FALSE_ALARM.
+    A sender stands out with at least MIN_APART of them, significantly more than the others sent; FALSE_ALARM is shared by its senders. The
+    test is exact for any number of other requests: with fewer than ten of them it never reaches FALSE_ALARM.
     """
     places = np.flatnonzero(rows)
     everyone = Counter(str(name) for name in subjects if name is not None and name == name)
@@ -268,7 +295,7 @@ def claim_of_texts(check: str, rows: Bools, subjects: Array, ids: Sequence[str])
     apart = tuple(
         name
         for name in senders
-        if named[name] >= MIN_APART and is_more(named[name], everyone[name], len(places) - named[name], len(ids) - everyone[name], chance)
+        if named[name] >= MIN_APART and is_more(named[name], everyone[name], len(places) - named[name], len(ids) - everyone[name], chance, 1)
     )
     subject = senders[0] if alone else NOT_NAMED
     return GuardClaim(subject, check, rate_interval(len(places), len(ids)), 0.0, len(places), None, some, senders, apart)
