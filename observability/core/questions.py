@@ -14,6 +14,7 @@ Columns are named by reference, so that a feature called "score" and the score a
 | `score.0`… | the probability of each class by its index |
 | `latency_ms`, `energy_j`, `cost` | fields of the record |
 | `status`, `version`, `replica`, `device`, `batch` | fields to group by |
+| `currency` | to group by: the text that a record states as `currency`, beside its own fields; None without one |
 | `decision`, `label` | class index of the decision and of the current label; -1 unknown (regression: label 0 where labelled, decision -1) |
 | `score_bin` | bin of the score on the fixed score edges (see stats/scores.py); classification only, else -1 |
 | `error`, `absolute_error`, `squared_error` | per labelled row; error = score - label (regression) |
@@ -28,6 +29,8 @@ NULL, NAN, ABSENT, WRONG_TYPE, UNSEEN = -1, -2, -3, -4, -5
 SPECIAL_BINS = {NULL: "null", NAN: "NaN", ABSENT: "absent", WRONG_TYPE: "wrong type", UNSEEN: "unseen"}
 UNKNOWN = -1
 """Code of an unknown decision or label."""
+CURRENCY = "currency"
+"""The reference by which costs are grouped by the currency that their records state."""
 
 
 @dataclass(frozen=True)

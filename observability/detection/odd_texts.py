@@ -295,7 +295,8 @@ def claim_of_texts(check: str, rows: Bools, subjects: Array, ids: Sequence[str])
     apart = tuple(
         name
         for name in senders
-        if named[name] >= MIN_APART and is_more(named[name], everyone[name], len(places) - named[name], len(ids) - everyone[name], chance, 1)
+        if named[name] >= MIN_APART
+        and is_more(named[name], everyone[name], len(places) - named[name], len(ids) - everyone[name], chance, 1)
     )
     subject = senders[0] if alone else NOT_NAMED
     return GuardClaim(subject, check, rate_interval(len(places), len(ids)), 0.0, len(places), None, some, senders, apart)

@@ -35,6 +35,7 @@ from observability.metrics.token_prices import (
     CACHED,
     INPUT,
     OUTPUT,
+    CallFrames,
     call_currency,
     logged_currencies,
     states_token_prices,
@@ -132,7 +133,7 @@ def serving_cost(
     resources: "DataFrame",
     prices: "DataFrame",
     place: PriceScope,
-    calls: "DataFrame | None" = None,
+    calls: CallFrames | None = None,
 ) -> CostPart:
     """Cost of serving by hour, over every version.
 
@@ -148,9 +149,9 @@ def serving_cost(
         Price records.
     place : PriceScope
         Model and settings that select the prices.
-    calls : DataFrame | None
-        Answer to `token_prices.call_sample`: which tokens have no cost beside them, and the currencies of logged costs. One is that of all
-        of them, several are not added. None where single calls are not known.
+    calls : CallFrames | None
+        Which tokens have no cost beside them, and the currencies of logged costs. One is that of all of them, several are not added. None
+        where single calls are not known.
 
     Returns
     -------
@@ -177,7 +178,7 @@ def call_spending(
     use: "DataFrame",
     prices: "DataFrame",
     place: PriceScope,
-    calls: "DataFrame | None" = None,
+    calls: CallFrames | None = None,
     *,
     added: bool = False,
 ) -> CostPart:
@@ -193,7 +194,7 @@ def call_spending(
         As in `serving_cost`.
     place : PriceScope
         As in `serving_cost`.
-    calls : DataFrame | None
+    calls : CallFrames | None
         As in `serving_cost`.
     added : bool
         Add costs in several currencies, for a caller that says that they are no amount in one.
@@ -206,13 +207,13 @@ def call_spending(
     import pandas as pd
 
     own = logged_by_hour(use, "cost", None)
-    stated = logged_currencies(calls, place.settings) if own["served"].sum() > 0 else ()
+    stated = logged_currencies(calls.costs, place.settings) if calls is not None and own["served"].sum() > 0 else ()
     if len(stated) > 1 and not added:
         return CostPart("serving", _no_spending(), SEVERAL, "measured", int(served["n"].sum()))
     if len(stated) == 1 and not added:
         of_tokens = call_currency(place.settings)
         place = replace(place, settings=replace(place.settings, cost_currency=stated[0], token_currency=of_tokens))
-    if (of_calls := _call_part(use, prices, place, calls)) is not None:
+    if (of_calls := _call_part(use, prices, place, calls.sample if calls is not None else None)) is not None:
         return of_calls
     predictions = sums_by_period(served["period"], {"w": served["w"]})
     hours = predictions["period"]

@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from observability.core.catalog import Model
-from observability.core.json_values import stored_json
-from observability.core.questions import Sample
+from observability.core.questions import CURRENCY, Aggregate, By, Sample
 from observability.core.settings import ModelSettings
 
 if TYPE_CHECKING:
@@ -119,27 +118,37 @@ class DailyCallCosts:
 
 
 def call_sample(model: Model) -> Sample:
-    """The question for single calls with what they carry: `id`, `at`, `extra` and `cost_columns`."""
-    return Sample("predictions", ("id", "at", "extra", *cost_columns(model)), MAX_CALLS)
+    """The question for single calls with what they carry: `id`, `at` and `cost_columns`."""
+    return Sample("predictions", ("id", "at", *cost_columns(model)), MAX_CALLS)
 
 
-def logged_currencies(calls: "DataFrame | None", settings: ModelSettings) -> tuple[str, ...]:
-    """The currencies of calls with a cost, if any call states one: those that are stated, and that of the settings for calls that state
-    none. calls: answer to `call_sample`; None without one.
+@dataclass(frozen=True)
+class CallFrames:
+    """What is known of a model's calls. sample: answer to `call_sample`, some calls. costs: answer to `currency_question`, of all calls."""
+
+    sample: "DataFrame"
+    costs: "DataFrame"
+
+
+def currency_question(*keys: By) -> Aggregate:
+    """The question for the logged costs of all calls by the currency that they state. keys: what to group by before it."""
+    return Aggregate("predictions", keys=(*keys, By(CURRENCY)), sums=("cost",))
+
+
+def logged_currencies(costs: "DataFrame", settings: ModelSettings) -> tuple[str, ...]:
+    """The currencies of all calls with a cost, if any of them states one: those that are stated, and that of the settings for calls that
+    state none. costs: answer to `currency_question`.
     """
-    if calls is None:
-        return ()
-    extras = calls["extra"][calls["cost"].notna()]
-    stated, usual = stated_currencies(extras), call_currency(settings, logged=True)
-    if stated and usual and any(not stated_currencies([extra]) for extra in extras):
-        return tuple(sorted({*stated, usual}))
-    return stated
+    stated, usual = {str(name) for name in costs[CURRENCY] if isinstance(name, str)}, call_currency(settings, logged=True)
+    if stated and usual and len(stated) < costs[CURRENCY].nunique(dropna=False):
+        stated.add(usual)
+    return tuple(sorted(stated))
 
 
 def uncosted_tokens(calls: "DataFrame | None") -> dict[str, float] | None:
     """The part of the tokens, by column reference, that calls without a cost hold; a reference is absent where no known call has such
-    tokens, and None is returned where no call is known. Numbers of tokens that are not finite are left out. calls: as in
-    `logged_currencies`.
+    tokens, and None is returned where no call is known. Numbers of tokens that are not finite are left out. calls: answer to
+    `call_sample`; None without one.
     """
     if calls is None or calls.empty:
         return None
@@ -154,7 +163,7 @@ def uncosted_tokens(calls: "DataFrame | None") -> dict[str, float] | None:
 
 def uncosted_by_hour(calls: "DataFrame | None", hours: Iterable[Any]) -> dict[Any, dict[str, float]]:
     """`uncosted_tokens` of each hour (naive UTC). Where no known call of an hour has such tokens, the part is that of all known calls;
-    empty where no call is known. calls: as in `logged_currencies`.
+    empty where no call is known. calls: as in `uncosted_tokens`.
     """
     if calls is None or calls.empty:
         return {}
@@ -166,9 +175,3 @@ def uncosted_by_hour(calls: "DataFrame | None", hours: Iterable[Any]) -> dict[An
 def may_state_currencies(model: Model) -> bool:
     """Whether each call of a model may state the currency of its cost: those of language models and of other vendors' models."""
     return model.column(INPUT) is not None or model.settings.kind == "api"
-
-
-def stated_currencies(extras: Iterable[Any]) -> tuple[str, ...]:
-    """The currencies that some calls state. extras: their further fields as JSON text, None without any."""
-    named = (stored_json(extra).get("currency") for extra in extras if isinstance(extra, str) and '"currency"' in extra)
-    return tuple(sorted({currency for currency in named if isinstance(currency, str) and currency}))

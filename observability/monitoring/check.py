@@ -24,7 +24,7 @@ from observability.incidents.grouping import Incident, group_findings
 from observability.metrics.cost import call_spending
 from observability.metrics.energy import consumption_question, served_question
 from observability.metrics.prices import NO_CURRENCY, PRICES, PriceScope
-from observability.metrics.token_prices import DailyCallCosts, call_sample, cost_columns, logged_currencies
+from observability.metrics.token_prices import CallFrames, DailyCallCosts, call_sample, cost_columns, currency_question, logged_currencies
 from observability.monitoring.analyzer_runs import (
     EXPORTS,
     PARTS,
@@ -259,14 +259,14 @@ def production_costs(engine: "Engine", window: Window, model: str, past_days: in
     asked = Window(model, window.end - timedelta(days=past_days), window.end, as_of=window.as_of)
     questions = (served_question(), consumption_question(*cost_columns(known)), PRICES)
     served, use, prices = (engine.ask(question, asked) for question in questions)
-    calls = engine.ask(call_sample(known), asked)
+    calls = CallFrames(engine.ask(call_sample(known), asked), engine.ask(currency_question(), asked))
     part = call_spending(served, use, prices, PriceScope(known.name, known.settings), calls, added=True)
     if part.rows.empty:
         return DailyCallCosts({})
     days, amounts = part.rows["at"].to_numpy("datetime64[D]").astype(int).tolist(), part.rows["amount"].tolist()
     priced = {str(currency) for currency in part.rows["currency"]} - {NO_CURRENCY}
     if part.method in ("cost", "calls"):
-        stated = logged_currencies(calls, known.settings)
+        stated = logged_currencies(calls.costs, known.settings)
         priced = {*stated, *(priced if part.method == "calls" else ())} if stated else priced
     by_day: dict[int, float] = {}
     for day, amount in zip(days, amounts, strict=True):

@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 
 from observability.core.catalog import Model, Version
-from observability.core.questions import NULL, UNKNOWN, UNSEEN
+from observability.core.json_values import stored_json
+from observability.core.questions import CURRENCY, NULL, UNKNOWN, UNSEEN
 from observability.core.window import Slice
 from observability.simulation.log_rows import LogRows, blanked_values
 from observability.stats.arrays import Array, Bools
@@ -115,6 +116,8 @@ class CodedRows:
         found = self.rows.get(reference)
         if reference == "status":
             return np.full(len(self.rows), "ok", object) if found is None else np.where(self.given(found), found, "ok").astype(object)
+        if reference == CURRENCY:
+            return np.array([_stated_currency(extra) for extra in self.cells("extra", None)], object)
         column = self.model.column(reference)
         if found is None:
             number = reference not in TEXT_FIELDS and (column is None or column.kind == "number")
@@ -244,6 +247,12 @@ def _numeric_classes(model: Model, label: Array) -> Array:
     except ValueError:
         return np.full(label.size, np.nan)
     return np.where(np.isnan(label), np.nan, names[np.nan_to_num(label).astype(int)])
+
+
+def _stated_currency(extra: object) -> str | None:
+    """The currency that a record states in its other fields, given as JSON text."""
+    stated = stored_json(extra).get(CURRENCY) if isinstance(extra, str) else None
+    return stated if isinstance(stated, str) and stated else None
 
 
 def _slice_number_text(value: float) -> str:

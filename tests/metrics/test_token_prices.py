@@ -16,7 +16,6 @@ from observability.metrics.token_prices import (
     call_cost,
     call_currency,
     logged_currencies,
-    stated_currencies,
     token_cost,
     uncosted_by_hour,
     uncosted_tokens,
@@ -57,11 +56,6 @@ def test_amounts_in_two_currencies_are_not_added() -> None:
     assert call_cost(rows.iloc[1:], settings) == CallCost(None, pytest.approx(10.0)) and call_currency(settings) == "USD"
 
 
-def test_the_currencies_that_calls_state_are_read_from_their_further_fields() -> None:
-    extras = ['{"currency": "USD"}', None, '{"currency": "EUR", "item": 1}', '{"currency": 3}', "{}"]
-    assert stated_currencies(extras) == ("EUR", "USD") and stated_currencies([]) == ()
-
-
 @pytest.mark.parametrize(
     ("name", "value"),
     [
@@ -97,11 +91,11 @@ def test_tokens_of_calls_without_a_cost_are_priced_call_by_call() -> None:
 
 def test_a_currency_that_one_call_states_does_not_rename_the_amounts_of_others() -> None:
     """Regression: one call in USD among calls without a currency made the whole cost USD, though the owner states EUR."""
-    calls = pd.DataFrame({"extra": [None, '{"currency":""}', '{"currency":"USD"}'], "cost": [1.0, 2.0, 3.0]})
-    assert logged_currencies(calls, ModelSettings(cost_currency="EUR")) == ("EUR", "USD")
-    assert logged_currencies(calls, ModelSettings()) == ("USD",), "no other currency is known"
-    assert logged_currencies(calls.tail(1), ModelSettings(cost_currency="EUR")) == ("USD",)
-    assert logged_currencies(calls.head(2), ModelSettings(cost_currency="EUR")) == () == logged_currencies(None, ModelSettings())
+    costs = pd.DataFrame({"currency": [None, "USD"], "measure": "cost", "n": [2, 1]})
+    assert logged_currencies(costs, ModelSettings(cost_currency="EUR")) == ("EUR", "USD")
+    assert logged_currencies(costs, ModelSettings()) == ("USD",), "no other currency is known"
+    assert logged_currencies(costs.tail(1), ModelSettings(cost_currency="EUR")) == ("USD",)
+    assert logged_currencies(costs.head(1), ModelSettings(cost_currency="EUR")) == ()
 
 
 def test_numbers_of_tokens_that_are_not_finite_are_left_out() -> None:

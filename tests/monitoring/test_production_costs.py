@@ -2,14 +2,16 @@
 
 import json
 from datetime import UTC, datetime, timedelta
+from hashlib import md5
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
 
 from observability.compare.service_figures import consumption_differences
 from observability.core.settings import ModelSettings
 from observability.core.window import Window
-from observability.metrics.token_prices import DailyCallCosts
+from observability.metrics.token_prices import DailyCallCosts, currency_question
 from observability.monitoring.check import check, model_findings, production_costs
 from observability.store.types.loading import LoadDefaults
 from tests.support.new_store import new_store
@@ -101,3 +103,22 @@ def test_the_cost_of_calls_is_in_the_currency_that_they_state_and_several_are_ne
         assert one.value == pytest.approx(1000 * (0.5 + 1000 * 10 / 1e6) / 2) and one.evidence["currency"] == "GBP"
         assert two.severity == "unknown" and two.value is None and "several currencies, which are not added" in two.because
         assert found["two", "month_cost"].severity == "unknown", "a month without its serving is no month"
+
+
+def test_a_second_currency_is_found_however_few_calls_state_it(tmp_path: Path) -> None:
+    """Regression: of 20,000 sampled calls none stated the currency of the last ones, so amounts in two currencies were added."""
+    about = {"kind": "prediction", "model": "chat", "version": "1", "prediction": "stop", "features": {"input_tokens": 5}, "cost": 0.25}
+    lines = [{**about, "id": f"c{place}", "at": (START + timedelta(minutes=place)).isoformat(), "currency": "USD"} for place in range(200)]
+    hashes = sorted(range(200), key=lambda place: int.from_bytes(md5(f"c{place}".encode()).digest()[:8], "little"))
+    lines[hashes[-1]]["currency"] = "EUR"
+    lines[hashes[-2]] |= {"currency": 3, "cost": None}
+    path = tmp_path / "calls.jsonl"
+    path.write_text("\n".join(map(json.dumps, lines)), encoding="utf-8")
+    with new_store(tmp_path / "home") as store, patch("observability.metrics.token_prices.MAX_CALLS", 100):
+        store.load_files([path], LoadDefaults())
+        end = START + timedelta(days=1)
+        assert production_costs(store, Window("", START, end), "chat", 1).currencies == ("EUR", "USD")
+        counted = store.ask(currency_question(), Window("chat", START, end))
+        assert dict(zip(counted["currency"], counted["n"], strict=True)) == {"EUR": 1, "USD": 198}
+        judged = model_findings(store, store.catalog().model("chat"), Window("chat", START, end), end, only=("operations/cost",))
+        assert any("several currencies" in each.because for each in judged)

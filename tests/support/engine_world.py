@@ -199,6 +199,8 @@ def envelope(random_, id_, at, model, version, features):
     record["subject"] = f"s{random_.randint(0, 9)}"
     record["batch"] = f"b{random_.randint(0, 3)}"
     record["status"] = random_.choice(STATUSES)
+    if record["batch"] != "b0":
+        record["currency"] = {"b1": "USD", "b2": "EUR", "b3": 3}[record["batch"]]
     return record
 
 

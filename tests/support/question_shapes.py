@@ -33,6 +33,7 @@ KEYS = {
         (By("replica"),),
         (By("device"), Bucket("day")),
         (By("batch"),),
+        (By("currency"), By("version")),
         (By("feature.income"),),
         (By("feature.vip"), By("version")),
         (By("score_bin"), By("feature.sex")),

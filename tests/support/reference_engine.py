@@ -48,6 +48,7 @@ def refuse_unknown(model, references, table):
     known = {
         *FIELDS,
         "version",
+        "currency",
         "decision",
         "score_bin",
         *(each.reference for each in model.columns),

@@ -105,6 +105,9 @@ class Row:
         name = key.column
         if name == "version":
             return self.version.name
+        if name == "currency":
+            stated = json.loads(self.fields["extra"] or "{}").get("currency")
+            return stated if isinstance(stated, str) and stated else None
         if name == "label":
             return self.code
         if name == "decision":

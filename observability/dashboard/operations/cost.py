@@ -38,9 +38,11 @@ from observability.metrics.cost_periods import cost_rows_within, cost_total, dai
 from observability.metrics.energy import RESOURCES, RUNS, consumption_question, served_question
 from observability.metrics.prices import PRICES
 from observability.metrics.token_prices import (
+    CallFrames,
     call_currency,
     call_sample,
     cost_columns,
+    currency_question,
     may_state_currencies,
     states_token_prices,
 )
@@ -96,7 +98,9 @@ def cost_breakdown(here: ModelPage) -> CostBreakdown:
     place, prices = price_place(here), load.ask_store(PRICES, window)
     served, use = load.ask_store(served_question(), window), load.ask_store(consumption_question(*cost_columns(here.model)), window)
     resources, runs = load.ask_store(RESOURCES, window), load.ask_store(RUNS, window)
-    calls = load.ask_store(call_sample(here.model), window) if may_state_currencies(here.model) else None
+    calls = None
+    if may_state_currencies(here.model):
+        calls = CallFrames(load.ask_store(call_sample(here.model), window), load.ask_store(currency_question(), window))
     start, end = naive_utc(window.start), naive_utc(window.end)
     readings = pd.concat([load.ask_store(RESOURCES, window.past(PAST_DAYS)), resources], ignore_index=True)
     parts = [

@@ -24,7 +24,15 @@ from observability.dashboard.serving.vendors import NO_CURRENCY
 from observability.dashboard.table import Cell, column, columns_on_phone, draw_table, number_columns, table_row
 from observability.dashboard.widgets import csv_of_table, cut_note, finding_lines
 from observability.detection.call_drift import BEYOND, MANY_WEEKS, factors_beyond
-from observability.metrics.token_prices import CallCost, call_cost, call_currency, cost_columns, uncosted_tokens
+from observability.metrics.token_prices import (
+    CallCost,
+    call_cost,
+    call_currency,
+    cost_columns,
+    currency_question,
+    logged_currencies,
+    uncosted_tokens,
+)
 
 MAX_ROUTES = 50
 MAX_CALLS = 20_000
@@ -76,16 +84,20 @@ def traffic_of_model(model: Model, window: Window) -> pd.DataFrame:
     sums = load.ask_store(Aggregate("predictions", keys=keys, sums=("latency_ms", *cost_columns(model))), window)
     if counted.empty:
         return pd.DataFrame()
+    costs = load.ask_store(currency_question(*keys), window)
     sampled = load.ask_store(Sample("predictions", ("id", "extra", *names, *cost_columns(model)), MAX_CALLS), window)
     given = load.ask_store(LABELS, window).drop_duplicates("id", keep="last").set_index("id")["value"]
     sampled["feedback"] = sampled["id"].map(given)
     sampled["stated"] = [stored_json(extra) if isinstance(extra, str) else {} for extra in sampled["extra"]]
-    counted["route"], sums["route"], sampled["route"] = (_routes(rows, names) for rows in (counted, sums, sampled))
+    for frame in (counted, sums, sampled, costs):
+        frame["route"] = _routes(frame, names)
     by_route, rows = dict(list(sampled.groupby("route"))), []
     for route, own in counted.groupby("route", sort=True):
         of_route = sums[sums["route"] == route].set_index("measure")
         cost = call_cost(of_route.reset_index(), model.settings, uncosted_tokens(by_route.get(route)))
-        states = what_calls_state(by_route.get(route, sampled.head(0)), call_currency(model.settings, cost.logged is not None))
+        currencies = logged_currencies(costs[costs["route"] == route], model.settings)
+        usual = call_currency(model.settings, cost.logged is not None)
+        states = what_calls_state(by_route.get(route, sampled.head(0)), currencies or (usual,))
         if cost.logged is not None and model.settings.token_currency not in (None, states["currency"]):
             cost = CallCost(cost.logged)
 
@@ -112,14 +124,11 @@ def traffic_of_model(model: Model, window: Window) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def what_calls_state(calls: pd.DataFrame, currency: str | None) -> dict[str, Any]:
-    """The currency of the costs of some calls, their feedback, and whether all are simulated. currency: used if no call
-    states a currency.
-    """
-    currencies = {stated["currency"] for stated in calls["stated"] if isinstance(stated.get("currency"), str)}
+def what_calls_state(calls: pd.DataFrame, currencies: Sequence[str | None]) -> dict[str, Any]:
+    """The currency of the costs of some calls, their feedback, and whether all are simulated. currencies: of all their costs."""
     shares = calls["feedback"].dropna().astype(str).value_counts(normalize=True)
     return {
-        "currency": (currencies.pop() if len(currencies) == 1 else "several currencies") if currencies else currency,
+        "currency": currencies[0] if len(currencies) == 1 else "several currencies",
         "labelled": float(calls["feedback"].notna().mean()),
         "feedback": shares.index[0] if len(shares) else None,
         "feedback_share": float(shares.iloc[0]) if len(shares) else float("nan"),

@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 
 from observability.core.catalog import Column, Model
-from observability.core.questions import Aggregate, Bucket, Sample
+from observability.core.questions import CURRENCY, Aggregate, Bucket, Sample
 from observability.core.window import Window
 from observability.store.db.expressions import sql_literal
 from observability.store.db.results import Cursor
@@ -104,6 +104,8 @@ def _columns_of(model: Model, reference: str) -> Sequence[str]:
         return (column.column,)
     if reference.startswith("band."):
         return [column.column for column in model.columns if column.name == reference.removeprefix("band.")]
+    if reference == CURRENCY:
+        return ("extra",)
     return ("score", "probabilities") if reference.startswith("score") else (reference,)
 
 

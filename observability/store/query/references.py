@@ -10,10 +10,13 @@ from typing import Literal
 
 from observability.core.catalog import FIELDS_TO_GROUP_BY, Column, Kind, Model, Version
 from observability.core.errors import NotFoundError, UsageError
+from observability.core.questions import CURRENCY
 from observability.store.db.expressions import labelled_measures
 from observability.store.types.column_bins import class_index
 
 NUMBERS = ("score", "latency_ms", "energy_j", "cost")
+STATED_CURRENCY = """CASE WHEN contains(p.extra::VARCHAR, '"currency"') AND json_type(p.extra, '$.currency') = 'VARCHAR'
+    THEN nullif(json_extract_string(p.extra, '$.currency'), '') END"""
 LABEL_FIELDS = ("label", "label_value", "error", "absolute_error", "squared_error", "log_loss", "brier", "correct")
 Role = Literal["key", "histogram", "sum", "sample"]
 
@@ -37,7 +40,7 @@ def find_field(model: Model, reference: str, *, outcomes: bool, role: Role) -> F
     found = known_field(model, reference) if outcomes or reference not in LABEL_FIELDS else None
     if found is None:
         raise _missing_column(model, reference, outcomes)
-    groups = found.column is not None or reference in (*FIELDS_TO_GROUP_BY, "decision", "label", "score_bin")
+    groups = found.column is not None or reference in (*FIELDS_TO_GROUP_BY, CURRENCY, "decision", "label", "score_bin")
     if role == "key" and not groups:
         raise UsageError(f"{reference!r} of {model.name} cannot be grouped by", expected="a column of few values")
     if role == "sum" and found.kind != "number":
@@ -65,6 +68,8 @@ def known_field(model: Model, reference: str) -> FieldExpression | None:
         return FieldExpression(reference, "p.stream", "code")
     if reference in FIELDS_TO_GROUP_BY:
         return FieldExpression(reference, f"p.{reference}", "category")
+    if reference == CURRENCY:
+        return FieldExpression(reference, STATED_CURRENCY, "category")
     if reference == "decision":
         return FieldExpression(reference, "coalesce(p.decision, -1)", "code")
     if reference == "label":
