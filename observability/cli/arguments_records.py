@@ -59,7 +59,7 @@ def add_record_commands(add: AddCommand) -> None:
         metavar="SHARE",
         action=AllowRejected,
         help="exit with 1 if more than this share (0 to 1) of the lines was rejected; without a value, exit with 0 whatever was rejected; "
-        "default: exit with 2 if every line of the files was",
+        "default: exit with 2 if every line of the files was. A file that cannot be read is 2 in any case",
     )
 
     imported = add(

@@ -10,6 +10,7 @@ from observability.cli.commands import comma_list, parsed_mapping
 from observability.cli.load_report import load_outcome, load_progress, rejection_error, rejection_exit_code, source_lines
 from observability.cli.outcome import Outcome, Say
 from observability.core.errors import UsageError
+from observability.core.formatting import plural
 from observability.store.engine import Store
 
 if TYPE_CHECKING:
@@ -50,9 +51,9 @@ def run_load(store: Store, args: argparse.Namespace, say: Say) -> Outcome:
     outcome = load_outcome(landed if report is None else report + landed, args.json, first, report, defaults, taken)
     unread = sum(len(each.failures) for each in taken)
     error = rejection_error(report, args.allow_rejected)
-    code = rejection_exit_code(args.allow_rejected) if error else 1
+    code = rejection_exit_code(None if unread else args.allow_rejected)
     if unread:
-        error = f"{error} {unread:,} files could not be read; the next load tries them again.".strip()
+        error = f"{error} {plural(unread, 'file')} could not be read; the next load tries {'it' if unread == 1 else 'them'} again.".strip()
     return replace(outcome, exit_code=code, error=f"{outcome.error} {error}".strip()) if error else outcome
 
 

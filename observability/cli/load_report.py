@@ -102,6 +102,7 @@ def load_outcome(
         if files is not None and defaults is not None and reason in files.reasons:
             example = f"{formatting.with_full_stop(with_column(example, defaults.renames))} {rejection_remedy(reason, example, defaults)}."
         lines.append(f"  {count:,} × {reason}, first: {example}")
+    lines += [f"note: {text}" for text in body.get("notes", ())]
     aside = formatting.plural(report.set_aside, "segment")
     error = f"{aside} could not be loaded and was set aside; `status` names the reason, `retry` loads it again." if report.set_aside else ""
     if sources:
@@ -167,7 +168,7 @@ def rejection_error(report: "LoadReport | None", allowed: float | None) -> str:
 
 
 def rejection_exit_code(allowed: float | None) -> int:
-    """The exit code of a load with a `rejection_error`: 1 where a share was stated and exceeded, else 2: files of which nothing fits are
-    wrong use, as they are 422 over HTTP.
+    """The exit code of a load with a `rejection_error` or files that could not be read: 1 where a share was stated and exceeded, else 2:
+    files that cannot be read, or of which nothing fits, are wrong use, as they are 422 over HTTP.
     """
     return 2 if allowed is None else 1

@@ -33,6 +33,7 @@ from observability.detection.significant_claims import (
 )
 from observability.detection.unit_changes import MOSTLY, UnitChange, change_of_all_days, change_of_some_days, usual_values
 from observability.metrics.column_counts import NO_DAYS, ColumnCounts, ColumnShare, DailyShares, DailySums, column_checks
+from observability.records.values import EXACT
 from observability.stats.change import needed_n_for_proportion
 from observability.stats.interval import Interval, rate_intervals
 
@@ -397,6 +398,8 @@ def values_summary(column: CheckedColumn, known: Interval, context: Context) -> 
     whole = "in the reference" if column.baseline == "reference" else f"in the {PAST_DAYS} days before"
     who = column.text if column.feature else "the score"
     because = f"No rate of {who} grew beyond its limit (rates {whole} in brackets): {', '.join(said)}."
+    if column.sums is not None and (largest := column.sums.largest) > EXACT:
+        because += f" Its largest number is {largest:.3g}: whole numbers beyond 2^53 are compared rounded. Log ids as text."
     return base.revised(severity="ok", limit=value_edge(before, at[0]), evidence=evidence, because=because)
 
 

@@ -195,6 +195,12 @@ class DailySums:
         weight = float(self.weight.sum())
         return float(np.sqrt(max(float(self.squares.sum()) / weight - self.mean**2, 0.0))) if weight > 0 else float("nan")
 
+    @property
+    def largest(self) -> float:
+        """The largest value without its sign; NaN without values."""
+        known = np.abs(np.concatenate([self.low, self.high]))
+        return float(np.nanmax(known)) if np.isfinite(known).any() else float("nan")
+
     def at(self, kept: NDArray[np.bool_]) -> "DailySums":
         """The same sums restricted to the days of a mask."""
         return DailySums(*(getattr(self, field.name)[kept] for field in fields(DailySums)))

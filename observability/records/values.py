@@ -7,6 +7,8 @@ import uuid
 from datetime import UTC, date, datetime, timedelta, tzinfo
 from typing import Any
 
+EXACT = 2**53
+"""Largest whole number up to which a double holds every one."""
 NON_FINITE = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
 """Texts of the numbers that JSON does not have; distinct from null."""
 FIRST, AFTER_LAST = datetime(1970, 1, 1, tzinfo=UTC), datetime(2201, 1, 1, tzinfo=UTC)

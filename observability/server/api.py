@@ -233,6 +233,7 @@ async def respond_to_records(request: Request, takes: intake.Takes) -> Response:
     if (dropped := request.headers.get(intake.DROPPED_HEADER, "")).isdecimal() and len(dropped) < 10:
         telemetry.CLIENT_DROPPED.add(token, int(dropped))
     answer: dict[str, Any] = {"accepted": taken.accepted, "rejected": taken.rejected}
+    answer |= {"notes": list(taken.notes)} if taken.notes else {}
     if not taken.rejected or taken.accepted:
         return JSONResponse(answer, status_code=202)
     answer |= {"error": "every line is rejected", "try": "Mend what `rejected` names and send them again; see Records in the README"}

@@ -43,11 +43,14 @@ class IntakeRefusedError(Exception):
 
 @dataclass(frozen=True)
 class Taken:
-    """The outcome of the lines of a body. rejected: {line, reason} of each rejected one. reasons: numbers of them by a word."""
+    """The outcome of the lines of a body. rejected: {line, reason} of each rejected one. reasons: numbers of them by a word. notes: about
+    numbers that are rounded.
+    """
 
     accepted: int = 0
     rejected: list[dict[str, Any]] = field(default_factory=list)
     reasons: Mapping[str, int] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
 
 async def read_body(request: Request, limits: IntakeLimits) -> bytes:
@@ -180,7 +183,7 @@ def take_records(lines: list[bytes], takes: Takes, token: str, limits: IntakeLim
         owner.records.commit(b"\n".join(good) + b"\n", len(good))
         quotas.count_new_names(token, checked.new_models, checked.new_columns)
     rejected = [{"line": line, "reason": message} for line, (_, message) in sorted(wrong.items())]
-    return Taken(len(good), rejected, Counter(reason for reason, _ in wrong.values()))
+    return Taken(len(good), rejected, Counter(reason for reason, _ in wrong.values()), checked.notes)
 
 
 def protected_lines(home: Path, lines: list[bytes]) -> list[bytes]:

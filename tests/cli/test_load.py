@@ -113,3 +113,17 @@ def test_a_load_that_stored_nothing_ends_with_2_unless_that_is_allowed(command: 
     assert command(home, "load", lines, "--allow-rejected").code == 0
     lines.write_text('{"kind": "event", "at": "2026-11-01T00:00:00Z", "what": "note", "text": "x"}\n')
     assert [command(home, "load", lines).code for _ in range(2)] == [0, 0], "what is stored already is no failure"
+
+
+def test_a_source_of_which_some_files_cannot_be_read_ends_with_2(command: Command, tmp_path: Path) -> None:
+    """By the contract 1 says that something needs a person, and only where that was asked for."""
+    home, folder = tmp_path / "home", tmp_path / "days"
+    folder.mkdir()
+    (folder / "a.jsonl").write_text('{"kind": "event", "at": "2026-11-01T00:00:00Z", "what": "note", "text": "x"}\n')
+    (folder / "b.parquet").write_bytes(b"no parquet")
+    done = command(home, "load", folder)
+    assert done.code == 2 and "1 stored" in done.out and "not read: b.parquet" in done.out
+    assert "1 file could not be read; the next load tries it again" in done.error
+    named = command(home, "load", folder / "b.parquet")
+    assert named.code == 2, "as a file that is named"
+    assert command(home, "load", folder, "--allow-rejected").code == 2

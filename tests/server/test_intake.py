@@ -8,7 +8,9 @@ import zlib
 import pytest
 from starlette.requests import Request
 
+from observability.cli.load_report import load_outcome
 from observability.core.limits import IntakeLimits
+from observability.investigation.case import case
 from observability.server import api, intake, process_lock, tokens
 from tests.support.http_routes import ask_routes
 from tests.support.new_store import new_store
@@ -185,3 +187,18 @@ def test_slow_bodies_are_bounded(post, limit):
 
     with pytest.raises(intake.IntakeRefusedError, match="did not arrive"):
         asyncio.run(half_open())
+
+
+def test_a_number_that_is_rounded_is_told_with_the_answer_and_kept_exactly(post):
+    """Regression: 9007199254740993 was stored as ...992, and neither the answer, the load nor the case said so."""
+    number = 2**53 + 1
+    lines = [record | {"features": {"account": number, "age": 41}} for record in records("a", "b")]
+    answer = post("\n".join(map(json.dumps, lines)).encode())
+    (note,) = answer.json()["notes"]
+    assert answer.json()["accepted"] == 2 and "'feature.account' of loan: 9007199254740993 is counted as 9007199254740992.0" in note
+    loaded = post.load()
+    assert list(loaded.notes.values()) == [note] and loaded.to_json()["notes"] == [note] and (loaded + loaded).notes == loaded.notes
+    assert f"note: {note}" in load_outcome(loaded, False).out
+    found = case(post.store, "a").row
+    assert found.record()["features"] == {"account": number, "age": 41.0} and found.features["account"] == float(2**53)
+    assert post(json.dumps(records("c")[0]).encode()).json() == {"accepted": 1, "rejected": []}

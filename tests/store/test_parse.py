@@ -253,3 +253,32 @@ def test_without_numba_everything_goes_the_exact_path(monkeypatch):
     monkeypatch.setattr(parsing, "fast_parser", lambda: None)
     monkeypatch.setattr(parsing, "fast_parser_for", lambda _lines: parsing.fast_parser())
     assert read(*(prediction(id=str(i)) for i in range(500))).predictions["loan"].num_rows == 500
+
+
+LONG = 2**53 + 1
+
+
+def test_a_whole_number_that_no_double_holds_stays_with_the_record_and_is_told_once_for_each_column():
+    """Regression: an id of 9007199254740993 was stored as ...992 without a word."""
+    lines = [prediction(id=f"p{k}", features={"age": LONG + 2 * k, "job": "a"}, groups={"number": -LONG}) for k in range(3)]
+    parsed = read(*lines, of=catalog())
+    found = parsed.predictions["loan"].to_pylist()[0]
+    assert found["feature.age"] == float(2**53) and found["wrong"] is None
+    assert json.loads(found["extra"]) == {"features": {"age": LONG}, "groups": {"number": -LONG}}
+    assert parsed.rounded == {("loan", "feature.age"): (1, LONG), ("loan", "group.number"): (1, -LONG)}
+    exact = row(prediction(features={"age": 2**60, "job": "a"}, score=0.5, cost=2**53), of=catalog())
+    assert exact["feature.age"] == 2.0**60 and exact["extra"] is None, "a double holds it"
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        (prediction(cost=LONG), {("loan", "cost"): (1, LONG)}),
+        (prediction(attributions={"age": LONG}), {("loan", "attributions.age"): (1, LONG)}),
+        ({"kind": "step", "run": "r", "at": AT, "step": LONG, "metrics": {"loss": -LONG}}, {("kind step", "metrics.loss"): (1, -LONG)}),
+        ({"kind": "resource", "at": AT, "device": "d", "watts": 10**400}, {("kind resource", "watts"): (1, 10**400)}),
+        (prediction(note=LONG, prediction=LONG), {}),
+    ],
+)
+def test_numbers_of_other_fields_are_told_too(line, expected):
+    assert read(line, of=catalog()).rounded == expected

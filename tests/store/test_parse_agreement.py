@@ -93,7 +93,7 @@ def test_both_paths_agree_on_mutated_lines(both, number):
         one, other = said(quick), said(exact)
         different = [key for key in one.keys() | other.keys() if one.get(key) != other.get(key)]
         assert not different, [(lines[key[2] - 1], one.get(key), other.get(key)) for key in different[:3]]
-        assert quick.new_columns == exact.new_columns
+        assert quick.new_columns == exact.new_columns and quick.rounded == exact.rounded
         assert quick.lines == exact.lines == len([line for line in lines if line.strip(b" \t\r")])
         assert places(quick) == sorted(i for i, line in enumerate(lines, 1) if line.strip(b" \t\r"))
     assert min(shares) > 0.3, "the fast path took part"
@@ -106,6 +106,7 @@ def test_both_paths_agree_on_mutated_steps_and_annotations(both, defaults):
     one, other = said(quick), said(exact)
     different = [key for key in one.keys() | other.keys() if one.get(key) != other.get(key)]
     assert not different, [(lines[key[2] - 1], one.get(key), other.get(key)) for key in different[:3]]
+    assert quick.rounded == exact.rounded
     assert places(quick) == places(exact) and set(quick.others) >= {"step", "annotation"}
     assert share == 0 if defaults.kind else share > 0.5, "the fast path takes part where nothing is renamed or added"
 

@@ -60,7 +60,7 @@ def store_parsed_block(
     sample: whether new models belong to the sample fleet. more: another block follows, so that the catalog shall have the new versions as
     well.
     """
-    ledger = LineLedger()
+    ledger = LineLedger(rounded=parsed.rounded)
     hour = int(now.timestamp() // 3600)
     ledger.refuse(parsed.rejected, hour)
     catalog = _with_models(writer, parsed, catalog, now, sample)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from observability.core.catalog import NOTED, RECORDED, UNNAMED
 from observability.records.kinds import KINDS, NOTES, OF_ALL_MODELS, OF_NO_MODEL, OF_RUNS
+from observability.store.ingest.rounded_numbers import rounding_note
 from observability.store.types.loading import LoadReport
 
 STORED, DUPLICATE, REJECTED = 0, 1, 2
@@ -26,7 +27,7 @@ Lines = NDArray[np.int64]
 @dataclass
 class LineLedger:
     """Outcome of each line of a block, as arrays by model and kind, and the reasons of rejected lines. owners: the models of the runs
-    that lines name.
+    that lines name. rounded: see `ParsedBlock`.
     """
 
     lines: list[Lines] = field(default_factory=list)
@@ -37,6 +38,7 @@ class LineLedger:
     reasons: Counter[str] = field(default_factory=Counter)
     examples: dict[str, tuple[int, str]] = field(default_factory=dict)
     owners: set[str] = field(default_factory=set)
+    rounded: dict[tuple[str, str], tuple[int, int]] = field(default_factory=dict)
 
     def note(self, model: str, kind: str, lines: Lines, outcomes: NDArray[np.int8], hours: Lines) -> None:
         """Add lines of one model and kind. hours: hours of arrival, in whole hours since 1970, rounded down."""
@@ -109,4 +111,5 @@ class LineLedger:
         examples = {
             reason: f"{file}, line {line}: {message}" if file else message for reason, (line, message) in sorted(self.examples.items())
         }
-        return LoadReport(stored + duplicates + rejected, stored, duplicates, rejected, dict(self.reasons), examples=examples)
+        notes = {f"{owner} {name}": rounding_note(owner, name, value) for (owner, name), (_, value) in sorted(self.rounded.items())}
+        return LoadReport(stored + duplicates + rejected, stored, duplicates, rejected, dict(self.reasons), examples=examples, notes=notes)

@@ -22,6 +22,7 @@ from observability.store.ingest.parse_json import MAX_LINE_BYTES
 from observability.store.ingest.parse_lines import BlockLines, block_lines
 from observability.store.ingest.parse_plan import SCANNED_KINDS
 from observability.store.ingest.parse_types import LineBlock, ParsedBlock
+from observability.store.ingest.rounded_numbers import rounding_note
 from observability.store.types.loading import CheckedLines, LoadDefaults, NewModelLimit
 
 FIRST_LINES = 32
@@ -70,7 +71,8 @@ def checked_lines(block: LineBlock, catalog: Catalog, defaults: LoadDefaults) ->
     fresh = tuple(sorted({*parsed.predictions, *parsed.labels} - known))
     columns = tuple((name, f"{role}.{column}") for name, added in parsed.new_columns.items() for role, column, _ in added)
     rejected = zip(*(parsed.rejected[name].to_pylist() for name in ("line", "reason", "message")), strict=True)
-    return CheckedLines(list(rejected), fresh, columns)
+    notes = tuple(rounding_note(*column, value) for column, (_, value) in sorted(parsed.rounded.items()))
+    return CheckedLines(list(rejected), fresh, columns, notes)
 
 
 def checked_body(body: bytes, catalog: Catalog, new_models: NewModelLimit | None = None) -> CheckedLines:
@@ -141,6 +143,7 @@ class ParsedTables:
             others={kind: pa.concat_tables(tables) for kind, tables in self.others.items()},
             rejected=parse_tables.table_from_rows(parse_tables.REJECTED, sorted(reader.rejected, key=itemgetter(0))),
             new_columns={name: list(plan.new) for name, plan in reader.plans.items() if plan.new},
+            rounded=reader.rounded,
         )
 
 

@@ -16,11 +16,12 @@ from observability.core.errors import UsageError
 from observability.core.time import naive_utc
 from observability.records.kinds import KINDS
 from observability.records.record import validate
-from observability.records.values import NON_FINITE, Rejected, canonical_text, number_or_none, quoted_value
+from observability.records.values import EXACT, NON_FINITE, Rejected, canonical_text, number_or_none, quoted_value
 from observability.store.ingest import parse_tables
 from observability.store.ingest.parse_json import MAX_LINE_BYTES, canonical_json, decode_json, escape_surrogates
 from observability.store.ingest.parse_plan import OBJECTS, SCANNED_KINDS, ModelPlan, model_plan, record_plan
 from observability.store.ingest.parse_types import RefusedLine
+from observability.store.ingest.rounded_numbers import is_rounded, rounded_fields
 from observability.store.types.loading import LoadDefaults
 
 SHOWN_CHARACTERS = 10_000
@@ -46,6 +47,7 @@ class ExactParser:
         self.rejected: list[Row] = []
         self.seen: dict[tuple[str, str], int] = {}
         self.record_plans = {kind: record_plan(kind) for kind in SCANNED_KINDS}
+        self.rounded: dict[tuple[str, str], tuple[int, int]] = {}
 
     def plan(self, model: str) -> ModelPlan:
         """The plan of a model, created on first use. Raises Rejected for a new model beyond the limit."""
@@ -77,6 +79,8 @@ class ExactParser:
                 if self.plain and kind in SCANNED_KINDS:
                     self.record_plans[kind].note(record)
                     self.seen[kind, ""] = self.seen.get((kind, ""), 0) + 1
+            for name, value in rounded_fields(obj, kind):
+                self.note_rounded(record.get("model") or f"kind {kind}", name, line, value)
         except Rejected as refusal:
             self.refuse(line, raw.decode("utf-8", "backslashreplace").rstrip("\r\n"), refusal.reason, refusal.message, obj)
 
@@ -89,6 +93,10 @@ class ExactParser:
         raw = raw[:SHOWN_CHARACTERS] if reason == "too_large" else raw
         whole = (line, raw, reason, message, kind if kind in KINDS else None, model)
         self.rejected.append(tuple(escape_surrogates(value) if value.__class__ is str else value for value in whole))
+
+    def note_rounded(self, owner: str, name: str, line: int, value: int) -> None:
+        """Keep the number of a column (a model's, else a kind's) that is rounded in the first line with one."""
+        self.rounded[owner, name] = min(self.rounded.get((owner, name), (line, value)), (line, value))
 
     def refuse_all(self, refused: tuple[RefusedLine, ...]) -> None:
         """Add lines that the reader of the file rejected."""
@@ -107,7 +115,7 @@ class ExactParser:
             plan.classes.update(score)
         extra: dict[str, Any] = record["extra"]
         wrong: list[str] = []
-        values = self.features(plan, record, extra, wrong)
+        values = self.features(plan, record, extra, wrong, line)
         features, expected = record["features"], plan.registered.get(record["version"])
         absent = (
             [f"feature.{name}" for name in expected if name not in features] if expected and not features.keys() >= set(expected) else None
@@ -145,9 +153,9 @@ class ExactParser:
                 _label_row(line, record["id"], label, _naive(label.get("at")) or at, received, True)
             )
 
-    def features(self, plan: ModelPlan, record: dict[str, Any], extra: dict[str, Any], wrong: list[str]) -> list[Any]:
-        """Values of the columns. Values of another type or without a column go to `extra`; references of columns with a value of another
-        type go to `wrong`.
+    def features(self, plan: ModelPlan, record: dict[str, Any], extra: dict[str, Any], wrong: list[str], line: int) -> list[Any]:
+        """Values of the columns. Values of another type or without a column go to `extra`, and numbers that are rounded as well; references
+        of columns with a value of another type go to `wrong`.
         """
         values: list[Any] = [None] * len(plan.columns)
         plan.extras.update(name for name, value in extra.items() if value.__class__ not in (dict, list) and len(plan.extras) < 100)
@@ -176,6 +184,9 @@ class ExactParser:
                         continue
                     if given_class is int or (given_class is str and value in NON_FINITE):
                         values[place] = number_or_none(value)
+                        if given_class is int and not -EXACT <= value <= EXACT and is_rounded(value):
+                            extra.setdefault(part, {})[name] = value
+                            self.note_rounded(plan.name, column.reference, line, value)
                         continue
                 elif column.kind == "category":
                     if given_class is str:

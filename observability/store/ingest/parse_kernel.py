@@ -232,6 +232,17 @@ def scan_number(buf: Bytes, i: int, end: int, high_powers: Array, low_powers: Ar
 
 
 @jit
+def is_long_whole(buf: Bytes, i: int, end: int, value: float, sure: bool) -> bool:
+    """Whether a number that is written as a whole one may be none that a double holds: its double is 2^53 or more."""
+    if sure and abs(value) < 9007199254740992.0:
+        return False
+    for k in range(i, end):
+        if buf[k] == DOT or buf[k] == 101 or buf[k] == 69:
+            return False
+    return True
+
+
+@jit
 def two_digits(buf: Bytes, i: int) -> int:
     """The value of two digits; -1000 if they are not digits."""
     a, b = buf[i], buf[i + 1]
@@ -492,6 +503,8 @@ def scan_lines(
                         state[rows, j] = RAW if canonical else ODD_NUMBER
                         texts[columns[j, TEXT_SLOT], rows, 0] = start
                         texts[columns[j, TEXT_SLOT], rows, 1] = i - start
+                    if i >= 0 and kind != EXTRA and is_long_whole(buf, start, i, value, sure):
+                        i = -1
                 if kind == EXTRA:
                     pass
                 elif i >= 0 and sure:

@@ -1,6 +1,6 @@
 """Input and output types of the parser."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 import pyarrow as pa
@@ -48,7 +48,8 @@ class ParsedBlock:
 
     lines: lines that are not blank, rejected ones included. predictions, labels: a table per model. others: a table per kind. All tables
     have the column `line` (int64); rows are in no particular order. rejected: line, raw, reason, message, kind, model (the last two if
-    known). new_columns: by model, what the catalog lacks, in order of appearance, with inferred kinds; the predictions table has a column
+    known). rounded: by model (else kind) and column, the first line with a whole number that the column does not hold exactly, and that
+    number. new_columns: by model, what the catalog lacks, in order of appearance, with inferred kinds; the predictions table has a column
     for each.
 
     predictions: line, id, version, environment, at (timestamp[us], UTC without a zone), received_at, status, score (multiclass: the largest
@@ -71,3 +72,4 @@ class ParsedBlock:
     others: dict[str, pa.Table]
     rejected: pa.Table
     new_columns: dict[str, list[NewColumn]]
+    rounded: dict[tuple[str, str], tuple[int, int]] = field(default_factory=dict)

@@ -9,7 +9,8 @@ from typing import Any, Self
 @dataclass(frozen=True)
 class LoadReport:
     """Totals of a load. reasons: rejected lines by reason. examples: for each reason its first line with the message. files: files or
-    segments that were read. set_aside: segments that could not be loaded because of their own content. Reports can be added.
+    segments that were read. set_aside: segments that could not be loaded because of their own content. notes: by column, that whole numbers
+    are rounded. Reports can be added.
     """
 
     lines: int = 0
@@ -21,6 +22,7 @@ class LoadReport:
     files: int = 0
     examples: Mapping[str, str] = field(default_factory=dict)
     set_aside: int = 0
+    notes: Mapping[str, str] = field(default_factory=dict)
 
     def __add__(self, other: Self) -> "LoadReport":
         reasons = Counter(self.reasons) + Counter(other.reasons)
@@ -34,12 +36,14 @@ class LoadReport:
             seconds=self.seconds + other.seconds,
             files=self.files + other.files,
             set_aside=self.set_aside + other.set_aside,
+            notes={**other.notes, **self.notes},
         )
 
     def to_json(self) -> dict[str, Any]:
-        """The answer of the command `load` (contract, section 3)."""
+        """The answer of the command `load` (contract, section 3), with `notes` where there are any."""
         counts = {"lines": self.lines, "stored": self.stored, "duplicates": self.duplicates, "rejected": self.rejected}
-        return {**counts, "reasons": dict(sorted(self.reasons.items()))}
+        notes = {"notes": [self.notes[name] for name in sorted(self.notes)]} if self.notes else {}
+        return {**counts, "reasons": dict(sorted(self.reasons.items())), **notes}
 
 
 @dataclass(frozen=True)
@@ -53,11 +57,14 @@ class NewModelLimit:
 
 @dataclass(frozen=True)
 class CheckedLines:
-    """Lines that a load would reject: line number from 1, reason as a word, message; what the others would add: models, (model, column)."""
+    """Lines that a load would reject: line number from 1, reason as a word, message; what the others would add: models, (model, column);
+    notes about numbers that are rounded.
+    """
 
     rejected: list[tuple[int, str, str]]
     new_models: tuple[str, ...] = ()
     new_columns: tuple[tuple[str, str], ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

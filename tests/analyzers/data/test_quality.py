@@ -39,6 +39,15 @@ def test_clean_values_give_one_sentence_a_column() -> None:
     assert "No rate of `region` grew beyond its limit" in said["region", "null_rate"].because
 
 
+def test_numbers_beyond_those_that_a_double_holds_are_told_for_their_column() -> None:
+    current, reference = quality_rows(4000, 1), quality_rows(5000, 2)
+    for rows in (current, reference):
+        rows["income"] = rows["income"] + 2.0**60
+    said = column_quality(current, reference)
+    assert "whole numbers beyond 2^53 are compared rounded" in said["income", "null_rate"].because
+    assert not any("rounded" in each.because for (subject, _), each in said.items() if subject != "income")
+
+
 def test_a_surge_of_nulls_has_the_figures_of_scipy_and_its_first_day() -> None:
     current, reference = quality_rows(5000, 3), quality_rows(5000, 4)
     late = current["at"] >= START + timedelta(days=2)
