@@ -97,13 +97,18 @@ def test_an_audit_is_started_watched_read_signed_and_expires(
     assert ended["Version"]["text"] == "1", "the audit of version 1 has ended, because version 2 needs its own audit"
 
 
-@pytest.mark.long  # tests/dashboard/test_audit_page.py
-def test_an_audit_past_its_date_says_since_when_and_is_run_again(promises: Dashboard, visit: Visit) -> None:
+def test_an_audit_past_its_date_says_since_when(promises: Dashboard, visit: Visit) -> None:
     page = visit(f"{promises.url}/audits?model=lapsed")
     complete(page)
     (audit,) = tables(page)["Audits of this model"]
     assert audit["Status"]["text"].endswith("Expired") and audit["Expires"]["text"] == format_day(ENDED)
     assert f"The robustness audit of version 1 expired on {format_day(ENDED)}" in words(page)
+
+
+@pytest.mark.long  # tests/dashboard/test_audit_page.py
+def test_an_audit_past_its_date_is_run_again(promises: Dashboard, visit: Visit) -> None:
+    page = visit(f"{promises.url}/audits?model=lapsed")
+    complete(page)
     page.get_by_role("button", name="Run an audit").click()
     page.get_by_role("button", name="Start", exact=True).click()
     (fresh,) = until(page, "Audits of this model", lambda rows: bool(rows) and not rows[0]["Status"]["text"].endswith("Expired"))
