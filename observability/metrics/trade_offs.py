@@ -3,6 +3,7 @@
 An audit of kind `precision` holds the comparison in its `results` (docs/trade-offs.md).
 """
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from observability.core.formatting import plural, slice_in_words
+from observability.core.formatting import join_words, plural, slice_in_words
 from observability.core.questions import Records
 from observability.core.time import aware_utc
 from observability.core.window import Slice
@@ -66,8 +67,8 @@ class FormResult:
 
     probes: number of answers that were compared with the answers of the served form. flips: number of these whose decision differs.
     unstable: probes whose decision differs between passes of the same form. operations, cpu_operations: operations of one request, and how
-    many of them ran on the processor. max_delta, p99_delta: change of the score (multiclass: of any class). bytes: size of the model file.
-    energy_j: per thousand answers. place: its position in the audit's list.
+    many of them ran on the processor; cpu_operation_types: their types, most frequent first. max_delta, p99_delta: change of the score
+    (multiclass: of any class). bytes: size of the model file. energy_j: per thousand answers. place: its position in the audit's list.
     """
 
     name: str
@@ -81,6 +82,7 @@ class FormResult:
     used_provider: str | None = None
     operations: int | None = None
     cpu_operations: int | None = None
+    cpu_operation_types: tuple[str, ...] = ()
     probes: int | None = None
     flips: int | None = None
     parent_flips: int | None = None
@@ -111,10 +113,13 @@ class FormResult:
 
     @property
     def partial_fallback(self) -> str | None:
-        """How many operations ran on the processor although the form ran on another device, in words; None where none is known to."""
+        """How many operations, of which types, ran on the processor although the form ran on another device, in words; None where none is
+        known to.
+        """
         if not self.cpu_operations or not self.operations or self.used_provider == "cpu":
             return None
-        return f"{self.cpu_operations:,} of {plural(self.operations, 'operation')} ran on the CPU"
+        types = f" ({join_words(self.cpu_operation_types, 3)})" if self.cpu_operation_types else ""
+        return f"{self.cpu_operations:,} of {plural(self.operations, 'operation')} ran on the CPU{types}"
 
 
 @dataclass(frozen=True)
@@ -312,6 +317,9 @@ def form_results(listed: Any) -> Iterator[FormResult]:
         known: dict[str, Any] = {name: row[name] for name in TEXTS if isinstance(row.get(name), str)}
         known |= {name: value for name in NUMBERS if (value := _finite(row.get(name))) is not None}
         known |= {name: int(value) for name in COUNTS if (value := _finite(row.get(name))) is not None}
+        types = row.get("cpu_operation_types")
+        named = [kind for kind in types if isinstance(kind, str) and OPERATION.fullmatch(kind)] if isinstance(types, list) else []
+        known["cpu_operation_types"] = tuple(dict.fromkeys(named))
         yield FormResult(row["form"], place, **known, slices=tuple(_form_slices(row.get("slices"))))
 
 
@@ -323,6 +331,8 @@ def _form_slices(listed: Any) -> Iterator[FormSlice]:
             yield FormSlice(str(each["column"]), str(each["level"]), int(n), int(flips))
 
 
+OPERATION = re.compile(r"[\w.]{1,60}", re.ASCII)
+"""A type of operation, as runtimes name them."""
 TEXTS = ("parent", "runtime", "precision", "hardware", "provider", "used_provider", "energy_source")
 COUNTS = ("threads", "operations", "cpu_operations", "probes", "flips", "parent_flips", "unstable")
 NUMBERS = (

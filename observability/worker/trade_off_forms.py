@@ -7,7 +7,7 @@ import json
 import os
 import warnings
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -37,7 +37,8 @@ class Form:
 
     parent: the form that it was made from. score: from encoded rows to scores. rows: the encoded probes. threads: number of threads that it
     may use. provider, used: the requested device of the runtime, and the device that it runs on. size: bytes of its file. operations,
-    cpu_operations: how many a request takes, and how many of these ran on the processor; counted where another device was requested.
+    cpu_operations: how many a request takes, and how many of these ran on the processor, by type (`MatMul`); counted where another device
+    was requested.
     """
 
     name: str
@@ -51,7 +52,7 @@ class Form:
     provider: str = "cpu"
     used: str = "cpu"
     operations: int | None = None
-    cpu_operations: int | None = None
+    cpu_operations: Mapping[str, int] | None = None
 
 
 @dataclass(frozen=True)
@@ -120,7 +121,7 @@ def onnx_forms(
             provider,
             used,
             None if counts is None else counts.total(),
-            None if counts is None else counts[PROVIDERS["cpu"]],
+            None if counts is None else {kind: n for (device, kind), n in counts.items() if device == PROVIDERS["cpu"]},
         )
 
     yield form(name, path, "fp32", parent)
@@ -149,8 +150,10 @@ def usable_processors() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def profiled_operations(file: Path, provider: str, inputs: dict[str, Any]) -> Counter[str]:
-    """The number of operations of one request by the provider of ONNX Runtime that ran them, in a profiled session of its own."""
+def profiled_operations(file: Path, provider: str, inputs: dict[str, Any]) -> Counter[tuple[str, str]]:
+    """The number of operations of one request by the provider of ONNX Runtime that ran them and their type, in a profiled session of its
+    own.
+    """
     session = onnx_session(file, 1, provider, profile=True)
     session.run(None, inputs)
     profile = Path(session.end_profiling())
@@ -160,13 +163,13 @@ def profiled_operations(file: Path, provider: str, inputs: dict[str, Any]) -> Co
         profile.unlink()
 
 
-def operations_by_provider(profile: str) -> Counter[str]:
-    """The number of operations in a profile of ONNX Runtime (its JSON) by provider; an operation that ran several times counts once."""
+def operations_by_provider(profile: str) -> Counter[tuple[str, str]]:
+    """The number of operations in a profile of ONNX Runtime (its JSON) by provider and type; one that ran several times counts once."""
     ran = {}
     for event in json.loads(profile):
         about = event.get("args") or {}
         if event.get("cat") == "Node" and str(event.get("name")).endswith("_kernel_time") and about.get("provider"):
-            ran[event["name"], about.get("node_index")] = str(about["provider"])
+            ran[event["name"], about.get("node_index")] = str(about["provider"]), str(about.get("op_name") or "unnamed")
     return Counter(ran.values())
 
 

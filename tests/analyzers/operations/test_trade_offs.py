@@ -97,6 +97,8 @@ def test_single_operations_that_fell_back_are_told_and_are_no_alarm() -> None:
     partly = {"provider": "cuda", "used_provider": "cuda", "operations": 12, "cpu_operations": 3}
     found = judged(partly)["form_fallbacks"]
     assert found.severity == "ok" and "3 of 12 operations ran on the CPU." in found.because
+    named = judged(partly | {"cpu_operation_types": ["Gather", "Cast", "Cast", 3, "<b>"]})["form_fallbacks"]
+    assert "3 of 12 operations ran on the CPU (Gather and Cast)." in named.because
     assert "ran on the CPU" not in judged(partly | {"cpu_operations": 0})["form_fallbacks"].because
     whole = judged(partly | {"used_provider": "cpu", "cpu_operations": 12})["form_fallbacks"]
     assert whole.severity == "act" and "of 12 operations" not in whole.because
