@@ -4,6 +4,7 @@ import json
 import tomllib
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from hashlib import md5
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,7 @@ from observability.core.questions import Records
 from observability.core.settings import ModelSettings
 from observability.core.window import EPOCH, Window
 from observability.dashboard import links, load
+from observability.dashboard.case import trace_steps
 from observability.dashboard.scope import Scope
 from observability.dashboard.serving import model_calls
 from observability.dashboard.serving.batch_gate import batch_words
@@ -143,6 +145,26 @@ def test_calls_of_language_models_are_counted_by_route_and_a_trace_is_its_steps(
         "the keys must be bound, else a link to a trace or a set has no effect"
     )
     assert trace["took"]["t"] == "120,600", "the duration is from the start of the first step to the end of the last step"
+
+
+def test_of_more_calls_than_are_read_a_failed_trace_is_found_with_all_its_steps(
+    empty: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Regression: of a model with more calls than the sample, steps of a trace were missing, and a failed trace was not listed."""
+    lines = []
+    for trace in range(40):
+        steps = [call(step, "gpt", "chat", trace + step, **({"status": "error"} if (trace, step) == (7, 2) else {})) for step in (1, 2, 3)]
+        lines += [{**each, "id": str(each["id"]).replace(TRACE, f"{trace:032x}")} for each in steps]
+    land(empty, lines, tmp_path)
+    monkeypatch.setattr(load, "page_clock", lambda: (START + timedelta(hours=1)).replace(tzinfo=UTC))
+    ranked = sorted((md5(str(each["id"]).encode()).digest()[:8][::-1], str(each["id"])) for each in lines)
+    failed = f"{7:032x}"
+    few = next(n for n, (_, name) in enumerate(ranked) if name.startswith(failed))
+    monkeypatch.setattr(trace_steps, "CALLS", replace(trace_steps.CALLS, rows=max(few, 5)))
+    app = opened("vendors")
+    found = [row["cells"] for row in tables(app)["Traces of several steps"]["rows"]]
+    assert found[0]["trace"]["go"]["parameters"]["trace"] == failed and found[0]["failed"]["t"] == "1"
+    assert {each["steps"]["t"] for each in found} == {"3"} and len(found) == 5 and "sampled calls of a model" in words(app)
 
 
 def earlier(at: object, weeks: int) -> str:

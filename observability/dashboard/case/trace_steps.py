@@ -1,7 +1,8 @@
 """The steps of a trace: predictions of any model that came as spans (ids TRACE-SPAN), in the order in which they began."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 import pandas as pd
@@ -12,17 +13,23 @@ from observability.core.errors import NotFoundError
 from observability.core.numerals import format_figure
 from observability.core.questions import Sample
 from observability.core.time import aware_utc
-from observability.core.window import Window
+from observability.core.window import Slice, Window
 from observability.dashboard import links, load, time_zone
 from observability.dashboard.case.case import CasePage
 from observability.dashboard.cells import UNKNOWN_CELL
 from observability.dashboard.scope import Scope
 from observability.dashboard.table import Cell, column, columns_on_phone, draw_table, number_columns, table_row
-from observability.dashboard.widgets import cut_note, plain_paragraph
+from observability.dashboard.widgets import cut_note, plain_caption, plain_paragraph
+from observability.records.kinds import KINDS
 
 MAX_STEPS, MAX_TRACES = 200, 5
 MAX_CALLS = 20_000
 """Maximum number of calls of a model among which traces are looked for."""
+SPAN_COLUMNS = ("id", "at", "status", "latency_ms")
+CALLS = Sample("predictions", SPAN_COLUMNS, MAX_CALLS)
+FAILED = tuple(status for status in KINDS["prediction"].fields["status"].values if status != "ok")
+MAX_COMPLETED = 25
+"""Traces whose steps are all read where a model has more calls than that."""
 SPAN_ID = re.compile(r"([0-9a-f]{32})-[0-9a-f]{16}")
 """The id of a prediction that came as a span (server/otlp_traces.py)."""
 OPERATION, SERVICE = "feature.operation", "feature.service"
@@ -98,20 +105,49 @@ def trace_of_case(here: CasePage) -> None:
     draw_trace_steps(steps, here.scope, here.row.id)
 
 
-def traces_of_several_steps(windows: Mapping[str, Window], asked: Iterable[Model]) -> pd.DataFrame:
-    """The traces of two steps or more, at least one step by a model of `asked`: trace, at, took (ms), steps, failed, models; those with
-    failed steps first, then the slowest.
+@dataclass(frozen=True)
+class FoundTraces:
+    """Traces of two steps or more: trace, at, took (ms), steps, failed, models; those with failed steps first, then the slowest.
+
+    sampled: whether some calls of the dates were not read. The table then has the first traces only, with all their steps; every trace with
+    a failed step was looked at, and of the others those with a step in a sample.
+    """
+
+    table: pd.DataFrame
+    sampled: bool = False
+
+
+def traces_of_several_steps(windows: Mapping[str, Window], asked: Iterable[Model]) -> FoundTraces:
+    """The traces with two steps or more, at least one by a model of `asked`.
 
     windows: the dates of each model whose spans may be steps.
     """
-    columns = ("id", "at", "status", "latency_ms")
-    parts = [load.ask_store(Sample("predictions", columns, MAX_CALLS), window).assign(model=name) for name, window in windows.items()]
-    spans = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=[*columns, "model"])
-    spans["trace"] = [trace_of(name) for name in spans["id"]]
-    spans["end"] = spans["at"] + pd.to_timedelta(spans["latency_ms"].fillna(0), unit="ms")
-    spans["failed"] = spans["status"] != "ok"
     named = {model.name for model in asked}
-    own = spans[spans["trace"].isin(spans.loc[spans["model"].isin(named), "trace"].dropna())]
+    parts = {name: load.ask_store(CALLS, window).assign(model=name) for name, window in windows.items()}
+    spans = pd.concat(parts.values(), ignore_index=True) if parts else pd.DataFrame(columns=[*SPAN_COLUMNS, "model"])
+    cut = [name for name, part in parts.items() if len(part) == CALLS.rows]
+    if not cut:
+        return FoundTraces(_traces_of_spans(spans, named))
+    failed = [
+        load.ask_store(CALLS, replace(windows[name], slice=Slice((("status", status),)))).assign(model=name)
+        for name in cut
+        for status in FAILED
+    ]
+    spans = pd.concat([spans, *failed], ignore_index=True).drop_duplicates()
+    first = _traces_of_spans(spans, set(windows), least=1)["trace"].head(MAX_COMPLETED)
+    whole = [load.store().rows_by_id_prefix(trace, MAX_STEPS) for trace in first]
+    known = pd.concat(whole, ignore_index=True) if whole else spans
+    return FoundTraces(_traces_of_spans(known[known["model"].isin(list(windows))], named), sampled=True)
+
+
+def _traces_of_spans(spans: pd.DataFrame, named: Container[str], least: int = 2) -> pd.DataFrame:
+    """The traces of some spans, as `FoundTraces` has them, with a span of one of the named models and at least so many steps."""
+    spans = spans.assign(
+        trace=pd.Series([trace_of(name) for name in spans["id"]], spans.index, dtype=object),
+        end=spans["at"] + pd.to_timedelta(spans["latency_ms"].fillna(0), unit="ms"),
+        failed=spans["status"] != "ok",
+    )
+    own = spans[spans["trace"].isin(spans.loc[[name in named for name in spans["model"]], "trace"].dropna())]
     found = own.groupby("trace").agg(
         at=("at", "min"),
         end=("end", "max"),
@@ -120,7 +156,7 @@ def traces_of_several_steps(windows: Mapping[str, Window], asked: Iterable[Model
         models=("model", lambda each: sorted(set(each))),
     )
     found["took"] = (found["end"] - found["at"]).dt.total_seconds() * 1000
-    found = found[found["steps"] > 1].reset_index()
+    found = found[found["steps"] >= least].reset_index()
     return found.sort_values(["failed", "took", "trace"], ascending=[False, False, True], ignore_index=True)
 
 
@@ -129,10 +165,10 @@ def tracing_models() -> list[Model]:
     return [model for model in load.catalog().models if model.column(OPERATION) is not None or model.column(SERVICE) is not None]
 
 
-def draw_traces(found: pd.DataFrame, scope: Scope) -> None:
+def draw_traces(found: FoundTraces, scope: Scope) -> None:
     """Draw the first traces as a table; a click on one shows its steps."""
     lines = []
-    for row in found.head(MAX_TRACES).to_dict("records"):
+    for row in found.table.head(MAX_TRACES).to_dict("records"):
         cells: dict[str, Cell] = {
             "trace": links.link_cell(f"{row['trace'][:12]}…", "vendors", scope, trace=row["trace"]),
             "at": {"t": time_zone.zoned_minute(row["at"])},
@@ -143,4 +179,7 @@ def draw_traces(found: pd.DataFrame, scope: Scope) -> None:
         }
         lines.append(table_row(cells))
     draw_table("traces", "Traces of several steps", TRACES, lines)
-    cut_note(len(found), MAX_TRACES, "{0} of {1} traces: those with failed steps, then the slowest.")
+    if found.sampled:
+        plain_caption(f"Traces with failed steps, then the slowest of those with a step among {MAX_CALLS:,} sampled calls of a model.")
+    else:
+        cut_note(len(found.table), MAX_TRACES, "{0} of {1} traces: those with failed steps, then the slowest.")

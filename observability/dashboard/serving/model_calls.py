@@ -238,7 +238,7 @@ def trace_section(scope: Scope) -> None:
         return
     found = trace_steps.traces_of_several_steps(windows, called_models(scope))
     st.header("Traces", anchor=False)
-    if len(found):
+    if len(found.table):
         trace_steps.draw_traces(found, scope)
     trace = st.text_input("Trace", key="trace", bind="query-params", placeholder="Trace id, for its steps", max_chars=200).strip()
     if not trace:
