@@ -9,6 +9,7 @@ import pandas as pd
 from observability.core.errors import UsageError
 from observability.stats.arrays import Floats
 from observability.worker import shapley
+from observability.worker.features import unknown_categories
 from observability.worker.job import Output, Report
 from observability.worker.model import Attribution, CannotExplain, Native, OpenModel, Task, score_from_output
 from observability.worker.model_files import open_model
@@ -24,7 +25,9 @@ def score_rows(frames: "dict[str, pd.DataFrame]", arguments: dict[str, Any], fil
     rows, task = frames["rows"], task_from_arguments(arguments)
     model = open_model(arguments["kind"], files["model"], rows, task)
     scores = score_table(model, rows[list(model.columns)], task)
-    return Output({"note": model.note, "columns": list(model.columns)}, {"scores": scores_frame(scores)})
+    kinds = {name: "number" if known is None else "category" for name, known in model.takes.items()}
+    said = {"note": model.note, "columns": list(model.columns), "kinds": kinds, "unknown": unknown_categories(rows, model.takes)}
+    return Output(said, {"scores": scores_frame(scores)})
 
 
 def scores_frame(scores: Floats) -> pd.DataFrame:

@@ -63,7 +63,13 @@ def numeric_column(column: pd.Series) -> Floats:
     read = pd.to_numeric(pd.Series(values, dtype=object), errors="coerce").to_numpy(dtype=float)
     texts = [value for value, number in zip(values, read) if value is not None and np.isnan(number) and str(value).strip().lower() != "nan"]
     if texts:
-        raise UsageError("the model takes a number for this feature", where=str(column.name), got=repr(texts[0])[:80])
+        raise UsageError(
+            "the model takes a number for this feature",
+            where=str(column.name),
+            got=repr(texts[0])[:80],
+            expected="a number, true, false or null",
+            attempt="Write the value as the model was trained on it, here and in the predictions",
+        )
     return read
 
 
@@ -82,6 +88,20 @@ def feature_matrix(frame: pd.DataFrame, columns: Sequence[str], categories: Mapp
         known = categories.get(place)
         matrix[:, place] = numeric_column(frame[name]) if known is None else category_codes(frame[name], known)
     return matrix
+
+
+def taken_values(columns: Sequence[str], categories: Mapping[int, Sequence[Any]]) -> dict[str, Sequence[Any] | None]:
+    """What a model takes, by column: the categories that it knows, or None for a number. categories: by index of a categorical feature."""
+    return {name: categories.get(place) for place, name in enumerate(columns)}
+
+
+def unknown_categories(frame: pd.DataFrame, takes: Mapping[str, Sequence[Any] | None]) -> dict[str, list[str]]:
+    """Columns that hold values, none of which is among the categories that the model knows: some of its categories, as text."""
+    return {
+        name: [canonical_scalar(category) for category in list(known)[:MAX_NAMED]]
+        for name, known in takes.items()
+        if known and frame[name].notna().any() and np.isnan(category_codes(frame[name], known)).all()
+    }
 
 
 def canonical_scalar(value: Any) -> str:

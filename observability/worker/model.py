@@ -1,7 +1,7 @@
 """The common form of an open model of any library: its inputs, its scores and its exact attributions."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -70,7 +70,8 @@ class OpenModel:
     columns: the rows' columns that it takes, in its order. features: its own names of them. encode: from those columns to the input of its
     library. score: from that input to scores as logged, (n,) or (n, classes). native: None if only sampling explains it. pairwise: None
     if attributions against single background rows are not exact. thresholds: the numbers at which the score may change, by the place of
-    their column, as `feature_thresholds` gives them; None if a score is no function of thresholds, or they are not known.
+    their column, as `feature_thresholds` gives them; None if a score is no function of thresholds, or they are not known. takes: by
+    column, the categories that the model knows (none: any text), or None for a number; without the columns of which the file does not say.
     """
 
     columns: tuple[str, ...]
@@ -81,6 +82,7 @@ class OpenModel:
     note: str = ""
     pairwise: Pairwise | None = None
     thresholds: "Callable[[], dict[int, Floats]] | None" = None
+    takes: "Mapping[str, Sequence[Any] | None]" = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from observability.core.errors import UsageError
 from observability.stats.arrays import Floats
 from observability.worker import forest, forest_files
 from observability.worker.explanation import Link
-from observability.worker.features import columns_in_order, feature_matrix, match_feature_columns
+from observability.worker.features import columns_in_order, feature_matrix, match_feature_columns, taken_values
 from observability.worker.model import (
     Attribution,
     Native,
@@ -86,7 +86,8 @@ def open_lightgbm(path: Path, rows: pd.DataFrame, task: Task) -> OpenModel:
     if groups > 1 and objective_words(path)[0] == "multiclassova":
         notes.append("Each class's score is the sigmoid of its own output.")
     note = " ".join(notes)
-    return OpenModel(tuple(columns), tuple(features), encode, score, native, note, pairwise, None if linear else thresholds)
+    takes = taken_values(columns, categories)
+    return OpenModel(tuple(columns), tuple(features), encode, score, native, note, pairwise, None if linear else thresholds, takes)
 
 
 def lightgbm_categories(path: Path, features: Sequence[str], levels: Sequence[Sequence[Any]]) -> dict[int, Sequence[Any]]:

@@ -13,7 +13,14 @@ import pandas as pd
 
 from observability.core.errors import UsageError
 from observability.stats.arrays import Array, Floats
-from observability.worker.features import canonical_scalar, class_order, columns_in_order, match_feature_columns, numeric_column
+from observability.worker.features import (
+    canonical_scalar,
+    class_order,
+    columns_in_order,
+    match_feature_columns,
+    numeric_column,
+    taken_values,
+)
 from observability.worker.model import OpenModel, Task, as_scores, missing_library, unreadable_artifact
 
 TYPES = {
@@ -68,7 +75,9 @@ def open_onnx(path: Path, rows: pd.DataFrame, task: Task) -> OpenModel:
         return onnx_scores(results, task)
 
     note = "The model does not name its features: columns are taken in their order." if matrix else ""
-    return OpenModel(tuple(columns), tuple(columns), encode, score, None, note)
+    kinds = [inputs[0].type] * len(columns) if matrix else [given.type for given in inputs]
+    takes = taken_values(columns, {place: () for place, kind in enumerate(kinds) if kind == "tensor(string)"})
+    return OpenModel(tuple(columns), tuple(columns), encode, score, None, note, takes=takes)
 
 
 def onnx_input(column: pd.Series, kind: str) -> Array:

@@ -16,7 +16,7 @@ from observability.core.errors import UsageError
 from observability.stats.arrays import Floats
 from observability.worker import forest, forest_files
 from observability.worker.explanation import Link
-from observability.worker.features import class_order, columns_in_order, match_feature_columns, numeric_column
+from observability.worker.features import class_order, columns_in_order, match_feature_columns, numeric_column, taken_values
 from observability.worker.model import (
     Attribution,
     CannotExplain,
@@ -85,7 +85,8 @@ def open_skops(path: Path, rows: pd.DataFrame, task: Task) -> OpenModel:
     known_how = sklearn_native(estimator, task, order)
     pairwise = sklearn_pairwise(estimator, encode, known_how.link, task, order) if known_how is not None else None
     thresholds = sklearn_thresholds(estimator)
-    return OpenModel(tuple(columns), tuple(columns), encode, score, known_how, note, pairwise, thresholds)
+    takes = taken_values(columns, {}) if takes_numbers(estimator) else {}
+    return OpenModel(tuple(columns), tuple(columns), encode, score, known_how, note, pairwise, thresholds, takes)
 
 
 def load_skops(path: Path) -> Any:
@@ -159,6 +160,12 @@ def pipeline_steps(estimator: Any) -> tuple[Any, Callable[[Any], Floats], bool]:
     return last, prepared, all(type(step).__name__ in ONE_TO_ONE for step in before)
 
 
+def takes_numbers(estimator: Any) -> bool:
+    """Whether every feature is a number to the model: trees and linear models without categories, after steps that keep each column."""
+    last, _, one_to_one = pipeline_steps(estimator)
+    return one_to_one and type(last).__name__ in (*LINEAR_LINKS, *AVERAGED, *BOOSTED) and not splits_by_category(last)
+
+
 def sklearn_pairwise(
     estimator: Any, encode: "Callable[[pd.DataFrame], Any]", link: Link, task: Task, order: Sequence[int] | None
 ) -> Pairwise:
@@ -220,12 +227,17 @@ def has_log_link(estimator: Any) -> bool:
 
 def boosted_link(estimator: Any, task: Task) -> Link | None:
     """The space in which boosted trees add up; None for categorical features or an exponential loss."""
-    if getattr(estimator, "is_categorical_", None) is not None and np.any(estimator.is_categorical_):
+    if splits_by_category(estimator):
         return None
     if task.multiclass:
         return "raw"
     links: dict[str, Link] = {"log_loss": "logit", "poisson": "log", "gamma": "log"}
     return None if estimator.loss == "exponential" else links.get(estimator.loss, "identity")
+
+
+def splits_by_category(estimator: Any) -> bool:
+    """Whether boosted trees take some of the features as categories."""
+    return getattr(estimator, "is_categorical_", None) is not None and bool(np.any(estimator.is_categorical_))
 
 
 def linear_attributions(estimator: Any, rows: Floats, background: Floats, task: Task, order: Sequence[int] | None) -> Attribution:

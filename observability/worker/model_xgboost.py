@@ -13,7 +13,7 @@ from observability.core.errors import UsageError
 from observability.stats.arrays import Floats
 from observability.worker import forest, forest_files
 from observability.worker.explanation import Link
-from observability.worker.features import columns_in_order, feature_matrix, match_feature_columns
+from observability.worker.features import columns_in_order, feature_matrix, match_feature_columns, taken_values
 from observability.worker.model import (
     Attribution,
     Native,
@@ -97,6 +97,7 @@ def open_xgboost(path: Path, rows: pd.DataFrame, task: Task) -> OpenModel:
         note,
         Pairwise(link, pairs, output) if link else None,
         thresholds,
+        taken_values(columns, categories),
     )
 
 

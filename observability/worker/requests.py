@@ -7,10 +7,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Required, TypedDict, Unpack
+from typing import TYPE_CHECKING, Any, Literal, Required, TypedDict, Unpack
 
 from observability.core.errors import UsageError
 from observability.probing.sentence_encoder import SentenceEncoder
+from observability.store.types.registration import ScoredReference
 from observability.worker.explanation import Explanation
 from observability.worker.limits import WorkerError
 from observability.worker.model_files import OPENERS
@@ -63,14 +64,16 @@ def _task_of(options: ModelOptions) -> tuple[str, tuple[str, ...]]:
     return options["task"], options.get("classes", ())
 
 
-def predict_scores_and_features(
-    worker: Worker, artifact: Path, rows: "pd.DataFrame", **options: Unpack[ModelOptions]
-) -> "tuple[np.ndarray, tuple[str, ...]]":
-    """The model's scores of `rows`, as `predict_scores` gives them, and the columns of `rows` that the model takes."""
+def predict_scores_and_features(worker: Worker, artifact: Path, rows: "pd.DataFrame", **options: Unpack[ModelOptions]) -> ScoredReference:
+    """The model's scores of `rows`, as `predict_scores` gives them, and what it takes of the columns of `rows`."""
     answer = _call_model_job(worker, "explain_job:score_rows", artifact, {"rows": rows}, options)
     with checked_answer():
         columns = tuple(str(name) for name in answer.values["columns"])
-        return scores_from_frame(answer.frames["scores"], len(rows), options), columns
+        kinds: dict[str, Literal["number", "category"]] = {
+            str(name): "number" if kind == "number" else "category" for name, kind in answer.values["kinds"].items()
+        }
+        unknown = {str(name): [str(level) for level in levels] for name, levels in answer.values["unknown"].items()}
+        return ScoredReference(scores_from_frame(answer.frames["scores"], len(rows), options), columns, kinds, unknown)
 
 
 def predict_scores(worker: Worker, artifact: Path, rows: "pd.DataFrame", **options: Unpack[ModelOptions]) -> "np.ndarray":
@@ -81,7 +84,7 @@ def predict_scores(worker: Worker, artifact: Path, rows: "pd.DataFrame", **optio
     `classes`. Raises UsageError if the rows lack a feature of the model or the library is not installed, WorkerError if the model
     breaks.
     """
-    return predict_scores_and_features(worker, artifact, rows, **options)[0]
+    return predict_scores_and_features(worker, artifact, rows, **options).scores
 
 
 def score_without_words(

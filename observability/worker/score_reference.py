@@ -46,7 +46,7 @@ def score_reference(worker: Worker, artifact: Path, rows: "pd.DataFrame", task: 
     if missing:
         raise NotScoredError(f"{missing[0].partition('.')[0]} is not installed")
     try:
-        scores, columns = predict_scores_and_features(worker, artifact, rows, task=task, classes=classes, seconds=SECONDS)
+        return predict_scores_and_features(worker, artifact, rows, task=task, classes=classes, seconds=SECONDS)
     except WorkerError as error:
         if error.reason in HERE:
             raise NotScoredError(error.what) from error
@@ -57,4 +57,3 @@ def score_reference(worker: Worker, artifact: Path, rows: "pd.DataFrame", task: 
             expected=f"a score for each of {len(rows):,} rows",
             attempt="Register the model file that made the reference's scores, or leave --artifact out",
         ) from error
-    return ScoredReference(scores, columns)

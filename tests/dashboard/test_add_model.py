@@ -191,6 +191,25 @@ def test_everything_that_register_takes(empty: Database, tmp_path: Path) -> None
     assert "is registered with 600 reference rows" in said(app) and copies(empty) == []
 
 
+def test_numbers_as_text_are_refused_where_the_model_file_takes_numbers(empty: Database, tmp_path: Path) -> None:
+    import lightgbm
+
+    frame = held_out().drop(columns="region").round({"income": -2})
+    frame["label"] = (frame.pop("repaid_or_not") == "default").astype(int)
+    booster = lightgbm.train(
+        {"objective": "binary", "verbose": -1, "num_threads": 1}, lightgbm.Dataset(frame[["income"]], frame["label"]), 2
+    )
+    frame["score"] = booster.predict(frame[["income"]])
+    frame.drop(columns="p_default").astype({"income": str}).to_parquet(tmp_path / "held_out.parquet", index=False)
+    app = opened()
+    app.file_uploader(key="new-reference").upload("held_out.parquet", (tmp_path / "held_out.parquet").read_bytes()).run()
+    assert "Numbers written as text, treated as categories: income." in said(app), said(app)
+    app.file_uploader(key="new-artifact").upload("model.txt", booster.model_to_string().encode()).run()
+    press(app, "Register version 1")
+    assert "the model file takes a number for this feature" in said(app) and "got text" in said(app)
+    assert empty.catalog().models == ()
+
+
 @pytest.mark.parametrize(
     ("name", "body"), [("a.csv", b""), ("a.parquet", b"PAR1nonsense"), ("a.jsonl", b"not json\n"), ("a.csv", b"only_a_header\n")]
 )

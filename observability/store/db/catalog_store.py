@@ -318,14 +318,30 @@ def group_to_feature(writer: Cursor, model: Model, group: Column) -> None:
             )
 
 
-def set_kind(writer: Cursor, key: int, column: Column, kind: Kind) -> None:
-    """Change the kind of a column; values that cannot be converted become null. Rollups change only after `rollup.rebuild_rollups`."""
+def set_kind(writer: Cursor, key: int, column: Column, kind: Kind) -> tuple[int, int]:
+    """Change the kind of a column; return how many values predictions logged in it, and how many of them could not be converted.
+
+    Those count as values of another type, and stay in `extra`. Rollups change only after `rollup.rebuild_rollups`.
+    """
     give_own_tables(writer, key)
     table, source = model_table("predictions", key), column.column
     text = f"CASE WHEN {source} = floor({source}) AND abs({source}) < 1e15 THEN {source}::BIGINT::VARCHAR ELSE {source}::VARCHAR END"
     value = text if (column.kind, kind) == ("number", "category") else source
-    writer.execute(f"ALTER TABLE {table} ALTER {source} TYPE {COLUMN_TYPES[kind]} USING TRY_CAST({value} AS {COLUMN_TYPES[kind]})")
+    converted = f"TRY_CAST({value} AS {COLUMN_TYPES[kind]})"
+    logged = f"""FROM {table} WHERE {source} IS NOT NULL
+        AND stream NOT IN (SELECT stream FROM streams WHERE key = {key} AND environment = 'reference')"""
+    values, lost = single_row(writer, f"SELECT count(*), count(*) FILTER ({converted} IS NULL) {logged}")
+    if lost:
+        part = "groups" if column.role == "group" else "features"
+        writer.execute(
+            f"""UPDATE {table} SET wrong = list_append(coalesce(wrong, []), {column.id}::USMALLINT),
+            extra = json_merge_patch(coalesce(extra, '{{}}'::JSON), json_object(?, json_object(?, {source})))
+            WHERE {source} IS NOT NULL AND {converted} IS NULL""",
+            [part, column.name],
+        )
+    writer.execute(f"ALTER TABLE {table} ALTER {source} TYPE {COLUMN_TYPES[kind]} USING {converted}")
     writer.execute("UPDATE columns SET kind = ? WHERE key = ? AND id = ?", [kind, key, column.id])
+    return values, lost
 
 
 def stream_numbers(cursor: Cursor, key: int) -> dict[tuple[str, str], int]:

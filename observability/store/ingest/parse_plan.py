@@ -19,6 +19,8 @@ MAX_COLUMNS = 1000
 """Maximum number of columns of a model that no registered version names; values of further ones stay in `extra`."""
 SCANNED_KINDS = ("step", "annotation")
 """Other kinds that the fast parser reads: kinds with millions of lines."""
+BOOLEANS = {"true", "false"}
+"""The texts of true and false."""
 Role = Literal["feature", "group"]
 OBJECTS: dict[str, Role] = {"features": "feature", "groups": "group"}
 
@@ -116,7 +118,7 @@ def model_plan(name: str, catalog: Catalog) -> ModelPlan:
         part = "features" if column.role == "feature" else "groups"
         plan.places[part][column.name] = len(plan.columns)
         levels = reference_levels(model, column.reference) if column.kind == "category" else set()
-        numbers, booleans = bool(levels) and all(map(is_numeric_text, levels)), bool(levels) and levels <= {"true", "false"}
+        numbers, booleans = bool(levels) and all(map(is_numeric_text, levels)), bool(levels) and levels <= BOOLEANS
         plan.columns.append(PlannedColumn(column.reference, column.kind, numbers, booleans))
     plan.registered = {version.name: version.features for version in model.versions if version.registered and version.features}
     plan.declared = len(plan.places["features"].keys() & {name for names in plan.registered.values() for name in names})

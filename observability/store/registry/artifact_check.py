@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from observability.core.catalog import ARTIFACT_DIFFERS
 from observability.core.errors import UsageError
+from observability.store.registry.column_profile import arrow_kind
 from observability.store.registry.reference_rows import reference_inputs
 from observability.store.registry.targets import ReferenceOutcomes
 from observability.store.types.registration import Inference, NotScoredError, ReferenceScorer, RegistrationRequest, ScoredReference
@@ -31,10 +32,13 @@ MIN_SCALE = 0.01
 
 @dataclass(frozen=True)
 class ArtifactCheck:
-    """The comparison in a sentence, and the columns of the reference that the model file takes (None where it was not run)."""
+    """The comparison in a sentence, the columns of the reference that the model file takes (None where it was not run), and those of them
+    whose numbers it takes as categories.
+    """
 
     sentence: str
     takes: frozenset[str] | None = None
+    codes: tuple[str, ...] = ()
 
 
 def check_artifact(
@@ -43,7 +47,7 @@ def check_artifact(
     """Score some rows of the reference with the request's artifact and compare.
 
     Sensitive groups of a flat file are offered as inputs too, since the model may take them. Raises UsageError where the artifact does not
-    take the features (missing ones, words where it takes numbers), or gives plainly other scores.
+    take the features (missing ones, words where it takes numbers), takes another type in one of them, or gives plainly other scores.
     """
     assert request.artifact is not None
     places = _sampled_rows(target)
@@ -52,7 +56,47 @@ def check_artifact(
         scored = _scored_rows(table, inference, request, score, places, [column.name for column in offered])
     except NotScoredError as error:
         return ArtifactCheck(f"The scores of the model file were not compared with the reference: {error.what}.")
-    return ArtifactCheck(_difference_sentence(scored, target, places, request.artifact.name), frozenset(scored.columns))
+    codes = _codes_of_categories(table, inference, request, scored)
+    return ArtifactCheck(_difference_sentence(scored, target, places, request.artifact.name), frozenset(scored.columns), codes)
+
+
+def _codes_of_categories(table: pa.Table, inference: Inference, request: RegistrationRequest, scored: ScoredReference) -> tuple[str, ...]:
+    """Columns of numbers that the model file takes as categories. Raises UsageError where a column's type is not what the model takes:
+    text where it takes a number, values of which it knows none, or a category that the request declares a number.
+    """
+    codes = []
+    for column in inference.columns:
+        values, taken = table[column.source], scored.kinds.get(column.name)
+        shown = ", ".join(sorted({repr(value) for value in values.drop_null().slice(0, 20).to_pylist()})[:3])
+        held = {"number": "numbers", "boolean": "true or false"}.get(arrow_kind(values.type)[0] or "", "text")
+        where = f"{column.source!r} of the reference"
+        if taken == "number" and held == "text":
+            raise UsageError(
+                "the model file takes a number for this feature",
+                where=where,
+                got=f"text: {shown}",
+                expected="numbers",
+                attempt="Write the column as numbers, here and in the predictions",
+            )
+        if known := scored.unknown.get(column.name):
+            raise UsageError(
+                "the model file takes a category for this feature, and knows none of its values",
+                where=where,
+                got=f"{held}: {shown}",
+                expected=f"categories such as {', '.join(map(repr, known))}",
+                attempt="Write the values on which the model was trained, here and in the predictions",
+            )
+        if taken == "category" and column.kind == "number":
+            if request.kinds.get(column.name) == "number":
+                raise UsageError(
+                    "the model file takes a category for this feature",
+                    where=where,
+                    got="declared a number",
+                    expected="a category",
+                    attempt="Declare it a category, or leave its kind out",
+                )
+            codes.append(column.name)
+    return tuple(codes)
 
 
 def _sampled_rows(target: ReferenceOutcomes) -> "Integers":

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from observability.core.catalog import Kind
 from observability.records.values import canonical_text
+from observability.store.ingest.parse_plan import is_numeric_text
 
 SHOWN_LEVELS = 20
 
@@ -24,7 +25,8 @@ class ColumnProfile:
 
     kind: None if the values cannot be a feature; `obstacle` then names them ("times", "lists"). rows, nulls, nans: counts. distinct:
     different values without null. low, high: smallest and largest finite number, None without any. whole: every number is an integer.
-    levels: the most frequent values as canonical text with their counts, at most SHOWN_LEVELS. sequence: integers in steps of one.
+    levels: the most frequent values as canonical text with their counts, at most SHOWN_LEVELS. sequence: integers in steps of one. written:
+    the kind that the texts of a category spell out, every one of them: number or boolean; else None.
     """
 
     name: str
@@ -39,6 +41,7 @@ class ColumnProfile:
     whole: bool = False
     sequence: bool = False
     obstacle: str | None = None
+    written: Kind | None = None
 
     @property
     def empty(self) -> bool:
@@ -69,7 +72,8 @@ def profile_column(name: str, column: pa.ChunkedArray) -> ColumnProfile:
         return ColumnProfile(name, None, rows, nulls, 0, 0, (), obstacle=obstacle)
     if kind != "number":
         levels = value_frequencies(column)
-        return ColumnProfile(name, kind, rows, nulls, 0, len(levels), tuple(levels[:SHOWN_LEVELS]))
+        written = _written_kind([level for level, _ in levels]) if kind == "category" else None
+        return ColumnProfile(name, kind, rows, nulls, 0, len(levels), tuple(levels[:SHOWN_LEVELS]), written=written)
     values = float_values(column)
     missing = np.isnan(values)
     finite = values[np.isfinite(values)]
@@ -89,6 +93,15 @@ def profile_column(name: str, column: pa.ChunkedArray) -> ColumnProfile:
         whole=whole,
         sequence=whole and finite.size == rows > 1 and (bool(np.all(np.diff(finite) == 1)) or bool(np.all(np.diff(finite) == -1))),
     )
+
+
+def _written_kind(texts: list[str]) -> Kind | None:
+    """The kind that every text spells out; None if they are words, or there are none."""
+    if not texts:
+        return None
+    if all(text.lower() in ("true", "false") for text in texts):
+        return "boolean"
+    return "number" if all(map(is_numeric_text, texts)) else None
 
 
 def arrow_kind(arrow: pa.DataType) -> tuple[Kind | None, str | None]:

@@ -210,6 +210,8 @@ def _exclusion_reason(seen: ColumnProfile, rows: int) -> str | None:
     if seen.kind == "category" and not seen.empty and all(DATE_TEXT.match(name) for name in seen.level_names):
         return "it holds times"
     if rows >= 20 and seen.unique and (seen.kind == "category" or seen.sequence or (seen.whole and ID_NAME.match(seen.name))):
+        if seen.written == "number":
+            return "it has a different value in every row, like an id, and holds numbers written as text"
         return "it is a row number" if seen.sequence else "it has a different value in every row, like an id"
     return None
 

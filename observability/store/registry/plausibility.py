@@ -27,6 +27,11 @@ def column_notes(features: tuple[FeatureColumn, ...], profiles: Mapping[str, Col
         rule = "To treat one as a category, correct its kind when you add the model, or log it as text, here and in the predictions."
         values = f"Whole numbers with at most {CODE_VALUES} different values"
         notes.append(f"{values}, treated as numbers with one bin per value: {name_list(codes)}. {rule}")
+    for written, what in (("number", "Numbers"), ("boolean", "True and false")):
+        as_text = [name for name in (each.name for each in features if each.kind == "category") if profiles[name].written == written]
+        if as_text:
+            rule = "If the model takes them as they are meant, write them without quotes, here and in the predictions."
+            notes.append(f"{what} written as text, treated as categories: {name_list(as_text)}. {rule}")
     constant = [feature.name for feature in features if profiles[feature.name].constant]
     if constant:
         notes.append(f"Same value in every row: {name_list(constant)}.")

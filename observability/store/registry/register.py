@@ -26,6 +26,7 @@ from observability.store.registry import artifacts
 from observability.store.registry.artifact_check import ArtifactCheck, check_artifact
 from observability.store.registry.describe import describe_inference
 from observability.store.registry.infer import infer_with_outcomes, read_request_file, rename_columns
+from observability.store.registry.logged_types import ConvertedColumn
 from observability.store.registry.reference_rows import label_rows, prediction_rows, reference_edges
 from observability.store.registry.score_columns import name_list, quoted_name
 from observability.store.registry.sensitive import GROUP, is_coded, sensitive_roles
@@ -70,13 +71,18 @@ def register_version(
     if scorer is not None and request.artifact:
         say("scoring the reference with the artifact")
         checked = check_artifact(table, _with_known_kinds(inference, table, known, request), target, request, scorer)
+    codes = [name for name in checked.codes if not _number_elsewhere(known, name, request.version)] if checked else []
+    if codes:
+        request = replace(request, kinds={**request.kinds, **dict.fromkeys(codes, "category")})
     roles = sensitive_roles(inference, request, known, None if checked is None else checked.takes)
-    if any(roles[name].feature for name in roles):
+    both = any(role.feature for role in roles.values())
+    if codes or both:
         names = [
             name for name in table.column_names if name in {each.name for each in inference.features} or roles.get(name, GROUP).feature
         ]
+        again = replace(request, features=tuple(names)) if both else request
         inference, target = infer_with_outcomes(
-            reference.table, replace(request, features=tuple(names)), threshold=settings.threshold, where=reference.name
+            reference.table, again, nested=reference.nested, threshold=settings.threshold, where=reference.name
         )
     reasons = inference.sensitive_roles if request.features else {name: role.because for name, role in roles.items()}
     inference = replace(inference, warnings=(*reference.warnings, *inference.warnings), sensitive_roles=reasons)
@@ -88,7 +94,7 @@ def register_version(
             _note_change(store, request.model, base, settings)
             model = find_model(writer, request.model)
             inference = _fitted_to_model(_with_known_kinds(inference, table, model, request), model)
-            model, whole = _prepare_model(writer, model, inference, settings, request, now)
+            model, whole, converted = _prepare_model(writer, model, inference, settings, request, now)
             check_stated_directions(model, base, settings, request.settings.name if request.settings else None)
             before = model.version(request.version)
             old = artifacts.stored_artifact(before.artifact) if before else None
@@ -96,13 +102,17 @@ def register_version(
                 say("copying the artifact")
                 kept.append(artifacts.store_artifact(store.home, model.key, request.version, request.artifact))
             sentences = (*describe_inference(inference), *_settings_sentences(request, settings, inference), *_artifact_sentences(kept))
+            if codes:
+                sentences += (f"The model file takes {name_list(codes)} as categories, so their numbers are treated as categories.",)
             sentences += (checked.sentence,) if checked else ()
             say("computing the edges")
+            edges = reference_edges(table, inference, target)
+            sentences += tuple(filter(None, (each.sentence(edges) for each in converted)))
             version = Version(
                 request.version,
                 registered_at=before.registered_at if before and before.registered_at else now,
                 features=tuple(feature.name for feature in inference.features),
-                edges=reference_edges(table, inference, target),
+                edges=edges,
                 reference_rows=inference.usable,
                 in_sample=request.in_sample,
                 artifact=kept[0].path if kept else before.artifact if before else None,
@@ -159,6 +169,12 @@ def _with_known_kinds(inference: Inference, table: pa.Table, model: Model | None
         return feature
 
     return replace(inference, features=tuple(map(followed, inference.features)), groups=tuple(map(followed, inference.groups)))
+
+
+def _number_elsewhere(model: Model | None, name: str, version: str) -> bool:
+    """Whether another version of the model is registered with this feature or group as a number."""
+    columns = [column for column in model.columns if column.name == name and column.kind == "number"] if model else []
+    return model is not None and any(_registered_elsewhere(model, column.reference, version) for column in columns)
 
 
 def _registered_elsewhere(model: Model, reference: str, version: str) -> bool:
@@ -220,8 +236,10 @@ def _prepare_model(
     settings: ModelSettings,
     request: RegistrationRequest,
     now: datetime,
-) -> tuple[Model, bool]:
-    """Update the catalog entry of the model; return the model, and whether all of its rollups must be rebuilt."""
+) -> tuple[Model, bool, list[ConvertedColumn]]:
+    """Update the catalog entry of the model; return the model, whether all of its rollups must be rebuilt, and the columns whose kind
+    changed.
+    """
     task, classes = inference.task, inference.classes
     if model is None:
         key = add_model(writer, request.model, task=task, classes=classes, settings=settings, sample=request.sample, now=now)
@@ -238,15 +256,17 @@ def _prepare_model(
         sensitive |= was_sensitive
     sensitive |= {column.reference for column in before.columns if column.role == "group"}
     columns = add_columns(writer, key, wanted, sensitive)
+    converted = []
     for role, name, kind in wanted:
-        if columns[f"{role}.{name}"].kind != kind:
-            set_kind(writer, key, columns[f"{role}.{name}"], kind)
+        column = columns[f"{role}.{name}"]
+        if column.kind != kind:
+            converted.append(ConvertedColumn(column, kind, *set_kind(writer, key, column, kind)))
     set_sensitive(writer, key, sorted(sensitive))
     after = find_model(writer, request.model)
     assert after is not None
     whole = (before.task, before.classes, before.settings.threshold) != (after.task, after.classes, after.settings.threshold)
     whole = whole or was_sensitive != {column.reference for column in after.columns if column.sensitive}
-    return after, whole or any(before.column(column.reference) not in (None, column) for column in after.columns)
+    return after, whole or any(before.column(column.reference) not in (None, column) for column in after.columns), converted
 
 
 def _store_reference_rows(

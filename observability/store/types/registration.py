@@ -1,6 +1,6 @@
 """The request to register a model version, and the properties that were inferred from its reference file."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
@@ -219,10 +219,16 @@ class NotScoredError(ObservabilityError):
 
 @dataclass(frozen=True)
 class ScoredReference:
-    """Scores that a model file gave rows, (n,) or (n, classes) in multiclass, and the columns that it takes."""
+    """Scores that a model file gave rows, (n,) or (n, classes) in multiclass, and the columns that it takes.
+
+    kinds: what it takes in a column, number or category, as far as its file says. unknown: columns of which it knows no value, with some of
+    the categories that it knows.
+    """
 
     scores: "Floats"
     columns: tuple[str, ...]
+    kinds: Mapping[str, Literal["number", "category"]] = field(default_factory=dict)
+    unknown: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
 
 ReferenceScorer = Callable[[Path, "DataFrame", str, tuple[str, ...]], ScoredReference]
