@@ -45,11 +45,11 @@ SLICES = {("employment", "1", "robustness", 2): ("MAR=married&SEX=female", "RELP
 
 
 def dated(record: dict[str, Any], last: datetime, days_before: int) -> dict[str, Any]:
-    """A record moved to the given number of days before the last served day; `made_at` keeps when it ran."""
+    """A record moved to the given number of days before the last served day, on which it arrives; `made_at` keeps when it ran."""
     made, until = (datetime.fromisoformat(record[name]) for name in ("at", "expires"))
     at = aware_utc(last).replace(hour=6, minute=0, second=0, microsecond=0) - timedelta(days=days_before)
     results = {**record["results"], "made_at": record["at"]}
-    return {**record, "at": iso(at), "expires": iso(at + (until - made)), "results": results}
+    return {**record, "at": iso(at), "received_at": iso(at), "expires": iso(at + (until - made)), "results": results}
 
 
 def audit_key(record: dict[str, Any]) -> tuple[str, str, str, int]:

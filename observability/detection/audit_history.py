@@ -1,6 +1,6 @@
 """Audits of models as they were recorded: their headline, and whether it is worse than before."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Literal
@@ -41,6 +41,10 @@ class StoredAudit:
         """Whether the audit ran this model file, by the digest in the file's name; True if one of the two is unknown."""
         ran = self.results.get("artifact")
         return not isinstance(ran, str) or artifact is None or ran.rpartition("/")[2] == artifact.rpartition("/")[2]
+
+    def has_expired(self, due: datetime) -> bool:
+        """Whether the date until which it is valid has passed at an instant."""
+        return self.expires is not None and self.expires <= due
 
     @property
     def metric(self) -> str | None:
@@ -109,10 +113,21 @@ def _audits_of(rows: Sequence[Mapping[Any, Any]], *, headline: bool, kinds: Sequ
     for row in rows:
         results = row["results"] if isinstance(row["results"], Mapping) else {}
         if row["audit"] in kinds and ("headline" in results) is headline and "data" not in results:
-            expires = row["expires"]
-            until = None if expires is None or expires != expires else aware_utc(expires)
-            found.append(StoredAudit(str(row["model"]), str(row["version"]), row["audit"], aware_utc(row["at"]), until, results))
+            found.append(stored_audit(row))
     return sorted(found, key=lambda audit: audit.at)
+
+
+def stored_audit(row: Mapping[Any, Any]) -> StoredAudit:
+    """An audit from the row of its record, of any kind."""
+    expires = row["expires"]
+    until = None if expires is None or expires != expires else aware_utc(expires)
+    results = row["results"] if isinstance(row["results"], Mapping) else {}
+    return StoredAudit(str(row["model"]), str(row["version"]), row["audit"], aware_utc(row["at"]), until, results)
+
+
+def made_by(audits: Iterable[StoredAudit], due: datetime) -> list[StoredAudit]:
+    """The audits that had been made by an instant. A check and the agenda of a review both take them from records that had arrived."""
+    return [audit for audit in audits if audit.at <= due]
 
 
 def other_audits(rows: Sequence[Mapping[Any, Any]]) -> list[StoredAudit]:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from observability.alerts.alert_log import acknowledged_claims
 from observability.core.catalog import Model
@@ -12,12 +12,16 @@ from observability.core.questions import Aggregate, By, Records
 from observability.core.time import naive_utc
 from observability.core.weeks import DAYS, Week
 from observability.core.window import Window
+from observability.detection.audit_history import StoredAudit, made_by, stored_audit
 from observability.incidents.action_counts import CountedIncident
 from observability.records.values import AFTER_LAST, FIRST
 from observability.review.action_items import DASHBOARD, as_of
 from observability.review.agenda import OUTCOMES, Item, Sort
 from observability.review.incident_items import of_incidents, shared_incidents
 from observability.store.engine import Store
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
 
 Body = dict[str, Any]
 AUDIT_DAYS, SERVED_DAYS = timedelta(days=14), timedelta(days=28)
@@ -163,34 +167,38 @@ def of_audits(store: Store, week: Week, exposure: Mapping[str, float], known: da
     """Audits that have expired or expire within two weeks: the newest of each kind and version, while its version serves. For a model
     without predictions, the audits of the newest audited version.
 
-    An audit counts from the day on which it was made and has expired at its very date, as for `check --to` the end of the week. Only
-    `check --as-of` leaves out an audit that arrived later.
+    The audits and the date on which they have expired are those of a check as of the end of the week.
     """
-    rows = records_until(store, "audit", min(known, week.end))
-    newest = {(row["model"], row["version"], row["audit"]): row for row in rows}
-    began = version_starts(store, rows)
+    until = min(known, week.end)
+    audits = made_by(map(stored_audit, audit_records(store, until)), until)
+    newest = {(audit.model, audit.version, audit.kind): audit for audit in audits}
+    began = version_starts(store, audits)
     latest: dict[tuple[str, str], datetime] = {}
     for model, version, audit in newest:
         latest[model, audit] = max(latest.get((model, audit), began[model, version]), began[model, version])
-    for (model, version, audit), row in newest.items():
-        expires = row["expires"]
-        if expires is None or expires != expires or expires >= naive_utc(week.end + AUDIT_DAYS):
+    for (model, version, audit), last in newest.items():
+        if last.expires is None or last.expires >= week.end + AUDIT_DAYS:
             continue
         if out_of_service(store, week, model, version, began, latest[model, audit]):
             continue
-        over = expires <= naive_utc(week.end)
-        title = f"The {audit} audit of {model} version {version} {'expired' if over else 'expires'} on {format_day(expires)}."
-        why = f"Audited on {format_day(row['at'])}."
+        over = last.has_expired(week.end)
+        title = f"The {audit} audit of {model} version {version} {'expired' if over else 'expires'} on {format_day(last.expires)}."
+        why = f"Audited on {format_day(last.at)}."
         yield due_item("audit", f"{model}:{version}:{audit}", title, over, model, exposure, [why], {"version": version})
 
 
-def version_starts(store: Store, audits: Iterable[Mapping[str, Any]]) -> dict[tuple[str, str], datetime]:
+def audit_records(store: Store, until: datetime) -> list[dict[str, Any]]:
+    """Records of audits that had arrived by an instant, oldest first, as a check as of that instant reads them."""
+    return row_dicts(store.ask(Records("audit", ever=True), Window("", FIRST, until, as_of=until)))
+
+
+def version_starts(store: Store, audits: Iterable[StoredAudit]) -> dict[tuple[str, str], datetime]:
     """The earlier of the registration and the first audit of each version; naive UTC, by model and version."""
     registered = ((model.name, version) for model in store.catalog().models for version in model.versions)
     starts = {(model, each.name): naive_utc(each.registered_at) for model, each in registered if each.registered_at}
-    for row in audits:
-        version = row["model"], row["version"]
-        starts[version] = min(starts.get(version, row["at"]), row["at"])
+    for audit in audits:
+        version, at = (audit.model, audit.version), naive_utc(audit.at)
+        starts[version] = min(starts.get(version, at), at)
     return starts
 
 
@@ -232,12 +240,16 @@ def from_earlier_week(review: Any, week: Week) -> bool:
 
 def records_until(store: Store, kind: str, known: datetime | None = None) -> list[dict[str, Any]]:
     """Records of a kind, oldest first. known: records up to this instant, without the dashboard's own at the very instant."""
-    frame = store.ask(Records(kind, ever=True), Window("", FIRST, AFTER_LAST))
-    found = [{str(name): value for name, value in row.items()} for row in frame.to_dict("records")]
+    found = row_dicts(store.ask(Records(kind, ever=True), Window("", FIRST, AFTER_LAST)))
     if known is None:
         return found
     until = naive_utc(known)
     return [row for row in found if row["at"] < until or (row["at"] == until and row.get("author") != DASHBOARD)]
+
+
+def row_dicts(frame: "DataFrame") -> list[dict[str, Any]]:
+    """The rows of a table, each by the names of its columns."""
+    return [{str(name): value for name, value in row.items()} for row in frame.to_dict("records")]
 
 
 def weeks_waited(item: Item, earlier: Sequence[Body]) -> int:

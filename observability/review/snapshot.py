@@ -26,7 +26,7 @@ from observability.monitoring import check as run
 from observability.monitoring.analyzer_runs import record_analyzers
 from observability.review.action_items import promised_actions
 from observability.review.agenda import ranked_agenda
-from observability.review.agenda_items import agenda_candidates, records_until
+from observability.review.agenda_items import agenda_candidates, audit_records
 from observability.review.challengers import challengers
 from observability.review.change_log import change_entries
 from observability.review.fairness_status import newest_audits
@@ -99,7 +99,7 @@ def snapshot_under_settings(
         "alerts": week_monitoring(store, week, models, happened),
         "ledger": [entry.to_json() for entry in happened],
         "challengers": challengers(store, week),
-        "audits": newest_audits(records_until(store, "audit", min(frozen_at, week.end))),
+        "audits": newest_audits(audit_records(store, min(frozen_at, week.end))),
         "coming": [entry.to_json() for entry in change_entries(store, week.end, week.end + timedelta(days=COMING_DAYS), as_of=week.end)],
         "agenda": [item.to_json() for item in ranked_agenda(candidates)],
     }

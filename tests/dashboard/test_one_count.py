@@ -6,6 +6,8 @@ import json
 from argparse import Namespace
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,7 +15,7 @@ from starlette.requests import Request
 
 from observability.alerts import alarm_rules, alert_log
 from observability.cli import commands
-from observability.core.finding import Finding
+from observability.core.finding import Finding, needs_action
 from observability.core.formatting import STATUS_WORDS
 from observability.core.weeks import Week
 from observability.dashboard import load, load_findings
@@ -30,6 +32,7 @@ from observability.server.assistant import incident_list
 from observability.store.engine import Store
 from tests.support.dashboard_pages import opened, tables
 from tests.support.dashboard_world import END, World
+from tests.support.new_store import new_store
 
 WEEK = Week(2026, 11)
 SPAN = {"window": "Chosen dates", "from": f"{WEEK.start:%Y-%m-%dT%H:%M}", "to": f"{WEEK.end:%Y-%m-%dT%H:%M}"}
@@ -174,3 +177,24 @@ def test_the_preview_of_a_limit_counts_the_findings_that_the_check_has(week: Wee
     then = check.check(week.world.store, model="price", start=WEEK.start, end=WEEK.end, as_of=WEEK.end, now=END)
     assert preview.before == action_counts(each for each in then.findings if each.analyzer in concerned)
     assert preview.before.critical and preview.after.critical < preview.before.critical
+
+
+@pytest.mark.parametrize("late", [False, True], ids=["in the week", "after the week"])
+def test_an_expired_audit_counts_for_the_agenda_if_it_had_arrived_as_for_a_check_as_of_the_week(tmp_path: Path, late: bool) -> None:
+    """Regression: an audit that arrived after the week was due on its agenda, and the check of that time had none."""
+    made = WEEK.start + timedelta(hours=12)
+    about = {"model": "loan", "version": "1", "at": made}
+    arrived = WEEK.end + timedelta(hours=5) if late else made
+    results = {"headline": {"value": 0.8, "low": 0.7, "high": 0.9, "n": 100}}
+    audit = {"kind": "audit", "audit": "robustness", "received_at": arrived, "expires": WEEK.end - timedelta(hours=1), "results": results}
+    served = {"kind": "prediction", "id": "a", "received_at": made, "score": 0.5, "features": {"km": 1.0}}
+    with new_store(tmp_path / "home", threads=1) as store:
+        store.write_records([about | audit, about | served])
+        span: dict[str, Any] = {"start": WEEK.start, "end": WEEK.end, "as_of": WEEK.end, "now": WEEK.end}
+        report = check.check(store, model="loan", **span)
+        body = week_snapshot(store, WEEK, frozen_at=WEEK.end + timedelta(days=1))
+    expired = [each.lead for each in report.incidents if each.lead.metric == "audit_days_left"]
+    agenda = [Item.from_json(each) for each in body["agenda"]]
+    assert len(expired) == sum(item.sort == "audit" for item in agenda) == len(body["audits"]) == (0 if late else 1)
+    counted = model_action_counts(arranged_agenda(agenda, []), "loan")
+    assert counted.critical + counted.warnings == sum(needs_action(each.severity) for each in report.incidents), counted

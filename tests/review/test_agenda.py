@@ -10,6 +10,7 @@ from observability.core.weeks import Week
 from observability.monitoring import check as run
 from observability.review.agenda import MAX_ITEMS, Item, arranged_agenda, incident_change, ranked_agenda
 from observability.review.agenda_items import of_audits
+from observability.review.snapshot import week_snapshot
 from observability.store.types.loading import LoadDefaults
 from tests.support.new_store import new_store
 
@@ -130,9 +131,10 @@ def test_audits_that_expired_or_soon_expire_are_due(tmp_path):
     }
 
 
+@pytest.mark.parametrize("late", [0, 2])
 @pytest.mark.parametrize("days", [-1, 0, 1])
-def test_an_audit_has_expired_on_the_agenda_exactly_if_check_says_so_for_the_same_end(tmp_path, days):
-    """The audit arrived after the week: its day counts on both."""
+def test_an_audit_has_expired_on_the_agenda_exactly_if_check_says_so_as_of_the_same_end(tmp_path, days, late):
+    """Regression: an audit that arrived two days after the week was on its agenda, and unknown to a check as of its end."""
     week, noon = Week(2026, 10), Week(2026, 10).start + timedelta(hours=12)
     results = {"headline": {"value": 0.8, "low": 0.7, "high": 0.9, "n": 100}}
     audit = {"kind": "audit", "model": "loan", "version": "1", "audit": "robustness", "at": week.start, "results": results}
@@ -141,11 +143,15 @@ def test_an_audit_has_expired_on_the_agenda_exactly_if_check_says_so_for_the_sam
     log.write_text(json.dumps({**about, "id": "a", "at": noon.isoformat(), "received_at": noon.isoformat()}))
     with closing(new_store(tmp_path / "home", threads=1)) as store:
         store.load_files([log], LoadDefaults())
-        store.write_records([audit | {"received_at": week.end + timedelta(days=2), "expires": week.end + timedelta(days=days)}])
-        (item,) = of_audits(store, week, {}, week.end + timedelta(days=3))
-        now = week.end + timedelta(days=10)
-        found = run.check(store, model="loan", start=week.start, end=week.end, now=now, only=("trust/audits",), with_records=False).findings
-    assert (item.severity == "act") is any(each.metric == "audit_days_left" and each.value is not None for each in found) is (days <= 0)
+        arrived = week.start + timedelta(days=9 if late else 1)
+        store.write_records([audit | {"received_at": arrived, "expires": week.end + timedelta(days=days)}])
+        items = list(of_audits(store, week, {}, week.end + timedelta(days=3)))
+        asked = {"model": "loan", "start": week.start, "end": week.end, "as_of": week.end, "now": week.end + timedelta(days=10)}
+        found = run.check(store, **asked, only=("trust/audits",), with_records=False).findings
+        known = week_snapshot(store, week, frozen_at=week.end + timedelta(days=3))["audits"]
+    expired = any(each.metric == "audit_days_left" and each.value is not None for each in found)
+    assert expired is any(item.severity == "act" for item in items) is (days <= 0 and not late)
+    assert len(items) == len(known) == (0 if late else 1)
 
 
 def test_an_audit_is_due_while_its_version_serves(tmp_path):

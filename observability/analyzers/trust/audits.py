@@ -21,6 +21,7 @@ from observability.detection.audit_history import (
     KINDS,
     StoredAudit,
     comparable_audits,
+    made_by,
     other_audits,
     precision_audits,
     recorded_numbers,
@@ -74,7 +75,7 @@ def analyze(frames: Frames, context: Context) -> list[Finding]:
         return []
     rows = frames["audits"].to_dict("records")
     known, others, forms = (
-        [audit for audit in read(rows) if audit.model == context.model.name and audit.at <= context.due_time]
+        [audit for audit in made_by(read(rows), context.due_time) if audit.model == context.model.name]
         for read in (stored_audits, other_audits, precision_audits)
     )
     found: list[Finding] = []
@@ -91,7 +92,7 @@ def analyze(frames: Frames, context: Context) -> list[Finding]:
         elif of_kind:
             found.append(never_for_version(of_kind[-1], context))
     compared = [audit for audit in forms if is_of_version(audit, context)]
-    if compared and has_expired(compared[-1], context):
+    if compared and compared[-1].has_expired(context.due_time):
         found.append(expired_finding(compared[-1], context))
     elif forms and not compared:
         found.append(never_for_version(forms[-1], context))
@@ -125,14 +126,9 @@ def audit_findings(now: StoredAudit, before: StoredAudit | None, context: Contex
     """Return the findings about an audit's figures, and one if it has expired. An expired audit keeps only findings that need action."""
     earlier = {} if before is None else {audit.metric: audit for audit in (before, *before.further)}
     values = [audit_headline_finding(audit, earlier.get(audit.metric), context) for audit in (now, *now.further)]
-    if not has_expired(now, context):
+    if not now.has_expired(context.due_time):
         return values
     return [expired_finding(now, context), *(value for value in values if needs_action(value.severity))]
-
-
-def has_expired(audit: StoredAudit, context: Context) -> bool:
-    """Return whether the date until which an audit is valid has passed."""
-    return audit.expires is not None and audit.expires <= context.due_time
 
 
 def audit_headline_finding(now: StoredAudit, before: StoredAudit | None, context: Context) -> Finding:
