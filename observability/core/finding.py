@@ -21,6 +21,8 @@ KEPT_FILE = "findings.json"
 """The file of a home that holds findings from one run of the dashboard to the next (monitoring/kept_findings.py)."""
 AUDIT_STEPS = "audits/" + "?" * 24 + ".*"
 """The files of a home in which an interrupted audit keeps what its steps gave, texts of predictions too (enrichment/audit_steps.py)."""
+NEWS_UNKNOWN = "news_unknown"
+"""The evidence that says why the news of a finding that needs action are not known."""
 DETAILS = "details"
 """The evidence that holds further sentences about a claim, which pages show on demand."""
 LEADS = "leads_incident"
@@ -143,7 +145,7 @@ class WithEvidence(Protocol):
 
 def finding_details(claim: WithEvidence) -> list[str]:
     """Further sentences about a claim; empty where its own sentence says all."""
-    return list(claim.evidence.get(DETAILS) or ())
+    return [*(claim.evidence.get(DETAILS) or ()), *filter(None, [claim.evidence.get(NEWS_UNKNOWN)])]
 
 
 def needs_action(severity: str | None) -> bool:
@@ -201,6 +203,11 @@ def worst_first(findings: list[Finding]) -> list[Finding]:
 def acknowledged_finding(finding: Finding) -> Finding:
     """The same claim after a person has acted on it: a critical value stays critical and asks for watching only."""
     return finding.revised(severity="watch", acknowledged=True) if finding.severity == "act" else finding
+
+
+def news_given_before(before: bool | None) -> News | None:
+    """The news of a value that is beyond its level now. before: whether it was before the window, None where that is not known."""
+    return None if before is None else "ongoing" if before else "new"
 
 
 def news_of(finding: Finding) -> News | None:

@@ -10,7 +10,7 @@ from datetime import timedelta
 import numpy as np
 
 from observability.core.analyzer import Context
-from observability.core.finding import Finding
+from observability.core.finding import Finding, news_given_before
 from observability.core.time import naive_utc
 from observability.detection.change import DifferenceError, WindowChange, at_least, judge_change
 from observability.detection.onset import OnsetEstimate, estimate_onset
@@ -133,6 +133,7 @@ def about_agreement(
             severity="watch",
             likely_source="label",
             against="level",
+            news=news_given_before(change.before < TENTATIVE),
             limit=TENTATIVE,
             rank=0.5,
             because=f"Annotators do not agree: Krippendorff's alpha {now.value:.2f} on {now.n:,} items, significantly below "

@@ -136,6 +136,25 @@ def newest_figure(place: StoragePlace, metric: str) -> NewestFigure:
     return NewestFigure(float(np.median(known)) if known.size else None, int(known.size))
 
 
+def figure_before(place: StoragePlace, metric: str) -> float | None:
+    """Return the median of a figure in the newest reports before the window.
+
+    Parameters
+    ----------
+    place : StoragePlace
+        The place.
+    metric : str
+        As `place_figure` takes it.
+
+    Returns
+    -------
+    float or None
+        None if no earlier report has it.
+    """
+    known = place_figure(place.before, metric).dropna().to_numpy(float)[-MIN_REPORTS:]
+    return float(np.median(known)) if len(known) else None
+
+
 def newest_value(place: StoragePlace, column: str) -> float | None:
     """Return the newest number of a column in the window's reports; None if no report has one.
 

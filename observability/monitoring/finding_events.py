@@ -3,7 +3,7 @@
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from observability.core.finding import Finding, iso, needs_action, news_of
+from observability.core.finding import NEWS_UNKNOWN, Finding, iso, needs_action, news_of
 from observability.core.time import aware_utc, naive_utc
 from observability.monitoring.short_claims import with_short_claim
 
@@ -13,17 +13,20 @@ if TYPE_CHECKING:
 
 EVENT_DAYS, NOTE_DAYS = 14, 1
 """Largest number of days between an event and the finding to which it is attached: 14 for a change, 1 for a note."""
+NOT_COMPARED = "Whether this is new is unknown: the time before the analyzed dates was not read for it."
 CHANGE_EVENTS = ("deploy", "data", "threshold", "guideline", "incident")
 """Events that change what a model reads or does."""
 
 
 def dated_finding(finding: Finding) -> Finding:
-    """The finding with a short claim, with its news, and with an onset where its severity is act.
+    """The finding with a short claim, with its news or why they are not known, and with an onset where its severity is act.
 
     Without a dated onset, the window's start is taken and marked as vague.
     """
     news = news_of(finding)
     finding = with_short_claim(finding if news == finding.news else finding.revised(news=news))
+    if news is None and needs_action(finding.severity) and NEWS_UNKNOWN not in finding.evidence:
+        finding = finding.revised(evidence=finding.evidence | {NEWS_UNKNOWN: NOT_COMPARED})
     if finding.severity != "act" or finding.onset is not None:
         return finding
     return finding.revised(onset=finding.start, evidence=finding.evidence | {"onset_known": "vague"})

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from observability.core.analyzer import Analyzer, Ask, Context, Frames
-from observability.core.finding import Against, Finding, Severity, Source, iso, needs_action
+from observability.core.finding import Against, Finding, Severity, Source, iso, needs_action, news_given_before
 from observability.core.formatting import format_bytes, format_day, plural
 from observability.core.numerals import format_figure, hours_in_words, percent
 from observability.core.settings import ModelSettings
@@ -40,6 +40,7 @@ from observability.metrics.storage_reports import (
     PLACE_REPORTS,
     SECONDS,
     StoragePlace,
+    figure_before,
     newest_figure,
     newest_value,
     storage_places,
@@ -205,7 +206,14 @@ def level_findings(context: Context, place: StoragePlace, prices: "DataFrame") -
         severity = level_severity(newest.value, level.watch, level.act)
         limit = level.act if severity == "act" and level.act is not None else level.watch
         because = f"{_level_words(level, place, newest.value, limit)}{_cost_words(context, level, place, newest.value, prices)}."
-        yield judged_place(blank, exact_interval(newest.value, newest.n), severity, limit, because)
+        told = judged_place(blank, exact_interval(newest.value, newest.n), severity, limit, because)
+        yield with_news(told, figure_before(place, level.metric), limit)
+
+
+def with_news(finding: Finding, before: float | None, limit: float) -> Finding:
+    """Return a finding beyond its limit with its news. before: the figure before the window, None where it is not known."""
+    news = news_given_before(None if before is None else before > limit)
+    return replace(finding, news=news) if needs_action(finding.severity) else finding
 
 
 def _level_words(level: StorageLevel, place: StoragePlace, value: float, limit: float) -> str:
@@ -311,7 +319,9 @@ def corrupt_findings(context: Context, place: StoragePlace) -> Iterator[Finding]
     severity: Severity = "ok" if not corrupt else "act" if reports >= MIN_REPORTS else "watch"
     because = f"{corrupt:,} of {checked:,} checked blocks of `{place.name}` fail their checksum"
     because += f", in {plural(reports, 'report')}" if corrupt else ""
-    yield judged_place(blank, rate, severity, 0.0, f"{because}; the limit is 0.", reports=reports)
+    told = judged_place(blank, rate, severity, 0.0, f"{because}; the limit is 0.", reports=reports)
+    earlier = place.before["corrupt"][place.before["checked"].notna()].dropna()
+    yield with_news(told, float(earlier.max()) if len(earlier) else None, 0.0)
 
 
 def backup_findings(context: Context, place: StoragePlace) -> Iterator[Finding]:
@@ -332,7 +342,8 @@ def backup_findings(context: Context, place: StoragePlace) -> Iterator[Finding]:
     what = "The newest backup of" if len(times) else "No backup is reported of"
     because = f"{what} `{place.name}` {'is' if len(times) else 'for'} {hours_in_words(hours)}{' old' if len(times) else ''}"
     because += f"; {'the stated' if stated else 'the'} limit is {hours_in_words(limit)}."
-    yield judged_place(blank, exact_interval(hours, blank.n), severity, limit, because, never=times.empty)
+    told = judged_place(blank, exact_interval(hours, blank.n), severity, limit, because, never=times.empty)
+    yield with_onset(told, place, timedelta(hours=hours - limit))
 
 
 def restore_findings(context: Context, place: StoragePlace) -> Iterator[Finding]:
@@ -350,11 +361,12 @@ def restore_findings(context: Context, place: StoragePlace) -> Iterator[Finding]
         yield replace(blank, because=f"No restore of `{place.name}` is reported yet; whether tests are missing needs about {more}.")
         return
     severity = level_severity(days, limit, STATED_TIMES * limit if stated else None)
-    told = f"A backup of `{place.name}` was last restored {format_figure(days, 2)} days ago"
+    words = f"A backup of `{place.name}` was last restored {format_figure(days, 2)} days ago"
     if tests.empty:
-        told = f"No backup of `{place.name}` was restored in the {format_figure(days, 2)} days since the first report"
-    because = f"{told}; {'the stated' if stated else 'the'} limit is {plural(int(limit), 'day')}."
-    yield judged_place(blank, exact_interval(days, blank.n), severity, limit, because, never=tests.empty)
+        words = f"No backup of `{place.name}` was restored in the {format_figure(days, 2)} days since the first report"
+    because = f"{words}; {'the stated' if stated else 'the'} limit is {plural(int(limit), 'day')}."
+    told = judged_place(blank, exact_interval(days, blank.n), severity, limit, because, never=tests.empty)
+    yield with_onset(told, place, timedelta(days=days - limit))
 
 
 def behind_findings(context: Context, place: StoragePlace) -> Iterator[Finding]:
@@ -367,7 +379,14 @@ def behind_findings(context: Context, place: StoragePlace) -> Iterator[Finding]:
     lag, limit = hours_in_words(hours), hours_in_words(BEHIND_HOURS)
     because = f"`{place.name}` was {lag} behind its source at its newest report; the limit is {limit}."
     blank = undecided_place(context, place.name, BEHIND, len(times), "")
-    yield judged_place(blank, exact_interval(hours, len(times)), severity, BEHIND_HOURS, because)
+    told = judged_place(blank, exact_interval(hours, len(times)), severity, BEHIND_HOURS, because)
+    yield with_onset(told, place, timedelta(hours=hours - BEHIND_HOURS))
+
+
+def with_onset(finding: Finding, place: StoragePlace, beyond: timedelta) -> Finding:
+    """Return a finding about an age with the time at which it passed its limit. beyond: by how much the newest report exceeds the limit."""
+    newest = aware_utc(place.whole["at"].max().to_pydatetime())
+    return replace(finding, onset=newest - beyond) if needs_action(finding.severity) else finding
 
 
 def silence_findings(context: Context, place: StoragePlace) -> Iterator[Finding]:

@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Any
 
 from observability.core.analyzer import Analyzer, Ask, Context, Frames
-from observability.core.finding import Finding, Severity, iso
+from observability.core.finding import Finding, Severity, iso, needs_action, news_given_before
 from observability.core.formatting import format_day
 from observability.core.numerals import percent
 from observability.detection.form_slices import FLIP_LIMIT, SliceExcess, flip_severity, missing_rows, slice_excesses, worst_slice
@@ -41,14 +41,16 @@ def analyze(frames: Frames, context: Context) -> list[Finding]:
     found: list[Finding] = []
     for (audit, name), own in zip(used, excesses, strict=True):
         slices = [(each, next(adjusted)) for each in own]
-        form = audit.form(name)
+        form, own_findings = audit.form(name), list[Finding]()
         if form is None:
             because = f"Form `{name}` is in use, and the newest audit of {format_day(audit.at)} did not measure it; {again_words(audit)}."
-            found.append(undecided_form(context, audit, name, FLIPS, 0, because))
+            own_findings.append(undecided_form(context, audit, name, FLIPS, 0, because))
         else:
-            found += [flip_finding(context, audit, form, earlier_form(known, audit, name)), *slice_findings(context, audit, form, slices)]
-            found += unstable_findings(context, audit, form)
-        found += fallback_findings(context, audit, name)
+            own_findings.append(flip_finding(context, audit, form, earlier_form(known, audit, name)))
+            own_findings += [*slice_findings(context, audit, form, slices), *unstable_findings(context, audit, form)]
+        own_findings += fallback_findings(context, audit, name)
+        news = news_given_before(audit.at < context.window.start)
+        found += [replace(each, news=each.news or news) if needs_action(each.severity) else each for each in own_findings]
     return found
 
 

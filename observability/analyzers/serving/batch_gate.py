@@ -259,6 +259,7 @@ def about_batch(
             slice=check.slice,
             likely_source="system" if needs_action(severity) else None,
             rank=RANK[check.metric] if needs_action(severity) else 0.0,
+            news="new" if needs_action(severity) else None,
             evidence={
                 "batch": expected.batch,
                 "level": check.level,

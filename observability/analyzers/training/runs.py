@@ -186,10 +186,18 @@ def run_finding(context: Context, claim: RunClaim, run: TrainingRun) -> Finding:
         limit=claim.limit,
         severity=claim.severity,
         onset=claim.onset,
+        news="new" if is_new_with_run(claim, run, context) else None,
         likely_source=claim.source if needs_action(claim.severity) else None,
         rank=claim.rank,
         evidence=claim.evidence | ({"stride": run.stride} if run.stride > 1 else {}),
     )
+
+
+def is_new_with_run(claim: RunClaim, run: TrainingRun, context: Context) -> bool:
+    """Return whether a claim needs action, about a part of a run, or the run itself, that began in the window."""
+    about_run = claim.subject is None or claim.subject.startswith("run:")
+    began = run.started is not None and run.started >= context.window.start
+    return about_run and began and claim.onset is None and needs_action(claim.severity)
 
 
 def worst_claim(claims: Sequence[RunClaim]) -> RunClaim | None:

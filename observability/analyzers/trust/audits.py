@@ -11,7 +11,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from observability.core.analyzer import DAY, Analyzer, Ask, Context, Frames
-from observability.core.finding import Finding, iso, needs_action
+from observability.core.finding import Finding, iso, needs_action, news_given_before
 from observability.core.formatting import format_day, join_words
 from observability.core.numerals import format_figure, percent
 from observability.core.owner_level import beyond_level, level_name, level_words
@@ -160,7 +160,7 @@ def audit_headline_finding(now: StoredAudit, before: StoredAudit | None, context
         because=headline_sentence(now, earlier if worse or level is None else None, level, level_name(base)),
         against="level" if level is not None or earlier is None else "past",
         likely_source="model" if needs_action(severity) else None,
-        news="worse" if worse else None,
+        news="worse" if worse else news_given_before(now.at < context.window.start) if needs_action(severity) else None,
     )
 
 
@@ -181,7 +181,7 @@ def expired_finding(audit: StoredAudit, context: Context) -> Finding:
     days = (audit.expires - context.due_time) / DAY
     again = "measure it on that hardware and import the results" if audit.results.get("imported_from") else "run it again"
     because = f"The {audit.kind} audit of version {audit.version} expired on {format_day(audit.expires)}: {again}."
-    return validity_finding(audit, days, because, context)
+    return replace(validity_finding(audit, days, because, context), onset=audit.expires)
 
 
 def never_for_version(last: StoredAudit, context: Context) -> Finding:
@@ -197,7 +197,7 @@ def never_for_version(last: StoredAudit, context: Context) -> Finding:
             f"The {last.kind} audit of {format_day(last.at)} used another model file than version {last.version} has now: run it again."
         )
     made = validity_finding(last, min(-(context.due_time - since) / DAY, 0.0), because, context)
-    return replace(made, evidence=made.evidence | {"file_replaced": replaced})
+    return replace(made, onset=None if replaced else since, evidence=made.evidence | {"file_replaced": replaced})
 
 
 def validity_finding(audit: StoredAudit, days: float, because: str, context: Context) -> Finding:

@@ -12,7 +12,7 @@ from itertools import pairwise
 from typing import Any
 
 from observability.core.analyzer import Analyzer, Ask, Context, Frames
-from observability.core.finding import Finding, Severity, Source, iso, needs_action
+from observability.core.finding import Finding, Severity, Source, iso, needs_action, news_given_before
 from observability.core.formatting import format_day, join_words, plural
 from observability.core.numerals import format_figure
 from observability.core.time import aware_utc, naive_utc
@@ -58,7 +58,7 @@ def analyze(frames: Frames, context: Context) -> list[Finding]:
     found = list(budget_findings(ledger, context))
     for pair, events in by_pair(recent).items():
         found += k_findings(ledger, pair, events, context)
-        found += personal_findings(pair, events, context)
+        found += personal_findings(ledger, pair, events, context)
         found += attestation_findings(ledger, pair, events, context)
         found += unlogged_findings(pair, events, context)
     for event in recent:
@@ -113,7 +113,15 @@ def budget_findings(ledger: ExportLedger, context: Context) -> Iterator[Finding]
         level, loss = ledger.level(events[-1]), ledger.loss(pair)
         if level.epsilon is None and not loss.releases:
             continue
-        yield budget_finding(undecided_export(context, pair, EPSILON, events, ""), pair, events, loss, level.epsilon)
+        finding = budget_finding(undecided_export(context, pair, EPSILON, events, ""), pair, events, loss, level.epsilon)
+        earlier = [event for event in events if event.at < context.window.start]
+        then = budget_finding(finding, pair, earlier, ledger.loss(pair, earlier[-1]), level.epsilon) if earlier else None
+        yield with_news(finding, then is not None and needs_action(then.severity))
+
+
+def with_news(finding: Finding, before: bool) -> Finding:
+    """Return a finding with its news if it needs action. before: whether what left before the window was wrong too."""
+    return replace(finding, news=news_given_before(before)) if needs_action(finding.severity) else finding
 
 
 def budget_finding(
@@ -163,10 +171,12 @@ def k_findings(ledger: ExportLedger, pair: tuple[str, str], events: Sequence[Exp
     unique = "; a row with k = 1 is unique" if k < 2 else ""
     because = f"The export to {pair_words(pair)} of {format_day(worst.at)}{rows} has k = {k:g}{unique}; {held}."
     blank = undecided_export(context, pair, K, known, because)
-    yield with_exact_value(blank, k, severity, because, level, exported=iso(worst.at))
+    earlier = [event.k for event in ledger.by_pair()[pair] if event.k is not None and event.at < context.window.start]
+    told = with_exact_value(blank, k, severity, because, level, exported=iso(worst.at))
+    yield with_news(told, bool(earlier) and earlier[-1] < (2.0 if level is None else level))
 
 
-def personal_findings(pair: tuple[str, str], events: Sequence[ExportEvent], context: Context) -> Iterator[Finding]:
+def personal_findings(ledger: ExportLedger, pair: tuple[str, str], events: Sequence[ExportEvent], context: Context) -> Iterator[Finding]:
     """Yield the finding about personal columns that left without a transform or a legal basis, where personal columns left."""
     held = [event for event in events if event.personal]
     if not held:
@@ -185,9 +195,12 @@ def personal_findings(pair: tuple[str, str], events: Sequence[ExportEvent], cont
         return
     without = "without a transform or a legal basis" if bare else "transformed but without a legal basis"
     because = f"{left} {without} on {format_day(wrong[-1].at)}."
-    yield with_exact_value(
+    earlier = [event for event in ledger.by_pair()[pair] if event.personal and event.at < context.window.start]
+    was_wrong = bool(earlier) and earlier[-1].legal_basis is None and (bool(earlier[-1].bare) or not bare)
+    told = with_exact_value(
         blank, float(len(columns)), "act" if bare else "watch", because, 0.0, columns=columns, exported=iso(wrong[-1].at)
     )
+    yield with_news(told, was_wrong)
 
 
 def attestation_findings(ledger: ExportLedger, pair: tuple[str, str], events: Sequence[ExportEvent], context: Context) -> Iterator[Finding]:
