@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from observability.analyzers import discover
-from observability.core.finding import SEVERITIES, Finding, needs_action
+from observability.core.finding import NEWS_UNKNOWN, SEVERITIES, Finding, needs_action
 from observability.core.window import Slice, Window
 from observability.dashboard.overview.model_status import ModelStatus
 from observability.enrichment.enrich import enrich_models
@@ -38,6 +38,8 @@ WINDOWS: dict[str, dict[str, Any]] = {
 """The last is that of the model that serves elsewhere."""
 CHECKED = [name for name in WINDOWS if LONG or name in ("last week", "autumn 2024")]
 
+PAST_NOT_READ = {"boundary_request_share", "canary_sightings", "power_cap_saving", "temperature_c", "carbon_shift"}
+"""Metrics whose analyzer reads nothing before the window, so that news of them are unknown."""
 EXPLAINED = "sentiment"
 """The model whose attributions are computed here, as the dashboard does it when it is idle: the quickest of the fleet."""
 
@@ -159,3 +161,13 @@ def test_the_bad_side_of_a_limit(
 ) -> None:
     evidence = {} if baseline is None else {"baseline": baseline}
     assert beyond_limit(finding(metric, value, limit, **evidence)) is beyond
+
+
+@pytest.mark.parametrize("name", CHECKED)
+def test_what_is_beyond_its_level_has_news_or_says_why_they_are_unknown(checked: Checked, name: str) -> None:
+    """Regression: 22 findings about records had a state and neither news nor a reason."""
+    bad = [each for each in checked.report(name).findings if each.state in ("critical", "warning")]
+    silent = [each for each in bad if each.news is None and not each.evidence.get(NEWS_UNKNOWN)]
+    assert bad and [f"{each.claim}: {each.because}" for each in silent] == []
+    if name in ("last week", "autumn 2024"):
+        assert {each.metric for each in bad if each.news is None} <= PAST_NOT_READ

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from observability.core.finding import Finding
+from observability.core.finding import Finding, news_of
 from tests.support.length import repeats
 from tests.support.storage_reports import END, GB, PLACES, START, place_reports, storage_findings
 
@@ -180,3 +180,29 @@ def test_clean_weeks_raise_nothing_critical_and_hardly_anything() -> None:
 def test_end_is_in_utc() -> None:
     (found, *_) = storage_findings(place_reports(RNG(3)))
     assert found.end == END.replace(tzinfo=UTC)
+
+
+def test_a_figure_that_was_beyond_its_limit_before_the_week_is_ongoing() -> None:
+    for metric, changed in (
+        ("storage_used_share", lambda each: {"capacity_bytes": int(each["used_bytes"] / 0.93)}),
+        ("storage_duplicate_share", lambda each: {"duplicate_bytes": int(each["used_bytes"] * 0.3)}),
+        ("storage_corrupt_rate", lambda each: {"corrupt": 1}),
+    ):
+        rows = place_reports(RNG(3))
+        news = []
+        for since in (START, START - timedelta(days=99)):
+            told = storage_findings([each | (changed(each) if each["at"] >= since else {}) for each in rows])
+            (found,) = [each for each in told if each.metric == metric]
+            assert found.needs_action, metric
+            news.append(found.news)
+        assert news == ["new", "ongoing"], metric
+
+
+@pytest.mark.parametrize(("days", "news"), [(33.0, "new"), (60.0, "ongoing")])
+def test_an_age_is_beyond_its_limit_since_the_day_on_which_it_passed_it(days: float, news: str) -> None:
+    newest = place_reports(RNG(3))[-1]["at"]
+    rows = [each | {"restored_at": newest - timedelta(days=days)} for each in place_reports(RNG(3))]
+    (found,) = [each for each in storage_findings(rows) if each.metric == "storage_restore_age_days"]
+    assert found.needs_action and found.onset is not None
+    assert abs(found.onset.replace(tzinfo=None) - (newest - timedelta(days=days - 30))) < timedelta(seconds=1)
+    assert news_of(found) == news

@@ -136,3 +136,11 @@ def test_three_hundred_clean_audits_ask_for_nothing_critical() -> None:
         raised += [each for each in found if each.needs_action]
     assert [each for each in raised if each.severity == "act"] == []
     assert len(raised) <= 6, [each.because for each in raised]
+
+
+@pytest.mark.parametrize(("days", "news"), [(30, "ongoing"), (0, "new")])
+def test_what_an_audit_of_forms_says_is_as_old_as_the_audit(days: int, news: str) -> None:
+    audit = audit_row([clean_form(RNG(1), "int8") | {"flips": 90, "slices": []}], in_use="int8")
+    found = by_metric(trade_off_findings([audit | {"at": audit["at"] - timedelta(days=days)}]))
+    assert (found["form_flip_rate"].severity, found["form_flip_rate"].news) == ("act", news)
+    assert {each.news for each in found.values() if each.severity == "ok"} <= {None}

@@ -11,7 +11,7 @@ import pytest
 from observability.analyzers.trust.audits import ANALYZER, analyze, needs
 from observability.core.analyzer import Context
 from observability.core.catalog import Column, Model, Task, Version
-from observability.core.finding import Finding
+from observability.core.finding import Finding, news_of
 from observability.core.settings import ModelSettings
 from observability.core.window import Slice, Window
 from observability.enrichment.audit_curves import interval_json
@@ -305,3 +305,9 @@ def test_planted_regressions_of_middle_strength_are_named() -> None:
         (found,) = judged(robustness(float(rng.binomial(240, 0.8)), days=40), robustness(float(rng.binomial(240, 0.65))))
         named += found.severity == "watch"
     assert named >= 90
+
+
+@pytest.mark.parametrize(("days", "news"), [(100, "ongoing"), (92, "new")])
+def test_an_audit_has_expired_since_its_date(days: float, news: str) -> None:
+    (found,) = judged(robustness(200, days=days))
+    assert found.onset == NOW - timedelta(days=days - 90) and news_of(found) == news

@@ -245,3 +245,17 @@ def test_the_order_of_rows_does_not_matter_and_own_files_are_not_judged() -> Non
         assert [each.to_json() for each in export_findings(order, levels({"epsilon": 2.0, "k": 5}))] == wanted
     assert export_findings([export(1, k=1.0, legal_basis=None, transform=None, extra={"source": "dashboard"})]) == []
     assert ANALYZER.limits == {"export_k": None}
+
+
+def test_what_left_before_the_window_tells_what_is_new() -> None:
+    allowed = levels({"k": 5.0, "epsilon": 0.5, "delta": 1e-5})
+    first = export_findings([export(1, k=2.0, personal=["text"], legal_basis=None), noised(2)], allowed)
+    again = export_findings(
+        [export(-3, k=2.0, personal=["text"], legal_basis=None), noised(-2), export(1, k=2.0, personal=["text"], legal_basis=None), noised(2)],
+        allowed,
+    )  # fmt: skip
+    for metric in ("export_k", "export_personal_columns", "export_epsilon"):
+        assert only(first, metric).severity in ("act", "watch"), metric
+        assert (only(first, metric).news, only(again, metric).news) == ("new", "ongoing"), metric
+    mended = export_findings([export(-9, k=2.0), export(-3, k=9.0), export(1, k=2.0)], allowed)
+    assert only(mended, "export_k").news == "new", "the last one before it was fine"
