@@ -129,6 +129,7 @@ def spike_claim(run: TrainingRun) -> RunClaim | None:
         rank=7.0 + min(spike.z / 100, 1.0),
         evidence={
             "metric": of.name,
+            "better": of.better,
             "step": step,
             "z": spike.z,
             "recovered_step": None if spike.recovered is None else int(of.steps[spike.recovered]),

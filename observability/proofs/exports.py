@@ -2,26 +2,45 @@
 
 from observability.core.analyzer import OTHERS, Context, Proofs
 from observability.core.finding import Finding
+from observability.metrics.exports import UNTRANSFORMED
 from observability.proofs.rows import known_record_conditions, text_literal, time_literal, where_clause
 
 
 def export_k_proof(finding: Finding, context: Context) -> str:
     """The SQL of the smallest k of the exports of a dataset to a recipient in the window."""
+    return f"SELECT min(k) AS export_k FROM events\n{where_clause(_exports_of_pair(finding, context))}"
+
+
+def _exports_of_pair(finding: Finding, context: Context) -> list[str]:
+    """The conditions of the exports of a dataset to a recipient in the window."""
     dataset = str(finding.evidence.get("dataset") or "")
-    own = f"dataset = {text_literal(dataset)}" if dataset else "dataset IS NULL"
-    conditions = [
+    return [
         "what = 'export'",
         f"recipient = {text_literal(str(finding.evidence.get('recipient') or ''))}",
-        own,
+        f"dataset = {text_literal(dataset)}" if dataset else "dataset IS NULL",
         f'"at" >= {time_literal(finding.start)}',
         f'"at" < {time_literal(finding.end)}',
         *known_record_conditions(context),
     ]
-    return f"SELECT min(k) AS export_k FROM events\n{where_clause(conditions)}"
+
+
+def personal_columns_proof(finding: Finding, context: Context) -> str:
+    """The SQL of the number of personal columns that left without a legal basis: those without a transform, else those with one."""
+    pointer = "'/' || replace(replace(name, '~', '~0'), '/', '~1')"
+    tag, own = (f"coalesce(json_extract_string(columns, {pointer} || '/{part}'), '')" for part in ("tag", "transform"))
+    return f"""WITH exported AS (
+  SELECT columns, coalesce(transform, '') AS whole, unnest(json_keys(columns)) AS name FROM events
+  {where_clause([*_exports_of_pair(finding, context), "coalesce(legal_basis, '') = ''"])}
+), personal AS (
+  SELECT name, lower(whole) IN {UNTRANSFORMED} AND lower({own}) IN {UNTRANSFORMED} AS bare FROM exported
+  WHERE {tag} IN ('personal', 'sensitive')
+)
+SELECT coalesce(nullif(count(DISTINCT name) FILTER (bare), 0), count(DISTINCT name)) AS export_personal_columns FROM personal"""
 
 
 EXPORT_PROOFS: Proofs = {
     "export_k": export_k_proof,
+    "export_personal_columns": personal_columns_proof,
     "export_epsilon": "adds up Rényi losses, which SQL does not compute",
     "canary_sightings": "searches texts for what was planted, which the query would have to name",
     OTHERS: "follows from tags, levels and several events; the page lists each export",

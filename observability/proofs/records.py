@@ -13,6 +13,7 @@ from observability.proofs.rows import (
     where_clause,
     window_conditions,
 )
+from observability.proofs.run_curves import curve_sql, metric_sql, rate_jump_proof, run_literal, spike_proof
 from observability.proofs.run_devices import FIGURES_OF_DEVICES, run_device_proof
 
 COMMUNICATION = ("communication", "comm", "allreduce", "all_reduce", "sync")
@@ -191,16 +192,6 @@ SELECT median(greatest(others.ms, 1e-6) / greatest(slow.ms, 1e-6)) AS straggler_
 FROM without_wait slow JOIN others USING (step) WHERE slow.rank = {text_literal(rank)}"""
 
 
-def metric_sql(metric: str) -> str:
-    """The SQL of a metric of a step, as a number; NULL if it was not logged."""
-    return f"CAST(json_extract(metrics, {text_literal(f'/{json_pointer_part(metric)}')}) AS DOUBLE)"
-
-
-def run_literal(finding: Finding) -> str:
-    """The SQL literal of the run that a finding is about."""
-    return text_literal(finding.subject.removeprefix("run:"))
-
-
 def plateau_proof(finding: Finding, context: Context) -> str | None:
     """The SQL of the share of the steps with a metric after the one since which it does not improve."""
     metric, since = finding.evidence.get("metric"), finding.evidence.get("since_step")
@@ -233,15 +224,8 @@ def overfitting_proof(finding: Finding, context: Context) -> str | None:
     metric, width, better = (finding.evidence.get(name) for name in ("metric", "width", "better"))
     if metric is None or width is None or better not in ("low", "high"):
         return None
-    value, run = metric_sql(metric), run_literal(finding)
-    where = where_clause([f"run = {run}", f"{value} IS NOT NULL", *known_record_conditions(context)])
     rise = "arg_max(mean, step) - min(mean)" if better == "low" else "max(mean) - arg_max(mean, step)"
-    return f"""WITH logged AS (
-  SELECT coalesce(rank, '') AS rank, step, arg_max({value}, "at") AS value FROM steps
-  {where} GROUP BY ALL
-), curve AS (
-  SELECT step, median(value) AS value FROM logged WHERE isfinite(value) GROUP BY step ORDER BY step DESC LIMIT {finding.n}
-), means AS (
+    return f"""{curve_sql(finding, metric, context)}, means AS (
   SELECT step, avg(value) OVER neighbours AS mean, count(*) OVER neighbours AS values FROM curve
   WINDOW neighbours AS (ORDER BY step ROWS {width - 1} PRECEDING)
 )
@@ -361,12 +345,15 @@ OF_STEPS = {
     "non_finite_steps": non_finite_proof,
     "best_metric": best_metric_proof,
     "dead_units": dead_units_proof,
+    "metric_spike": spike_proof,
+    "learning_rate_jump": rate_jump_proof,
 }
 RUN_PROOFS: Proofs = {
     "straggler_score": of_every_step(straggler_proof),
     f"straggler_score{OTHERWISE}": f"no rank is slower than the fastest, or it is in one of several phases of communication, or {SPREAD}",
     **{metric: of_every_step(proof) for metric, proof in OF_STEPS.items()},
     **{f"{metric}{OTHERWISE}": SPREAD for metric in OF_STEPS},
+    f"learning_rate_jump{OTHERWISE}": f"the rate is zero in many steps, or {SPREAD}",
     "failed_runs": failed_run_proof,
     f"failed_runs{OTHERWISE}": "the run has no end, and is lost by the time since its last record",
     "seed_noise": seed_noise_proof,

@@ -257,3 +257,39 @@ def test_the_heat_the_idleness_and_the_power_of_a_device_are_proved_from_the_rea
             ("gpu1", "device_temperature"),
         }
         assert differing(store, found) == [] and without_reason(found) == []
+
+
+def test_spikes_jumps_of_the_rate_and_personal_columns_that_left_are_counted_from_the_records(tmp_path: Path) -> None:
+    """Two ranks, of which the median counts; a metric that should be high falls; columns with and without a transform of their own."""
+    rng = np.random.default_rng(4)
+    lines: list[dict[str, Any]] = [{"kind": "run", "run": "fit", "at": NIGHT, "event": "start"}]
+    for step in range(120):
+        hurt = 40 <= step < 44
+        for rank in (0, 1):
+            metrics = {
+                "train_loss": 1.0 / (1 + step / 20) + 0.004 * rng.normal() + 1.5 * hurt,
+                "learning_rate": 0.01 * (20 if step >= 90 else 1),
+            }
+            metrics["val_accuracy"] = 0.9 - 0.4 / (1 + step / 20) + 0.002 * rng.normal() - 0.5 * (60 <= step < 63)
+            lines.append(
+                {"kind": "step", "run": "fit", "at": NIGHT + timedelta(minutes=step), "step": step, "rank": rank, "metrics": metrics}
+            )
+    lines.append({"kind": "run", "run": "fit", "at": NIGHT + timedelta(hours=2), "event": "end", "status": "finished"})
+    tags = {"name": {"tag": "personal"}, "a/ge": {"tag": "sensitive", "transform": "binned"}, "km": {"tag": "none"}}
+    left = {"kind": "event", "what": "export", "text": "extract", "at": NIGHT, "columns": tags}
+    lines += [
+        left | {"recipient": "bare", "dataset": "people"},
+        left | {"recipient": "hashed", "dataset": "people", "transform": "hashed"},
+        left | {"recipient": "founded", "legal_basis": "contract"},
+    ]
+    with closing(new_store(tmp_path / "home", threads=1)) as store:
+        store.write_records(lines)
+        end = NIGHT + timedelta(days=1)
+        asked: dict[str, Any] = {"start": end - timedelta(days=7), "end": end, "now": end}
+        found = check.check(store, **asked, only=("training/runs", "trust/exports")).findings
+        assert differing(store, found) == [] and without_reason(found) == []
+    proven = {(each.metric, each.subject): each for each in found if each.proof}
+    assert {metric for metric, _ in proven} >= {"metric_spike", "learning_rate_jump", "export_personal_columns"}
+    assert proven["learning_rate_jump", "run:fit"].value == pytest.approx(20)
+    values = {subject: each.value for (metric, subject), each in proven.items() if metric == "export_personal_columns"}
+    assert values == {"recipient:bare/dataset:people": 1, "recipient:hashed/dataset:people": 2, "recipient:founded": 0}
