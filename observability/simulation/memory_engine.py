@@ -26,6 +26,7 @@ from observability.simulation.coded_rows import CodedRows
 from observability.simulation.counting import Figures, grouped_figures, summed_figures
 from observability.simulation.findings_cache import FindingsCache
 from observability.stats.arrays import Array, Bools
+from observability.stats.extreme_blocks import BLOCK, outlying_blocks
 from observability.store.engine import Engine
 from observability.store.types.answer_columns import CODE_COLUMNS, text_column
 
@@ -421,6 +422,26 @@ def _first_and_last_not_finite(steps: "DataFrame") -> Bools:
     return np.array([(run, int(step)) in ends for run, step in zip(steps["run"], steps["step"], strict=True)], bool)
 
 
+def _steps_of_extremes(steps: "DataFrame") -> Bools:
+    """A mask of the steps at which the mean of a metric over ranks stands out of the blocks around (stats/extreme_blocks.py)."""
+    import pandas as pd
+
+    logged = [
+        (run, name, step // BLOCK, step, number)
+        for run, step, metrics in zip(steps["run"], steps["step"].astype("int64"), steps["metrics"], strict=True)
+        for name, value in (metrics.items() if isinstance(metrics, dict) else ())
+        if (number := record_number(value)) is not None and math.isfinite(number)
+    ]
+    keys = ["run", "metric", "block"]
+    means = pd.DataFrame(logged, columns=[*keys, "step", "value"]).groupby([*keys, "step"], as_index=False)["value"].mean()
+    found: set[tuple[Any, int]] = set()
+    for sign in (-1.0, 1.0):
+        blocks = means.loc[(sign * means["value"]).groupby([means[key] for key in keys]).idxmax()].sort_values(keys)
+        far = blocks.iloc[outlying_blocks(blocks.groupby(keys[:2]).ngroup().to_numpy(), sign * blocks["value"].to_numpy(float))]
+        found |= set(zip(far["run"], far["step"], strict=True))
+    return np.array([(run, int(step)) in found for run, step in zip(steps["run"], steps["step"], strict=True)], bool)
+
+
 def _spread_steps(steps: "DataFrame", rows: int, most: int) -> "DataFrame":
     """Steps of each run with its `stride`, as store/query/records.py chooses them, in order of time."""
     import pandas as pd
@@ -433,6 +454,8 @@ def _spread_steps(steps: "DataFrame", rows: int, most: int) -> "DataFrame":
     gap = ((last - first) / (by_run.transform("nunique") - 1).clip(lower=1)).round().clip(lower=1).astype("int64")
     found = steps.assign(stride=stride)
     is_odd = _first_and_last_not_finite(steps)
+    is_long = (stride > 1).to_numpy()
+    is_odd[is_long] |= _steps_of_extremes(steps[is_long])
     is_nth = (steps["step"] - first) // gap % stride.clip(lower=1) == 0
     chosen = found[(stride == 1) | ((stride > 1) & (is_nth | is_odd | (steps["step"] == last)))]
     if (stride > 0).all():

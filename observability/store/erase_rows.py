@@ -20,7 +20,7 @@ from observability.store.db.results import Cursor
 from observability.store.db.schema import model_table, quoted_identifier
 from observability.store.db.shared_tables import give_own_tables
 from observability.store.erased_images import named_images, remove_images
-from observability.store.rollup.not_finite_steps import redo_not_finite_steps
+from observability.store.rollup.noted_steps import redo_noted_steps
 from observability.store.rollup.rank_blocks import redo_rank_blocks
 from observability.store.rollup.rollup import rebuild_days
 
@@ -40,6 +40,7 @@ KEPT_TABLES = (
     "rank_blocks",
     "rank_blocks_due",
     "not_finite_steps",
+    "step_extremes",
 )
 KEPT_COLUMNS = {("models", "name"), ("versions", "version"), ("edges", "version"), ("edges", "reference"), ("reviews", "review")}
 """Names that the product needs; they are no values of records."""
@@ -229,7 +230,7 @@ def _mark_texts(writer: Cursor, erased: ErasedMatcher, names: Sequence[str] | No
         done.reviews += count if table == "reviews" else 0
     if steps_changed:
         redo_rank_blocks(writer)
-        redo_not_finite_steps(writer)
+        redo_noted_steps(writer)
 
 
 def _mark_list_texts(writer: Cursor, erased: ErasedMatcher, name: str, column: str) -> int:

@@ -24,12 +24,13 @@ from observability.store.db.schema import (
     OUTCOMES,
     RANK_BLOCKS,
     REFERENCE_COLUMNS,
+    STEP_EXTREMES,
     TAKEN_FILES,
     create_table_sql,
     model_table,
 )
 from observability.store.db.shared_tables import create_shared_tables, shared_table
-from observability.store.rollup.not_finite_steps import note_not_finite_steps
+from observability.store.rollup.noted_steps import note_not_finite_steps, note_step_extremes
 from observability.store.rollup.rank_blocks import note_steps_of_ranks
 
 Step = Callable[[duckdb.DuckDBPyConnection], object]
@@ -123,11 +124,15 @@ def _note_ranks(writer: duckdb.DuckDBPyConnection) -> None:
         note_steps_of_ranks(writer, "steps")
 
 
-def _note_not_finite(writer: duckdb.DuckDBPyConnection) -> None:
-    """Note the steps of every run that have a value that is not finite."""
-    columns = writer.execute("SELECT column_name FROM duckdb_columns() WHERE table_name = 'steps' AND schema_name = 'main'").fetchall()
-    if ("metrics",) in columns:
-        note_not_finite_steps(writer, "steps")
+def _note_all_steps(note: Callable[[duckdb.DuckDBPyConnection, str], object]) -> Step:
+    """A step that notes something about the metrics of all records of steps."""
+
+    def step(writer: duckdb.DuckDBPyConnection) -> None:
+        columns = writer.execute("SELECT column_name FROM duckdb_columns() WHERE table_name = 'steps' AND schema_name = 'main'").fetchall()
+        if ("metrics",) in columns:
+            note(writer, "steps")
+
+    return step
 
 
 STEPS: tuple[Step, ...] = (
@@ -142,7 +147,8 @@ STEPS: tuple[Step, ...] = (
     create_shared_tables,
     _number_commits,
     _note_ranks,
-    _note_not_finite,
+    _note_all_steps(note_not_finite_steps),
+    _note_all_steps(note_step_extremes),
 )
 """Step i leads to schema version i + 1."""
 
@@ -158,6 +164,7 @@ def migrate(writer: duckdb.DuckDBPyConnection) -> None:
     writer.execute(LATE_ROUNDS)
     writer.execute(REFERENCE_COLUMNS)
     writer.execute(NOT_FINITE_STEPS)
+    writer.execute(STEP_EXTREMES)
     for statement in RANK_BLOCKS:
         writer.execute(statement)
     version = schema_version(writer)

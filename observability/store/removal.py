@@ -25,7 +25,7 @@ from observability.store.ingest import landing
 from observability.store.lake.erase_lake import remove_from_lakes
 from observability.store.query.records import runs_of_model
 from observability.store.rewritten_backups import remove_set_aside, rewrite_backups
-from observability.store.rollup.not_finite_steps import redo_not_finite_steps
+from observability.store.rollup.noted_steps import drop_noted_steps
 from observability.store.rollup.rank_blocks import drop_blocks_without_steps
 
 RewriteProgress = Callable[[int, int], object]
@@ -49,7 +49,7 @@ def _remove_sample_records(writer: duckdb.DuckDBPyConnection) -> int:
     """Delete the records of the sample fleet that no removed model took along; return how many."""
     count = sum(int(single_row(writer, f"DELETE FROM {table} WHERE sample")[0]) for table in kind_tables().values())
     drop_blocks_without_steps(writer)
-    redo_not_finite_steps(writer)
+    drop_noted_steps(writer)
     return count
 
 
@@ -124,7 +124,7 @@ def _delete_run_records(writer: duckdb.DuckDBPyConnection, name: str) -> int:
         own = " AND model IS NULL" if "model" in kind_columns(kind) else ""
         count += int(single_row(writer, f"DELETE FROM {kind_tables()[kind]} WHERE list_contains(?::VARCHAR[], run){own}", [runs])[0])
     drop_blocks_without_steps(writer)
-    redo_not_finite_steps(writer)
+    drop_noted_steps(writer)
     return count
 
 

@@ -23,7 +23,7 @@ from observability.store.db.shared_tables import give_own_tables, shares_tables
 from observability.store.lake.export import WRITING, export_leaving
 from observability.store.lake.late_labels import count_late_labels
 from observability.store.lake.reported_export import export_reported_lake
-from observability.store.rollup.not_finite_steps import redo_not_finite_steps
+from observability.store.rollup.noted_steps import drop_noted_steps
 from observability.store.rollup.rank_blocks import drop_blocks_without_steps
 
 EXPLANATIONS = {"attributions": '"at"', "estimates": '"at"', "computed": '"at"'}
@@ -82,7 +82,7 @@ def apply_retention(
                         writer.execute(statement, list(parameters))
                 if each.what == "step" and each.count:
                     drop_blocks_without_steps(writer)
-                    redo_not_finite_steps(writer)
+                    drop_noted_steps(writer)
                 if each.what == "rows" and each.key is not None:
                     keep_rows_from(writer, each.key, each.before)
         note_done(store.home, "retention", {"removed": [each.to_json() for each in expired if each.count]})

@@ -144,6 +144,7 @@ def fill_part(part: str, scale: float, home: Path) -> None:
     from observability.store.db.kept_numbers import keep_numbers
     from observability.store.db.record_tables import content_hash, kind_columns, kind_tables
     from observability.store.opener import open_store
+    from observability.store.rollup.noted_steps import note_steps
     from observability.store.rollup.rank_blocks import keep_rank_blocks, note_steps_of_ranks
 
     began, rows = time.perf_counter(), 0
@@ -163,6 +164,9 @@ def fill_part(part: str, scale: float, home: Path) -> None:
                 keep_numbers(writer, kind, kind_tables()[kind])
                 if kind == "step":
                     note_steps_of_ranks(writer, "steps")
+                    cpu = time.process_time()
+                    note_steps(writer, "steps")
+                    print(f"{part}: steps noted in {time.process_time() - cpu:.1f} s of processor time", flush=True)
                 rows += writer.execute(f"SELECT count(*) FROM {kind_tables()[kind]}").fetchall()[0][0]
             equal = compare_slice(store, kind)
             cpu = time.process_time()

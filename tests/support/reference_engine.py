@@ -8,6 +8,7 @@ import contextlib
 import json
 import math
 import re
+import statistics
 from collections import defaultdict
 from dataclasses import replace
 from datetime import UTC, timedelta
@@ -184,10 +185,38 @@ def spread_steps(steps, most, rows):
             for name, value in json.loads(each["metrics"] or "{}").items():
                 if value in ("NaN", "Infinity", "-Infinity"):
                     odd.setdefault(name, []).append(each["step"])
-        ends = {last, *(end for found in odd.values() for end in (min(found), max(found)))}
+        ends = {last, *(end for found in odd.values() for end in (min(found), max(found))), *extreme_steps(own)}
         kept = [each for each in own if stride == 1 or (each["step"] - first) // gap % stride == 0 or each["step"] in ends]
         chosen += [each | {"stride": stride} for each in kept]
     return chosen
+
+
+def extreme_steps(own):
+    """The steps at which the mean of a metric over ranks is the extreme of its 64 step numbers and lies 12 robust standard deviations beyond
+    the median of such extremes in its group of 32, the five farthest of each metric and direction. The last group is the last 32.
+    """
+    values = {}
+    for each in own:
+        for name, value in json.loads(each["metrics"] or "{}").items():
+            if isinstance(value, int | float) and math.isfinite(value):
+                values.setdefault(name, {}).setdefault(each["step"], []).append(value)
+    found = set()
+    for steps in values.values():
+        means = {step: sum(logged) / len(logged) for step, logged in steps.items()}
+        for sign in (1, -1):
+            blocks = {}
+            for step, value in sorted(means.items()):
+                blocks.setdefault(step // 64, []).append((-sign * value, step))
+            peaks = [(-value, step) for value, step in (min(each) for each in blocks.values())]
+            far = {}
+            for begin in range(0, len(peaks), 32):
+                group = peaks[-32:] if begin + 32 > len(peaks) else peaks[begin : begin + 32]
+                middle = statistics.median(value for value, _ in group)
+                spread = 1.4826 * statistics.median(abs(value - middle) for value, _ in group)
+                least = 1e-12 * max(abs(value) for value, _ in group) + 1e-300
+                far |= {step: (value - middle) / max(spread, least) for value, step in group}
+            found |= set(sorted((step for step, z in far.items() if z >= 12), key=lambda step: (-far[step], step))[:5])
+    return found
 
 
 def environment_records(store, wanted, as_of):

@@ -53,7 +53,10 @@ it has no default, since a log that holds a function cannot be replayed.
 """
 
 NOT_FINITE_STEPS = "CREATE TABLE IF NOT EXISTS not_finite_steps (run VARCHAR, step BIGINT)"
-"""The steps at which a run logged a value that is not finite (store/rollup/not_finite_steps.py)."""
+"""The steps at which a run logged a value that is not finite (store/rollup/noted_steps.py)."""
+STEP_EXTREMES = """CREATE TABLE IF NOT EXISTS step_extremes (run VARCHAR, block BIGINT, metric VARCHAR, low DOUBLE, low_step BIGINT,
+    high DOUBLE, high_step BIGINT)"""
+"""The extremes of each metric of a run by block of steps, with their steps (store/rollup/noted_steps.py)."""
 NOT_FINITE = " OR ".join(f"contains(metrics, ':\"{text}\"')" for text in ("NaN", "Infinity", "-Infinity"))
 """The condition that a step record has such a value. Objects are stored as compact JSON, where a quote in a key is escaped."""
 

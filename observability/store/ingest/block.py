@@ -35,7 +35,7 @@ from observability.store.ingest.parse_types import LineBlock, ParsedBlock
 from observability.store.ingest.stage import insert_model_rows, insert_records, stage_predictions, staged_labels, staged_records
 from observability.store.query.records import models_of_runs
 from observability.store.rollup.features import HOUR_US, add_feature_counts, epoch_microseconds
-from observability.store.rollup.not_finite_steps import note_not_finite_steps
+from observability.store.rollup.noted_steps import note_steps
 from observability.store.rollup.outcomes import add_outcome_counts, outcome_columns
 from observability.store.rollup.rank_blocks import note_steps_of_ranks
 from observability.store.rollup.rollup import add_many_to_rollups, added_rows, merge_grown
@@ -318,7 +318,7 @@ def _store_other_records(writer: Cursor, kind: str, table: pa.Table, ledger: Lin
     if kind == "step" and fresh.num_rows:
         writer.register("new_steps", fresh)
         note_steps_of_ranks(writer, "new_steps")
-        note_not_finite_steps(writer, "new_steps")
+        note_steps(writer, "new_steps")
         writer.unregister("new_steps")
     lines, hours, kept = rows["line"].to_numpy(), _whole_hours(rows["arrived"]), np.isin(rows["line"].to_numpy(), fresh["line"].to_numpy())
     models = "" if "model" not in rows.column_names else pc.fill_null(rows["model"], "").to_numpy()

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 from observability.core.errors import NotFoundError
 from observability.core.json_values import stored_json
 from observability.core.questions import CONTROLLER_DECISION, Records, record_kind
-from observability.core.step_shares import step_strides
 from observability.core.time import aware_utc, naive_utc
 from observability.core.view_names import quoted_identifier
 from observability.core.window import Window
@@ -18,10 +17,11 @@ from observability.store.db.expressions import sql_literal
 from observability.store.db.kept_numbers import KEPT_NUMBERS
 from observability.store.db.record_tables import FIELD_TYPES, kind_tables
 from observability.store.db.results import Cursor, empty_result
-from observability.store.db.schema import NOT_FINITE, model_table
+from observability.store.db.schema import model_table
 from observability.store.query.nested_numbers import numbers_columns, read_numbers
 from observability.store.query.rank_blocks import answer_rank_blocks
 from observability.store.query.source import snapshot_cursor, snapshot_value
+from observability.store.query.spread_steps import spread_steps
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -97,7 +97,7 @@ def answer_records(store: "Database", records: Records, window: Window) -> "Data
             return answer_rank_blocks(cursor, where, values)
         if records.kind != "label" and not _has_records(store, cursor, records.kind):
             return nothing
-        frame = _spread_steps(cursor, records, where, columns, values) if records.spread else _newest_records(cursor, asked, values)
+        frame = spread_steps(cursor, records, where, columns, values) if records.spread else _newest_records(cursor, asked, values)
         if opened:
             frame[opened] = pd.Series(read_numbers(cursor, table, frame, opened, records.numbers), index=frame.index, dtype=object)
             fields |= {opened: RecordField(opened, "text")}
@@ -135,57 +135,6 @@ def _plain_array(column: Any) -> Any:
         return values
     empty = np.datetime64("NaT", "us") if values.dtype.kind == "M" else np.nan
     return np.where(missing, empty, values if values.dtype.kind in "Mf" else values.astype(np.float64))
-
-
-def _spread_steps(cursor: Cursor, records: Records, where: str, columns: str, values: dict[str, Any]) -> "DataFrame":
-    """Steps of each run. Of a long run, every nth step, counted from its first one, the last step, and for each metric the first and the
-    last step with a value that is not finite are read.
-
-    The spacing of a run's steps is estimated, so that a run that logs only every tenth step is thinned correctly too. The rows are chosen
-    by narrow columns only, before wide ones are read.
-    """
-    import pandas as pd
-
-    table = kind_tables()["step"]
-    runs = cursor.execute(
-        f"""SELECT run, count(*) AS n, min(step) AS first, max(step) AS last, min("at") AS began, max("at") AS ended
-        FROM {table} WHERE {where} GROUP BY run ORDER BY ended DESC, run""",
-        values,
-    ).df()
-    strides = pd.Series(step_strides(runs["n"].tolist(), records.rows, records.spread), dtype="int64")
-    named = {
-        "whole": runs["run"][strides == 1].tolist(),
-        "long": runs["run"][strides > 1].tolist(),
-        "strides": strides[strides > 1].tolist(),
-    }
-    noted = cursor.execute("SELECT DISTINCT run FROM not_finite_steps WHERE list_contains(?::VARCHAR[], run)", [named["long"]]).fetchall()
-    named["odd"] = [run for (run,) in noted]
-    narrow = f"SELECT rowid AS place, run, step FROM {table} WHERE {where}"
-    frame = cursor.execute(
-        f"""WITH thinned AS (SELECT unnest($long::VARCHAR[]) AS run, unnest($strides::BIGINT[]) AS stride),
-        spaced AS (
-            SELECT run, stride, min(step) AS first, max(step) AS last,
-                greatest(round((max(step) - min(step)) / greatest(approx_count_distinct(step) - 1, 1)), 1)::BIGINT AS gap
-            FROM {table} JOIN thinned USING (run) WHERE {where} GROUP BY run, stride),
-        logged AS (
-            SELECT run, step, unnest(map_entries(metrics::MAP(VARCHAR, VARCHAR))) AS metric FROM {table}
-            WHERE {where} AND list_contains($odd::VARCHAR[], run) AND ({NOT_FINITE})),
-        odd AS (
-            SELECT run, unnest([min(step), max(step)]) AS step FROM logged
-            WHERE metric.value IN ('NaN', 'Infinity', '-Infinity') GROUP BY run, metric.key),
-        chosen AS (
-            SELECT place, 1::BIGINT AS stride FROM ({narrow}) WHERE run IN (SELECT unnest($whole::VARCHAR[]))
-            UNION ALL SELECT place, stride FROM ({narrow}) JOIN spaced USING (run)
-            WHERE ((step - first) // gap) % stride = 0 OR step = last OR (run, step) IN (SELECT run, step FROM odd))
-        SELECT {columns}, stride FROM {table} t JOIN chosen ON t.rowid = place ORDER BY "at", content_hash""",
-        values | named,
-    ).df()
-    old = runs[strides == 0]
-    ends = [old[["run", at, step]].set_axis(["run", "at", "step"], axis=1) for at, step in (("began", "first"), ("ended", "last"))]
-    if old.empty:
-        return frame
-    unread = pd.concat(ends).drop_duplicates().reindex(columns=frame.columns.drop("stride")).assign(stride=0)
-    return pd.concat([unread, frame.astype({"stride": "int64"})]).sort_values("at", kind="stable", ignore_index=True)
 
 
 def _has_records(store: "Database", cursor: Cursor, kind: str) -> bool:

@@ -1,4 +1,4 @@
-"""Of a long run, the first and the last step with a value that is not finite are read, whichever steps are left out."""
+"""Of a long run, the first and the last step with a value that is not finite and extreme steps are read, whichever steps are left out."""
 
 import json
 from collections.abc import Iterator
@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -16,6 +17,7 @@ from observability.core.questions import Records
 from observability.core.window import EPOCH, Window
 from observability.simulation.memory_engine import MemoryEngine
 from observability.store.duck_store import DuckStore
+from observability.store.rollup.noted_steps import drop_noted_steps, redo_noted_steps
 from observability.store.types.loading import LoadDefaults
 from tests.support import reference_engine
 from tests.support.new_store import new_store
@@ -79,7 +81,8 @@ def test_a_note_whose_record_is_gone_adds_no_step(store: DuckStore) -> None:
 def test_an_older_store_gets_the_notes_when_it_is_opened(store: DuckStore) -> None:
     with store.write() as writer:
         writer.execute("DROP TABLE not_finite_steps")
-        writer.execute("DELETE FROM migrations WHERE version = (SELECT max(version) FROM migrations)")
+        writer.execute("DROP TABLE step_extremes")
+        writer.execute("DELETE FROM migrations WHERE version > 11")
     home = store.home
     store.close()
     with closing(new_store(home)) as again:
@@ -101,6 +104,81 @@ def test_the_finding_names_the_first_step_and_that_not_all_were_read(store: Duck
         "In run `odd`, `loss` was not finite in at least 2 steps, first at step 4 and last at step 398; `other` too; later steps are finite again. "
         "One step in 2 was read."
     )
+
+
+def spike_lines(steps: int, ranks: int) -> str:
+    """A run whose loss has a spike of one step at 3/4 of its steps, and at 1/4 of them one of the first of several ranks."""
+    rng = np.random.default_rng(5)
+    lines = []
+    for step in range(1, steps + 1):
+        for rank in range(ranks):
+            spike = step == 3 * steps // 4 or (rank == 0 and ranks > 1 and step == steps // 4)
+            loss = round(2 * step**-0.3 + 0.01 * rng.standard_normal() + 2 * spike, 5)
+            at = (START + timedelta(milliseconds=800 * step)).isoformat()
+            rest = {"rank": str(rank)} if ranks > 1 else {}
+            lines.append(
+                {"kind": "step", "run": "spiky", "at": at, "received_at": at, "step": step, "metrics": {"train_loss": loss}} | rest
+            )
+    return "\n".join(map(json.dumps, lines))
+
+
+def spiky_store(folder: Path, steps: int, ranks: int) -> DuckStore:
+    """A store with a run that has a spike of one step."""
+    path = folder / "spiky.jsonl"
+    path.write_text(spike_lines(steps, ranks), encoding="utf-8")
+    found = new_store(folder / "home")
+    assert found.load_files([path], LoadDefaults()).stored == steps * ranks
+    return found
+
+
+@pytest.mark.parametrize("ranks", [1, 3])
+def test_every_engine_reads_the_steps_of_extremes(tmp_path: Path, ranks: int) -> None:
+    with closing(spiky_store(tmp_path, 4000, ranks)) as store:
+        assert steps_read(store, "spiky").count(3000) == ranks, "a step that is no multiple of the stride"
+        frame = store.ask(Records("step", ever=True), WINDOW)
+        memory = MemoryEngine(Model(1, "loan", "binary"), {}, {}, {"step": frame.assign(arrived=frame["at"])})
+        for window in (
+            WINDOW,
+            replace(WINDOW, end=START + timedelta(seconds=2000)),
+            replace(WINDOW, as_of=START + timedelta(seconds=2000)),
+        ):
+            found = store.ask(QUESTION, window)
+            assert (3000 in set(found["step"])) == (window == WINDOW)
+            pd.testing.assert_frame_equal(found, memory.ask(QUESTION, window), check_dtype=False)
+            expected = reference_engine.records(store, QUESTION, window)
+            names = ["run", "at", "step", "stride"]
+            pd.testing.assert_frame_equal(found[names], expected[names], check_dtype=False)
+
+
+def test_a_spike_of_one_step_in_100_000_is_named(tmp_path: Path) -> None:
+    """Regression: of a run of 100,000 steps every eighth one is read, and a spike between them was not told."""
+    with closing(new_store(tmp_path / "home")) as store:
+        lines = spike_lines(100_001, 1).splitlines()  # step 75,000 is not read: 1 + 8 n
+        for part in range(2):
+            path = tmp_path / f"{part}.jsonl"
+            path.write_text("\n".join(lines[part::2]), encoding="utf-8")
+            store.load_files([path], LoadDefaults())
+        judged = judged_runs(store.ask, "", WINDOW.end)
+        (run,) = judged.runs
+        assert run.stride == 9 and run.steps == 100_001
+        (claim,) = [each for each in judged.claims(run, WINDOW.end) if each.metric == "metric_spike"]
+        assert claim.evidence["step"] == 75_000 and "at step 75,000, " in claim.because and len(claim.evidence["all"]) == 1
+        with store.write() as writer:
+            writer.execute("DELETE FROM step_extremes")
+        (run,) = (blind := judged_runs(store.ask, "", WINDOW.end)).runs
+        assert not [each for each in blind.claims(run, WINDOW.end) if each.metric == "metric_spike"], "without the notes it is not seen"
+
+
+def test_notes_of_removed_steps_go_and_changed_texts_are_noted_anew(tmp_path: Path) -> None:
+    with closing(spiky_store(tmp_path, 400, 1)) as store, store.write() as writer:
+        held = writer.execute("SELECT block, high_step FROM step_extremes ORDER BY block").fetchall()
+        assert len(held) == 7 and held[4] == (4, 300)
+        writer.execute("DELETE FROM steps WHERE step >= 320")
+        drop_noted_steps(writer)
+        assert writer.execute("SELECT max(block), count(*) FROM step_extremes").fetchall() == [(4, 5)]
+        writer.execute("UPDATE steps SET metrics = replace(metrics::VARCHAR, 'train_loss', '[erased]')::JSON")
+        redo_noted_steps(writer)
+        assert writer.execute("SELECT DISTINCT metric FROM step_extremes").fetchall() == [("[erased]",)]
 
 
 def test_in_memory_a_model_without_steps_has_an_empty_answer(store: DuckStore) -> None:

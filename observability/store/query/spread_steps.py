@@ -1,0 +1,93 @@
+"""Answer a question about the steps of runs, of which a long one is read in part."""
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from observability.core.questions import Records
+from observability.core.step_shares import step_strides
+from observability.stats.extreme_blocks import BLOCK, outlying_blocks
+from observability.store.db.record_tables import kind_tables
+from observability.store.db.results import Cursor
+from observability.store.db.schema import NOT_FINITE
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+
+def spread_steps(cursor: Cursor, records: Records, where: str, columns: str, values: dict[str, Any]) -> "DataFrame":
+    """Steps of each run. Of a long run, every nth step, counted from its first one, the last step, and for each metric the first and the
+    last step with a value that is not finite and the steps of extremes that stand out are read.
+
+    The spacing of a run's steps is estimated, so that a run that logs only every tenth step is thinned correctly too. The rows are chosen
+    by narrow columns only, before wide ones are read.
+    """
+    import pandas as pd
+
+    table = kind_tables()["step"]
+    runs = cursor.execute(
+        f"""SELECT run, count(*) AS n, min(step) AS first, max(step) AS last, min("at") AS began, max("at") AS ended
+        FROM {table} WHERE {where} GROUP BY run ORDER BY ended DESC, run""",
+        values,
+    ).df()
+    strides = pd.Series(step_strides(runs["n"].tolist(), records.rows, records.spread), dtype="int64")
+    named = {
+        "whole": runs["run"][strides == 1].tolist(),
+        "long": runs["run"][strides > 1].tolist(),
+        "strides": strides[strides > 1].tolist(),
+    }
+    noted = cursor.execute("SELECT DISTINCT run FROM not_finite_steps WHERE list_contains(?::VARCHAR[], run)", [named["long"]]).fetchall()
+    named["odd"] = [run for (run,) in noted]
+    named["far_runs"], named["far_steps"] = _steps_of_extremes(cursor, runs[strides > 1])
+    narrow = f"SELECT rowid AS place, run, step FROM {table} WHERE {where}"
+    frame = cursor.execute(
+        f"""WITH thinned AS (SELECT unnest($long::VARCHAR[]) AS run, unnest($strides::BIGINT[]) AS stride),
+        spaced AS (
+            SELECT run, stride, min(step) AS first, max(step) AS last,
+                greatest(round((max(step) - min(step)) / greatest(approx_count_distinct(step) - 1, 1)), 1)::BIGINT AS gap
+            FROM {table} JOIN thinned USING (run) WHERE {where} GROUP BY run, stride),
+        logged AS (
+            SELECT run, step, unnest(map_entries(metrics::MAP(VARCHAR, VARCHAR))) AS metric FROM {table}
+            WHERE {where} AND list_contains($odd::VARCHAR[], run) AND ({NOT_FINITE})),
+        odd AS (
+            SELECT run, unnest([min(step), max(step)]) AS step FROM logged
+            WHERE metric.value IN ('NaN', 'Infinity', '-Infinity') GROUP BY run, metric.key
+            UNION ALL SELECT unnest($far_runs::VARCHAR[]), unnest($far_steps::BIGINT[])),
+        chosen AS (
+            SELECT place, 1::BIGINT AS stride FROM ({narrow}) WHERE run IN (SELECT unnest($whole::VARCHAR[]))
+            UNION ALL SELECT place, stride FROM ({narrow}) JOIN spaced USING (run)
+            WHERE ((step - first) // gap) % stride = 0 OR step = last OR (run, step) IN (SELECT run, step FROM odd))
+        SELECT {columns}, stride FROM {table} t JOIN chosen ON t.rowid = place ORDER BY "at", content_hash""",
+        values | named,
+    ).df()
+    old = runs[strides == 0]
+    ends = [old[["run", at, step]].set_axis(["run", "at", "step"], axis=1) for at, step in (("began", "first"), ("ended", "last"))]
+    if old.empty:
+        return frame
+    unread = pd.concat(ends).drop_duplicates().reindex(columns=frame.columns.drop("stride")).assign(stride=0)
+    return pd.concat([unread, frame.astype({"stride": "int64"})]).sort_values("at", kind="stable", ignore_index=True)
+
+
+def _steps_of_extremes(cursor: Cursor, runs: "DataFrame") -> tuple[list[str], list[int]]:
+    """The runs and the steps of the noted extremes that stand out of those of the blocks around. runs: run, and its first and last step."""
+    names = runs["run"].tolist()
+    notes = cursor.execute(
+        f"""SELECT place, hash(metric) AS metric, block, low, low_step, -high AS high, high_step FROM step_extremes JOIN (
+            SELECT unnest(range(?)) AS place, unnest(?::VARCHAR[]) AS run, unnest(?::BIGINT[]) AS first, unnest(?::BIGINT[]) AS last)
+        USING (run) WHERE block BETWEEN first // {BLOCK} AND last // {BLOCK} ORDER BY place, metric, block""",
+        [len(names), names, runs["first"].tolist(), runs["last"].tolist()],
+    ).fetchnumpy()
+    place, metric, block = (np.asarray(notes[name]) for name in ("place", "metric", "block"))
+    series = np.cumsum((np.diff(place, prepend=-1) != 0) | np.append(True, metric[1:] != metric[:-1])[: len(metric)])
+    is_first = (np.diff(series, prepend=0) != 0) | (np.diff(block, prepend=0) != 0)
+    found = set()
+    for name in ("low", "high"):
+        values, steps = np.asarray(notes[name]), np.asarray(notes[f"{name}_step"])
+        if not is_first.all():  # several notes of a block: the extreme first
+            order = np.lexsort((steps, values, np.cumsum(is_first)))
+            values, steps = values[order], steps[order]
+        far = np.flatnonzero(is_first)[outlying_blocks(series[is_first], -values[is_first])]
+        found |= set(zip(place[far].tolist(), steps[far].tolist(), strict=True))
+    begins = runs["first"].tolist()  # the first step is read anyway
+    chosen = sorted((names[run], step) for run, step in found if step != begins[run])
+    return [run for run, _ in chosen], [step for _, step in chosen]
