@@ -1,4 +1,8 @@
-"""Find the training that was avoided because runs ended before the steps or epochs that their parameters state."""
+"""Find the training that runs avoided because they ended before their planned steps or epochs.
+
+The plan is what the parameters of a run state. For a pruned trial that states none it is the median of the last steps of the finished
+trials of its study, as the savings of a study have it (study_results.py).
+"""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -6,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from observability.detection.run_energy_forecast import is_stated_count, stated_steps
+from observability.detection.study_results import last_logged_step
 from observability.metrics.training_curves import TrainingRun
 
 EPOCH_NAMES = ("max_epochs", "num_epochs", "num_train_epochs", "n_epochs", "epochs")
@@ -16,12 +21,13 @@ EPOCH = "epoch"
 
 @dataclass(frozen=True)
 class EarlyStop:
-    """A run that ended before its plan. done, planned: of `unit`, steps or epochs."""
+    """A run that ended before its plan. done, planned: of `unit`, steps or epochs. of_study: whether the plan is that of its study."""
 
     run: str
     done: float
     planned: int
     unit: str
+    of_study: bool = False
 
     def avoided(self, spent: float) -> float:
         """Return the energy or time that the rest of the plan would have used at the rate so far. spent: the amount that the run used."""
@@ -58,7 +64,28 @@ def _short_of(unit: str, planned: int, logged: "np.ndarray[tuple[int, ...], np.d
 
 def early_stops(runs: Iterable[TrainingRun]) -> list[EarlyStop]:
     """Return the early stop of each run that has one."""
-    return [stop for run in runs if (stop := early_stop(run)) is not None]
+    everything = list(runs)
+    finished: dict[str, list[int]] = {}
+    for run in everything:
+        if run.study is not None and run.ended is not None and not run.failed and not run.pruned and (last := last_logged_step(run)):
+            finished.setdefault(run.study, []).append(last)
+    plans = {study: int(np.median(steps)) for study, steps in finished.items()}
+    found = ((run, early_stop(run)) for run in everything)
+    return [stop for run, stated in found if (stop := stated or _pruned_stop(run, plans.get(run.study or ""))) is not None]
+
+
+def _pruned_stop(run: TrainingRun, planned: int | None) -> EarlyStop | None:
+    """The early stop of a pruned trial that states no plan; planned: the steps of finished trials of its study."""
+    if not run.pruned or planned is None or stated_steps(run.params) is not None:
+        return None
+    done = last_logged_step(run)
+    return EarlyStop(run.name, done, planned, "steps", of_study=True) if 0 < done < planned else None
+
+
+def stops_without_plan(runs: Iterable[TrainingRun], stops: Iterable[EarlyStop]) -> list[str]:
+    """Return the runs whose status says that they were stopped early, but not among the stops, so that what they avoided is unknown."""
+    known = {stop.run for stop in stops}
+    return [run.name for run in runs if run.pruned and run.name not in known]
 
 
 def avoided_energy(stops: Iterable[EarlyStop], wh: Mapping[str, float | None]) -> dict[str, float]:

@@ -1,10 +1,12 @@
 """A run that ends before its stated plan avoided the energy of the remaining steps; no other run avoided energy."""
 
+from dataclasses import replace
+
 import pytest
 
 from observability.dashboard.operations.energy_savings import early_stops_words
 from observability.dashboard.training.runs import RunUse, early_stop_words
-from observability.detection.early_stops import EarlyStop, avoided_energy, early_stop, early_stops
+from observability.detection.early_stops import EarlyStop, avoided_energy, early_stop, early_stops, stops_without_plan
 from observability.metrics.training_curves import TrainingRun, runs_from_records
 from tests.support.run_frames import a_run, frame_of, loss
 
@@ -46,6 +48,20 @@ def test_a_run_to_its_end_one_that_failed_and_one_without_a_plan_avoided_nothing
 
 def test_a_pruned_run_counts_too() -> None:
     assert [stop.run for stop in early_stops([run_of({}, "pruned", total_steps=100)])] == ["job"]
+
+
+def test_a_pruned_trial_without_a_plan_is_compared_with_the_finished_trials_of_its_study() -> None:
+    """Regression: pruned trials of a study whose parameters state no steps avoided nothing on the page of energy."""
+    trials = [replace(run_of({}), name=f"t{place}", study="s") for place in range(3)]
+    cut = {name: replace(curve, steps=curve.steps[:10], values=curve.values[:10]) for name, curve in trials[0].curves.items()}
+    pruned = replace(trials[0], name="short", status="pruned", curves=cut)
+    last = {name: max(int(curve.steps[-1]) for curve in run.curves.values()) for name, run in (("whole", trials[0]), ("short", pruned))}
+    (stop,) = early_stops([*trials, pruned])
+    assert stop == EarlyStop("short", last["short"], last["whole"], "steps", of_study=True)
+    said = early_stops_words([stop], {"short": RunUse(2.0, "measured")})
+    assert "Of 1 pruned trial the plan is the median of the study's finished trials." in said
+    assert early_stops([pruned]) == [] and stops_without_plan([pruned, trials[1]], []) == ["short"], "no trial was finished"
+    assert stops_without_plan([pruned], [stop]) == []
 
 
 def test_the_page_adds_up_what_is_known_and_says_how() -> None:

@@ -17,7 +17,7 @@ from observability.dashboard.operations.energy import EnergyRuns, price_place, w
 from observability.dashboard.training import load_runs
 from observability.dashboard.training.runs import RunUse, energy_and_cost_of_runs
 from observability.dashboard.widgets import plain_caption, plain_paragraph, status_line
-from observability.detection.early_stops import EarlyStop, avoided_energy, early_stops
+from observability.detection.early_stops import EarlyStop, avoided_energy, early_stops, stops_without_plan
 from observability.detection.result_carbon import NEAR, CarbonResults, results_against_carbon
 from observability.detection.run_claims import RunClaim, duration_words
 from observability.detection.training_savings import power_cap_claim, start_hour_claim
@@ -38,11 +38,14 @@ SAVING_EXAMPLES = {
 
 
 def early_stops_section(here: ModelPage) -> None:
-    """Draw a sentence on the energy that was avoided because runs ended before their stated plan; nothing if no run did."""
+    """Draw a sentence on the energy that runs avoided which ended before their plan, and on those that state none; nothing without any."""
     everything = load_runs.analyzed_training_runs(here.model.name)
     stops = early_stops(each.run for each in everything)
-    if stops and (said := early_stops_words(stops, energy_and_cost_of_runs(everything))):
-        plain_paragraph(said)
+    said = early_stops_words(stops, energy_and_cost_of_runs(everything)) if stops else ""
+    if unplanned := stops_without_plan((each.run for each in everything), stops):
+        said += f" {plural(len(unplanned), 'run')} stopped early without a plan (`total_steps`): the avoided energy is unknown."
+    if said:
+        plain_paragraph(said.strip())
 
 
 def early_stops_words(stops: Sequence[EarlyStop], uses: Mapping[str, RunUse]) -> str:
@@ -54,9 +57,11 @@ def early_stops_words(stops: Sequence[EarlyStop], uses: Mapping[str, RunUse]) ->
     basis = "measured" if sources == {"measured"} else "assumed" if "assumed" in sources else "estimated"
     without = f" Of {plural(len(stops) - len(avoided), 'further run')} the energy is unknown." if len(avoided) < len(stops) else ""
     total = with_si_prefix(sum(avoided.values()), "Wh")
+    of_study = sum(stop.of_study for stop in stops if stop.run in avoided)
+    plan = f" Of {plural(of_study, 'pruned trial')} the plan is the median of the study's finished trials." if of_study else ""
     return (
-        f"{plural(len(avoided), 'run')} ended before their stated steps or epochs and avoided about {total}: "
-        f"energy × steps left ÷ steps done, added up over runs; energy {basis}.{without}"
+        f"{plural(len(avoided), 'run')} ended before their planned steps or epochs and avoided about {total}: "
+        f"energy × steps left ÷ steps done, added up over runs; energy {basis}.{plan}{without}"
     )
 
 
