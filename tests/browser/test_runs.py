@@ -3,6 +3,8 @@
 import json
 import subprocess
 import sys
+import time
+from collections.abc import Callable
 from io import StringIO
 from pathlib import Path
 from statistics import median
@@ -99,8 +101,16 @@ with track_run(run="going", home=sys.argv[1], params={"rate": 0.1}) as run:
 """
 
 
-def test_a_job_that_is_started_is_followed_until_it_ends(own: Dashboard, visit: Visit) -> None:
-    before = own.status()
+FOLLOWED_WITHIN_S = 10.0
+"""The quickest of four rounds of new steps is on the page within this time. The goal is 3 s; beside other work (load 10 on two cores) the four
+took 2.5, 2.6, 6.0 and 4.1 s, so that a bound of each would fail for its neighbours.
+"""
+
+
+def test_a_job_that_is_started_is_followed_until_it_ends(
+    own: Dashboard, visit: Visit, record_property: Callable[[str, object], None]
+) -> None:
+    before, spent = own.status(), []
     with track_run(run="beside", home=str(own.home), params={"rate": 0.2}) as beside:
         beside.step(1, train_loss=1.0)
     before = own.wait_until_loaded(before)
@@ -110,19 +120,28 @@ def test_a_job_that_is_started_is_followed_until_it_ends(own: Dashboard, visit: 
             """The job logs these steps, and nobody tells it to publish them."""
             print(first, last, file=job.stdin, flush=True)
 
+        def follow(first: int, last: int) -> None:
+            """The job logs these steps, and the page shows them without a click."""
+            began = time.monotonic()
+            log_steps(first, last)
+            said(page, f"going is active: {last} steps")
+            spent.append(round(time.monotonic() - began, 2))
+
         log_steps(1, 25)
         own.wait_until_loaded(before)
         page = visit(f"{own.url}/runs?run=going")
         said(page, "going is active: 25 steps")
-        log_steps(26, 40)
-        said(page, "going is active: 40 steps")
-        for logged_before, address in ((40, "distributed?run=going"), (55, "compare_runs?run=going&run=beside")):
+        follow(26, 40)
+        follow(41, 55)
+        for logged_before, address in ((55, "distributed?run=going"), (70, "compare_runs?run=going&run=beside")):
             page.goto(f"{own.url}/{address}")  # a page that is redrawn every second may never come to rest on a busy machine
             said(page, f"going is active: {logged_before} steps")
-            log_steps(logged_before + 1, logged_before + 15)
-            said(page, f"going is active: {logged_before + 15} steps")
+            follow(logged_before + 1, logged_before + 15)
         job.stdin.close()
         page.wait_for_function("() => !document.body.innerText.includes('is active')")
+    record_property("seconds until new steps are on the page", spent)
+    print("seconds until new steps are on the page:", spent)
+    assert min(spent) < FOLLOWED_WITHIN_S, spent
 
 
 @pytest.mark.long  # tests/dashboard/test_studies.py
