@@ -78,7 +78,8 @@ def claims_about_searches(runs: Sequence[TrainingRun]) -> list[tuple[RunClaim, T
 
 def search_claim(study: StudyResults, figure: SearchFigure) -> RunClaim:
     """Return a figure of a study as a claim."""
-    subject, evidence = f"study:{study.name}", {"study": study.name, "metric": study.metric, "next": STEPS[figure.metric]}
+    subject, evidence = f"study:{study.name}", {"study": study.name, "metric": study.metric, "better": study.better}
+    evidence["next"] = STEPS[figure.metric]
     n, limit = int(figure.interval.n), LIMITS[figure.metric]
     if figure.needs:
         because = f"{figure.words}; to decide, the study needs about {figure.needs}."

@@ -4,7 +4,6 @@ from observability.core.analyzer import OTHERS, OTHERWISE, Context, Proof, Proof
 from observability.core.finding import Finding
 from observability.core.time import instant_from_text
 from observability.core.window import Slice
-from observability.metrics.training_curves import FINISHED, PRUNED
 from observability.proofs.rows import (
     json_pointer_part,
     known_record_conditions,
@@ -15,10 +14,10 @@ from observability.proofs.rows import (
 )
 from observability.proofs.run_curves import curve_sql, metric_sql, rate_jump_proof, run_literal, spike_proof
 from observability.proofs.run_devices import FIGURES_OF_DEVICES, run_device_proof
+from observability.proofs.studies import failed_trials_proof, pruned_trials_proof
 
 COMMUNICATION = ("communication", "comm", "allreduce", "all_reduce", "sync")
 """Phases whose time holds the wait for the slowest rank."""
-NOT_FAILED = sorted(FINISHED | PRUNED)
 FIGURES_OF_BATCHES = {
     "batch_rows": "rows",
     "batch_rejected_rate": "least(rejected_rows / rows, 1)",
@@ -321,18 +320,6 @@ CLEANING_PROOFS: Proofs = {
 }
 
 
-def failed_trials_proof(finding: Finding, context: Context) -> str:
-    """The SQL of the share of the trials of a study that failed."""
-    known, fine = [f'"at" < {time_literal(finding.end)}', *known_record_conditions(context)], ", ".join(map(text_literal, NOT_FAILED))
-    of_study = where_clause([f"study = {text_literal(finding.subject.removeprefix('study:'))}", *known])
-    return f"""WITH members AS (
-  SELECT DISTINCT run FROM runs {of_study}
-), ends AS (
-  SELECT run, arg_max(status, "at") AS status FROM runs SEMI JOIN members USING (run) {where_clause(["event = 'end'", *known])} GROUP BY run
-)
-SELECT (SELECT count(*) FROM ends WHERE lower(status) NOT IN ({fine})) / (SELECT count(*) FROM members) AS study_failed_share"""
-
-
 def of_every_step(proof: Proof) -> Proof:
     """A proof that is given only where every step of the run was read."""
     return lambda finding, context: None if finding.evidence.get("stride", 1) > 1 else proof(finding, context)
@@ -359,9 +346,10 @@ RUN_PROOFS: Proofs = {
     "seed_noise": seed_noise_proof,
     "run_alerts": alerts_proof,
     "study_failed_share": failed_trials_proof,
+    "study_pruned_share": pruned_trials_proof,
     **dict.fromkeys(FIGURES_OF_DEVICES, run_device_proof),
     **dict.fromkeys(
-        ("study_pruned_share", "study_bound_share", "study_noise_ratio", "study_winner_excess", "study_test_ratio", "study_repeat_share"),
+        ("study_bound_share", "study_noise_ratio", "study_winner_excess", "study_test_ratio", "study_repeat_share"),
         "it compares all trials of a study with each other, by parameters of any kind",
     ),
     OTHERS: "it is estimated from the noise and the progress of a curve, or from the times of ranks and the readings of devices",

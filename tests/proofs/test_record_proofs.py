@@ -293,3 +293,29 @@ def test_spikes_jumps_of_the_rate_and_personal_columns_that_left_are_counted_fro
     assert proven["learning_rate_jump", "run:fit"].value == pytest.approx(20)
     values = {subject: each.value for (metric, subject), each in proven.items() if metric == "export_personal_columns"}
     assert values == {"recipient:bare/dataset:people": 1, "recipient:hashed/dataset:people": 2, "recipient:founded": 0}
+
+
+@pytest.mark.parametrize("name", ["validation_loss", "val_accuracy"])
+def test_pruned_trials_that_led_are_counted_from_the_steps(tmp_path: Path, name: str) -> None:
+    """Six of 24 pruned trials lead at the step where they end; the direction of the metric counts."""
+    rng, lines = np.random.default_rng(7), list[dict[str, Any]]()
+    for trial in range(48):
+        pruned, start = trial % 2 == 1, NIGHT + timedelta(minutes=trial)
+        level = rng.normal(1.0, 0.05) + (0.4 if pruned else 0.0) - (0.9 if pruned and trial < 12 else 0.0)
+        about = {"kind": "run", "run": f"t{trial}", "study": "search"}
+        lines.append(about | {"at": start, "event": "start", "params": {"depth": trial}})
+        steps = 10 + trial % 5 if pruned else 30
+        for step in range(steps):
+            cost = level + 2 / (1 + step) + 0.001 * rng.normal()
+            value = cost if name == "validation_loss" else 0.99 - cost / 5
+            at = start + timedelta(seconds=step)
+            lines.append({"kind": "step", "run": f"t{trial}", "at": at, "step": step, "metrics": {name: value}})
+        status = "pruned" if pruned else "finished"
+        lines.append(about | {"at": start + timedelta(seconds=40), "event": "end", "status": status})
+    with closing(new_store(tmp_path / "home", threads=1)) as store:
+        store.write_records(lines)
+        end = NIGHT + timedelta(days=1)
+        found = check.check(store, start=end - timedelta(days=7), end=end, now=end, only=("training/runs",)).findings
+        assert differing(store, found) == [] and without_reason(found) == []
+    (led,) = [each for each in found if each.metric == "study_pruned_share"]
+    assert led.proof and led.value == 6 / 24 and led.n == 24
