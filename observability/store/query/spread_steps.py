@@ -26,37 +26,35 @@ def spread_steps(cursor: Cursor, records: Records, where: str, columns: str, val
 
     table = kind_tables()["step"]
     runs = cursor.execute(
-        f"""SELECT run, count(*) AS n, min(step) AS first, max(step) AS last, min("at") AS began, max("at") AS ended
+        f"""SELECT run, count(*) AS n, min(step) AS first, max(step) AS last, min("at") AS began, max("at") AS ended,
+            greatest(round((max(step) - min(step)) / greatest(approx_count_distinct(step) - 1, 1)), 1)::BIGINT AS gap
         FROM {table} WHERE {where} GROUP BY run ORDER BY ended DESC, run""",
         values,
     ).df()
     strides = pd.Series(step_strides(runs["n"].tolist(), records.rows, records.spread), dtype="int64")
-    named = {
-        "whole": runs["run"][strides == 1].tolist(),
-        "long": runs["run"][strides > 1].tolist(),
-        "strides": strides[strides > 1].tolist(),
-    }
-    noted = cursor.execute("SELECT DISTINCT run FROM not_finite_steps WHERE list_contains(?::VARCHAR[], run)", [named["long"]]).fetchall()
-    named["odd"] = [run for (run,) in noted]
-    named["far_runs"], named["far_steps"] = _steps_of_extremes(cursor, runs[strides > 1])
+    long, whole = runs[strides > 1], runs["run"][strides == 1].tolist()
+    named: dict[str, Any] = {name: long[name].tolist() for name in ("run", "first", "last", "gap")}
+    named["stride"] = strides[strides > 1].tolist()
+    noted = cursor.execute("SELECT DISTINCT run FROM not_finite_steps WHERE list_contains(?::VARCHAR[], run)", [named["run"]]).fetchall()
+    named["far_runs"], named["far_steps"] = _steps_of_extremes(cursor, long)
+    odd = "SELECT unnest($far_runs::VARCHAR[]) AS run, unnest($far_steps::BIGINT[]) AS step"
+    if noted:
+        named["noted"] = [run for (run,) in noted]
+        logged = f"""SELECT run, step, unnest(map_entries(metrics::MAP(VARCHAR, VARCHAR))) AS metric FROM {table}
+            WHERE {where} AND list_contains($noted::VARCHAR[], run) AND ({NOT_FINITE})"""
+        odd += f""" UNION ALL SELECT run, unnest([min(step), max(step)]) FROM ({logged})
+            WHERE metric.value IN ('NaN', 'Infinity', '-Infinity') GROUP BY run, metric.key"""
     narrow = f"SELECT rowid AS place, run, step FROM {table} WHERE {where}"
+    chosen = f"""SELECT place, stride FROM ({narrow}) JOIN thinned USING (run)
+        WHERE ((step - first) // gap) % stride = 0 OR step = last OR (run, step) IN (SELECT run, step FROM odd)"""
+    if whole:
+        named["whole"] = whole
+        chosen += f" UNION ALL SELECT place, 1::BIGINT AS stride FROM ({narrow}) WHERE run IN (SELECT unnest($whole::VARCHAR[]))"
     frame = cursor.execute(
-        f"""WITH thinned AS (SELECT unnest($long::VARCHAR[]) AS run, unnest($strides::BIGINT[]) AS stride),
-        spaced AS (
-            SELECT run, stride, min(step) AS first, max(step) AS last,
-                greatest(round((max(step) - min(step)) / greatest(approx_count_distinct(step) - 1, 1)), 1)::BIGINT AS gap
-            FROM {table} JOIN thinned USING (run) WHERE {where} GROUP BY run, stride),
-        logged AS (
-            SELECT run, step, unnest(map_entries(metrics::MAP(VARCHAR, VARCHAR))) AS metric FROM {table}
-            WHERE {where} AND list_contains($odd::VARCHAR[], run) AND ({NOT_FINITE})),
-        odd AS (
-            SELECT run, unnest([min(step), max(step)]) AS step FROM logged
-            WHERE metric.value IN ('NaN', 'Infinity', '-Infinity') GROUP BY run, metric.key
-            UNION ALL SELECT unnest($far_runs::VARCHAR[]), unnest($far_steps::BIGINT[])),
-        chosen AS (
-            SELECT place, 1::BIGINT AS stride FROM ({narrow}) WHERE run IN (SELECT unnest($whole::VARCHAR[]))
-            UNION ALL SELECT place, stride FROM ({narrow}) JOIN spaced USING (run)
-            WHERE ((step - first) // gap) % stride = 0 OR step = last OR (run, step) IN (SELECT run, step FROM odd))
+        f"""WITH thinned AS (
+            SELECT unnest($run::VARCHAR[]) AS run, unnest($first::BIGINT[]) AS first, unnest($last::BIGINT[]) AS last,
+                unnest($gap::BIGINT[]) AS gap, unnest($stride::BIGINT[]) AS stride),
+        odd AS ({odd}), chosen AS ({chosen})
         SELECT {columns}, stride FROM {table} t JOIN chosen ON t.rowid = place ORDER BY "at", content_hash""",
         values | named,
     ).df()
