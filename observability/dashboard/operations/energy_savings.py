@@ -45,7 +45,8 @@ def early_stops_section(here: ModelPage) -> None:
     if unplanned := stops_without_plan((each.run for each in everything), stops):
         said += f" {plural(len(unplanned), 'run')} stopped early without a plan (`total_steps`): the avoided energy is unknown."
     if said:
-        plain_paragraph(said.strip())
+        with st.expander("Energy avoided by early stops", icon=":material/content_cut:"):
+            plain_paragraph(said.strip())
 
 
 def early_stops_words(stops: Sequence[EarlyStop], uses: Mapping[str, RunUse]) -> str:
