@@ -301,23 +301,23 @@ def slow_rank_communication(plant: RunFaultPlant) -> PlantedRun:
 
 def throttled_accelerator(plant: RunFaultPlant) -> PlantedRun:
     """A busy device draws less power from a step on, at the same utilisation."""
-    readings, onset = plant.readings, plant.onset()
+    readings, onset = with_units(plant.readings), plant.onset()
     known = readings[readings["run"] == plant.run].dropna(subset=["device", "watts", "utilisation"])
     devices = [
-        (host, device)
-        for (host, device), own in known.groupby([known["host"].fillna(""), "device"], sort=True)
+        str(unit)
+        for unit, own in known.groupby("unit", sort=True)
         if len(own) >= 2 * MIN_READINGS and own["utilisation"].astype(float).median() >= BUSY
     ]
     if not devices:
         busy = f"{2 * MIN_READINGS} readings of `watts` and `utilisation` of one device that is at least {100 * BUSY:.0f} % busy"
         raise plant.unfit("no busy device", busy)
-    host, device = devices[int(plant.rng.integers(len(devices)))]
+    unit = devices[int(plant.rng.integers(len(devices)))]
     later = readings["at"] >= plant.steps.loc[plant.steps["step"] >= onset, "at"].min()
-    mine = later & (readings["device"] == device) & (readings["host"].fillna("") == host) & (readings["run"] == plant.run)
-    watts = readings["watts"].astype(float)
+    mine = later & (readings["unit"] == unit) & (readings["run"] == plant.run)
+    watts = plant.readings["watts"].astype(float)
     return replace(
-        plant.planted(plant.steps, onset, detail=f"`{device}`"),
-        readings=readings.assign(watts=watts.mask(mine, watts * (1 - plant.amount))),
+        plant.planted(plant.steps, onset, f"run:{plant.run}/device:{unit}", f"`{unit.partition(' on ')[0]}`"),
+        readings=plant.readings.assign(watts=watts.mask(mine.reindex(watts.index), watts * (1 - plant.amount))),
     )
 
 

@@ -83,6 +83,15 @@ def test_a_middle_fault_is_named_in_nine_of_ten_runs_at_their_end(clean_runs: Ca
     named_share(name, named, DRAWS)
 
 
+@pytest.mark.parametrize("name", ["throttled_accelerator", "hot_among_peers"])
+def test_a_fault_of_a_device_falls_on_the_device_that_its_finding_names(clean_runs: Callable, name: str) -> None:
+    """Regression: the lab said of a throttled device, named at every look, that the target of the fault was never named."""
+    run = run_that_can_have(name)
+    told = replay_training_fault(clean_runs(run, 10), run, FAULTS[name], "middle", 10, looks=1)
+    assert told.target in {each.subject for each in told.looks[-1].alarms} and "/device:" in told.target
+    assert "never named" not in told.sentence and told.first_named is not None
+
+
 @pytest.mark.parametrize("name", some(FAULTS, 1))
 def test_a_look_sees_only_what_had_been_logged(store: Database, name: str) -> None:
     run = run_that_can_have(name)
