@@ -1,9 +1,9 @@
-"""Expected performance without labels, assuming that scores mean what they meant in the reference.
+"""Expected performance without labels, assuming that scores have the same meaning as in the reference.
 
-Binary (CBPE): scores are calibrated on the reference, and labels are expected with these probabilities. Multiclass: the probability
-that the decided class is right, by confidence, and the probability of each class by its own score. Regression (DLE): stored
-estimates of the errors of a sample (store/query/estimates.py). Each estimate has the interval of what labels would show, and the
-part of it that is due to the size of the reference.
+Binary (CBPE): scores are calibrated on the reference, and labels are expected with these probabilities. Multiclass: the probability that
+the decided class is right, by confidence, and the probability of each class by its own score. Regression (DLE): stored estimates of the
+errors of a sample (store/query/estimates.py). Each estimate has the interval within which labels would show the value, and the part of
+this interval that is due to the size of the reference.
 """
 
 from collections.abc import Iterator
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 Floats = NDArray[np.float64]
 MINIMUM_REFERENCE = 500
-"""Labelled reference rows below which scores are not calibrated."""
+"""Minimum number of labelled reference rows for a calibration of the scores."""
 MAX_CLASSES = 20
 UNBOUNDED = ("log_loss", "mae", "rmse")
 
@@ -50,8 +50,8 @@ MetricEstimates = dict[str, MetricEstimate]
 class ScoreCalibration:
     """Calibration of the scores on the reference.
 
-    event: probability of the event by score bin (multiclass: that the decision is right). classes: multiclass, the probability of
-    each class by its own score.
+    event: probability of the event by score bin; for a multiclass model the event is that the decision is right. classes: for a multiclass
+    model, the probability of each class by its own score.
     """
 
     model: Model
@@ -60,12 +60,14 @@ class ScoreCalibration:
 
 
 def _class_histogram(model: Model, *keys: Bucket) -> Aggregate:
-    """Score of each class by label."""
+    """The query for the score of each class by label."""
     return Aggregate("outcomes", keys=(*keys, By("label")), histogram=tuple(f"score.{k}" for k in range(len(model.classes))))
 
 
 def estimate_questions(model: Model, *keys: Bucket) -> dict[str, Aggregate]:
-    """Questions for the estimates of a classifier and the measured metrics beside them: "counts", "sums", multiclass "classes"."""
+    """The queries for the estimates of a classifier and for its measured metrics: "counts", "sums" and, for a multiclass
+    model, "classes".
+    """
     found = {"counts": score_question(model, *keys), "sums": outcome_aggregates(model, *keys)["sums"]}
     if model.task == "multiclass" and len(model.classes) <= MAX_CLASSES:
         found["classes"] = _class_histogram(model, *keys)
@@ -102,7 +104,7 @@ def score_calibration(model: Model, reference: "DataFrame", classes: "DataFrame 
 
 
 def _class_calibrator(classes: "DataFrame", k: int) -> Calibrator | None:
-    """Probability of class k by its own score, from labelled rows."""
+    """The probability of class k by its own score, from labelled rows; None if it cannot be calibrated."""
     known = classes[(classes["column"] == f"score.{k}") & (classes["label"] >= 0) & (classes["bin"] >= 0)]
     place, w = known["bin"].to_numpy(np.int64), known["w"].to_numpy(np.float64)
     own = known["label"].to_numpy(np.int64) == k
@@ -141,7 +143,7 @@ def estimate_metrics(known: ScoreCalibration, counts: "DataFrame | Columns", cla
 
 
 def columns_with_score(counts: "DataFrame | Columns", *others: str) -> Columns:
-    """Rows with a decision and a score: both, the weights, and some other columns."""
+    """The columns of rows with a decision and a score: decision, score bin, weights, and some other columns."""
     columns = {name: np.asarray(counts[name]) for name in ("decision", "score_bin", "w", "w2", *others)}
     return part_of(columns, (columns["decision"] >= 0) & (columns["score_bin"] >= 0))
 
@@ -159,7 +161,7 @@ def _metric_estimate(name: str, each: EstimatedMetric) -> MetricEstimate:
 
 
 LABEL_POWER = 0.9
-"""Probability with which the computed number of labels shows a fall of the given size."""
+"""Power: the probability with which the computed number of labels shows a fall of the given size."""
 
 
 def labels_to_settle(metric: str, now: MetricEstimate, baseline: float | None, fall: float) -> int | None:
@@ -193,14 +195,14 @@ def labels_to_settle(metric: str, now: MetricEstimate, baseline: float | None, f
 
 
 def _row_variance(now: MetricEstimate) -> float:
-    """Variance of a metric times its rows, from the interval minus the part of the calibration; NaN where it is not known."""
+    """Variance of a metric for one row, from the interval without the part due to the calibration; NaN if unknown."""
     whole, calibration = _half_width(now.interval), _half_width(now.calibration) if now.calibration else 0.0
     variance = (whole**2 - calibration**2) / 1.96**2 * now.interval.n
     return variance if variance > 0 else float("nan")
 
 
 def _half_width(interval: Interval) -> float:
-    """Half of the width of an interval; NaN where it is not known."""
+    """Half of the width of an interval; NaN if unknown."""
     return float("nan") if interval.low is None or interval.high is None else (interval.high - interval.low) / 2
 
 
@@ -305,7 +307,8 @@ def _error_interval(name: str, mean: float, error: float, n: float) -> Interval:
 
 
 def error_variances(reference: "DataFrame") -> dict[str, float]:
-    """Variance of single errors around their estimates in the reference, for each measure: the scatter of the labels of a window.
+    """For each measure, the variance of single errors around their estimates in the reference. It shows how the labels of a window
+    scatter.
 
     Parameters
     ----------
@@ -364,7 +367,7 @@ def estimates_by_day(
 class EstimatedDay:
     """Estimated and measured metrics of a day, rows served and labelled.
 
-    same_rows: measured on the rows that were estimated, where those are a sample.
+    same_rows: the metrics measured on the estimated rows, if these are a sample.
     """
 
     estimated: MetricEstimates

@@ -1,7 +1,8 @@
-"""Data that left: export events, what their recipients may get, the privacy loss of noised releases, and checklists of training elsewhere.
+"""Exported data: export events, what their recipients may get, the privacy loss of releases with noise, and checklists for training on
+machines of others.
 
-An export is an event of what `export`. A privacy budget belongs to a recipient and a dataset, because losses add up over releases of the
-same records to the same reader.
+An export is an event whose field `what` is `export`. A privacy budget belongs to a recipient and a dataset, because losses add up over
+releases of the same records to the same reader.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -44,7 +45,9 @@ CHECKLIST = {
     "budget": "the privacy budget covers it",
     "deletion": "the copy is deleted at the end",
 }
-"""The requirements on training on a third party's machines, in words. Four items follow from the export itself, unless it states them."""
+"""The requirements on training on a third party's machines, in words. Four items follow from the export itself, unless the export states
+them.
+"""
 UNTRANSFORMED = ("", "none", "null")
 
 
@@ -52,7 +55,7 @@ UNTRANSFORMED = ("", "none", "null")
 class ExportEvent:
     """A logged export. place: its number in the frame, in the order of time; at: aware UTC. None and empty: not logged.
 
-    tags: by column. treated: columns with a transform of their own. own: the product made the file itself.
+    tags: the tags by column. treated: columns with a transform of their own. own: whether the product made the file itself.
     """
 
     place: int
@@ -81,12 +84,12 @@ class ExportEvent:
 
     @property
     def pair(self) -> tuple[str, str]:
-        """Recipient and dataset, to which a budget belongs."""
+        """The recipient and the dataset, to which a budget belongs."""
         return self.recipient, self.dataset
 
     @property
     def transformed(self) -> bool:
-        """Whether all of it was transformed."""
+        """Whether all exported data were transformed."""
         return (self.transform or "").lower() not in UNTRANSFORMED
 
     @property
@@ -101,7 +104,7 @@ class ExportEvent:
 
     @property
     def is_private(self) -> bool:
-        """Whether a privacy loss was logged, or the values from which it follows."""
+        """Whether a privacy loss was logged, or the values from which it can be computed."""
         return self.epsilon is not None or release_rdp(self) is not None
 
 
@@ -121,7 +124,9 @@ class RecipientLevel:
 
 @dataclass(frozen=True)
 class PrivacyLoss:
-    """The privacy loss of exports to one recipient. unknown: exports without a logged loss; basic: exports with only ε known."""
+    """The privacy loss of exports to one recipient. unknown: number of exports without a logged loss; basic: number of exports with only ε
+    known.
+    """
 
     epsilon: float
     delta: float
@@ -244,8 +249,8 @@ def recipient_levels(decisions: "DataFrame") -> dict[tuple[str, str], RecipientL
 def level_of_pair(
     levels: Mapping[tuple[str, str], RecipientLevel], pair: tuple[str, str], model: Model | None, limit: str
 ) -> RecipientLevel:
-    """What a recipient may get of a dataset: the level of this recipient and dataset, else the recipient's level, else the model's own
-    limit of k.
+    """What a recipient may get of a dataset. It is the level for this recipient and dataset, else the level for the recipient, else the
+    model's own limit of k.
 
     Parameters
     ----------
@@ -279,7 +284,7 @@ def level_of_pair(
 
 
 def release_rdp(event: ExportEvent) -> Floats | None:
-    """The Rényi privacy losses of an export whose mechanism is logged; None where it is not.
+    """The Rényi privacy losses of an export whose mechanism is logged; None if it is not.
 
     Parameters
     ----------
@@ -304,12 +309,12 @@ def release_rdp(event: ExportEvent) -> Floats | None:
 
 @lru_cache(maxsize=256)
 def _step_rdp(noise: float, rate: float) -> Floats:
-    """The losses of one step: releases of a recipient often repeat one mechanism."""
+    """The Rényi losses of one step. They are cached, because releases to a recipient often repeat one mechanism."""
     return gaussian_rdp(noise, rate)
 
 
 def privacy_loss(events: Iterable[ExportEvent], delta: float) -> PrivacyLoss:
-    """ε at a δ of several exports of one dataset to one recipient.
+    """The ε, at a given δ, of several exports of one dataset to one recipient.
 
     Exports with a logged mechanism are added up as Rényi losses. Exports with only ε known are added by basic composition, and their δ is
     subtracted from the total δ. An export that states a larger ε than its mechanism gives counts by its statement.
@@ -341,7 +346,7 @@ def privacy_loss(events: Iterable[ExportEvent], delta: float) -> PrivacyLoss:
 
 
 def understated_epsilon(event: ExportEvent) -> float | None:
-    """The ε that an export's mechanism gives, where the export states less than that; else None.
+    """The ε of an export's mechanism, if the export states a smaller one; else None.
 
     Parameters
     ----------
@@ -360,7 +365,7 @@ def understated_epsilon(event: ExportEvent) -> float | None:
 
 
 def checklist_states(event: ExportEvent, level: RecipientLevel, within_budget: bool | None) -> dict[str, bool | None]:
-    """Whether training elsewhere satisfies each item of its checklist; None where that is not logged.
+    """Whether training on machines of others satisfies each item of its checklist; None if this is not logged.
 
     Parameters
     ----------
@@ -411,7 +416,9 @@ def export_signature(event: ExportEvent, level: RecipientLevel) -> SignatureStat
 
 
 def _attested(event: ExportEvent, level: RecipientLevel) -> bool | None:
-    """Whether the enclave attested the expected hash by a verified signature; None where no hash is stated, or nobody verified it."""
+    """Whether the enclave attested the expected hash by a verified signature; None if no hash is stated, or if nobody verified the
+    signature.
+    """
     if level.attestation is None:
         return None
     if event.attestation != level.attestation:
@@ -421,7 +428,7 @@ def _attested(event: ExportEvent, level: RecipientLevel) -> bool | None:
 
 
 def not_logged(event: ExportEvent) -> list[str]:
-    """In words, the facts that an export should state and does not.
+    """The facts that an export should state but does not, in words.
 
     Parameters
     ----------
@@ -446,7 +453,7 @@ def not_logged(event: ExportEvent) -> list[str]:
 
 @dataclass(frozen=True)
 class ExportLedger:
-    """All exports up to an instant, with what owners allow. events: oldest first, without events of the product itself."""
+    """All exports up to an instant, with the levels that owners allow. events: oldest first, without exports by the product itself."""
 
     events: Sequence[ExportEvent]
     levels: Mapping[tuple[str, str], RecipientLevel]
@@ -472,7 +479,7 @@ class ExportLedger:
         return privacy_loss(own, level.delta or stated or DELTA)
 
     def within_budget(self, event: ExportEvent) -> bool | None:
-        """Whether the budget covers the exports up to this one; None where no budget is stated, or a loss is not logged."""
+        """Whether the budget covers all exports up to this one; None if no budget is stated, or if a loss is not logged."""
         budget = self.level(event).epsilon
         loss = self.loss(event.pair, event)
         if budget is None or (loss.unknown and loss.epsilon <= budget):

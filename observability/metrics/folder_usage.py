@@ -16,9 +16,9 @@ DAY = 86_400.0
 
 @dataclass(frozen=True)
 class FolderUsage:
-    """The measured content of a folder. room: its own bytes and those that its file system has free. oldest: the earliest change of a file,
-    as a time since 1970 in seconds, None without a file. duplicates: None where contents were not compared. unread: files and folders that
-    could not be read.
+    """The measured content of a folder. room: bytes of its files plus the free bytes of its file system. oldest: the earliest change of a
+    file, in seconds since 1970, None without a file. duplicates: None if contents were not compared. unread: number of files and folders
+    that could not be read.
     """
 
     files: int
@@ -81,7 +81,9 @@ def folder_usage(folder: Path, now: float, *, contents: bool = True) -> FolderUs
 
 
 def _equal_bytes(sizes: dict[int, list[str]]) -> tuple[int, int]:
-    """Bytes of files whose content another file has, the first of each content left out; and the files that could not be read."""
+    """Bytes of files whose content equals that of another file, without the first file of each content; and the number of files that could
+    not be read.
+    """
     found, lost = 0, 0
     for size, paths in sizes.items():
         if len(paths) < 2:

@@ -18,8 +18,8 @@ FORM_DECISIONS = Records("decision", ("decision", "at", "author", "statement", "
 class FormDecision:
     """A standing decision on a form.
 
-    id: id of the decision. at: when it was made. dataset: the dataset that is to be stored in the form; None where the form is one of a
-    model version that is to be served.
+    id: id of the decision. at: when it was made. dataset: the dataset that is to be stored in the form; None if the form is one of a model
+    version that is to be served.
     """
 
     id: str
@@ -32,7 +32,7 @@ class FormDecision:
     dataset: str | None
 
     def serves(self, model: str, version: str) -> bool:
-        """Whether it chooses the form of that model version that is served."""
+        """Whether the decision chooses the form in which this model version is served."""
         return self.dataset is None and (self.model, self.version) == (model, version)
 
 

@@ -1,4 +1,6 @@
-"""Accuracy on gold items: each person against the others, all people against the weeks before, and under each guideline."""
+"""Accuracy on gold items: each person compared with the others, all people compared with the weeks before, and the accuracy under each
+guideline.
+"""
 
 from typing import TYPE_CHECKING, Any
 
@@ -20,11 +22,11 @@ if TYPE_CHECKING:
 
 METRIC = "gold_accuracy"
 MIN_OF_CLASS = 10
-"""Answers to gold items of a class from which a person's accuracy in it is shown."""
+"""Minimum number of a person's answers to gold items of a class for the accuracy in this class to be shown."""
 
 
 def gold_accuracy_comparisons(now: "DataFrame", past: "DataFrame", subject: str) -> list[LabellingComparison]:
-    """All people against the past, each person against the others, and the newest guideline against the one before it.
+    """Comparisons of all people with the past, of each person with the others, and of the newest guideline with the previous one.
 
     Parameters
     ----------
@@ -47,7 +49,7 @@ def gold_accuracy_comparisons(now: "DataFrame", past: "DataFrame", subject: str)
 
 
 def _compare_with_past(gold: "DataFrame", before: "DataFrame", subject: str) -> list[LabellingComparison]:
-    """Accuracy of all people in the window against the four weeks before it."""
+    """Accuracy of all people in the window, compared with the four weeks before it."""
     if min(len(gold), len(before)) < MIN_ANNOTATION_ROWS:
         return []
     here, there = item_clustered_rate(gold, "right"), item_clustered_rate(before, "right")
@@ -56,7 +58,7 @@ def _compare_with_past(gold: "DataFrame", before: "DataFrame", subject: str) -> 
 
 
 def _compare_guidelines(gold: "DataFrame", before: "DataFrame", subject: str) -> list[LabellingComparison]:
-    """Accuracy under the newest guideline of the window against the one before it, where both lie within the data."""
+    """Accuracy under the newest guideline of the window, compared with the previous guideline, if both lie within the data."""
     import pandas as pd
 
     both = pd.concat([before, gold], ignore_index=True)

@@ -1,8 +1,8 @@
 """Sensitive groups of a model and their metrics, from counts and sums.
 
 A group is a level of a sensitive attribute (`SEX=female`); for a number, a band (`AGEP=20 to below 35`); for several attributes, a
-combination of their levels. The rates equal fairlearn's `MetricFrame.by_group` on the same rows. Selection rate is over every decided row,
-the others over labelled ones.
+combination of their levels. The rates equal fairlearn's `MetricFrame.by_group` on the same rows. The selection rate is computed over all
+decided rows, the other rates over labelled rows.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -25,18 +25,18 @@ if TYPE_CHECKING:
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 MINIMUM_OF_CLASS = 30
-"""Positives for a true positive rate, negatives for a false positive rate, rows of anything."""
+"""Minimum number of positives for a true positive rate, of negatives for a false positive rate, and of rows for any other rate."""
 MINIMUM_WIDTH = 0.1
-"""Largest half-width of a 95 % interval with which another rate is evaluated; for a mean, relative to the mean of all rows."""
+"""Largest half-width of a 95 % interval with which another rate is evaluated. For a mean it is relative to the mean of all rows."""
 MAX_CLASSES = 20
-"""Classes whose rates are measured, the first ones."""
+"""Maximum number of classes whose rates are measured; the first classes are taken."""
 MISSING = "null"
-"""Level of rows whose attribute is missing: shown, and never compared."""
+"""Level of rows whose attribute is missing. It is shown, but never compared."""
 
 
 @dataclass(frozen=True)
 class Attribute:
-    """A sensitive attribute as it can be grouped by. levels: in their natural order; others follow."""
+    """A sensitive attribute by which rows can be grouped. levels: in their natural order; other levels follow."""
 
     name: str
     reference: str
@@ -60,12 +60,12 @@ class GroupMetric:
     successes: Floats | None = None
 
     def at(self, mask: NDArray[np.generic]) -> "GroupMetric":
-        """Some of the groups: a mask, or places."""
+        """The metric of some of the groups, which a mask or places choose."""
         picked = {name: getattr(self, name)[mask] for name in ("n", "value", "low", "high", "variance")}
         return replace(self, **picked, successes=None if self.successes is None else self.successes[mask])
 
     def spread(self, least: float = 0.0) -> GroupSpread:
-        """Largest difference between these groups; its most significant pair is one that differs by `least` where there is one."""
+        """The largest difference between these groups. If a pair differs by `least`, the most significant pair is one that does."""
         if self.successes is not None:
             return group.rate_spread(self.successes, self.n, least=least)
         return group.mean_spread(self.value, np.sqrt(self.variance / self.n), self.n, least=least)
@@ -73,7 +73,7 @@ class GroupMetric:
 
 @dataclass(frozen=True)
 class GroupMetrics:
-    """Metrics of the groups. rows: predictions of each, counted; labelled: those whose label is known; metrics by name."""
+    """Metrics of the groups, by name. rows: number of predictions of each group; labelled: number of those whose label is known."""
 
     levels: tuple[tuple[str, ...], ...]
     rows: NDArray[np.int64]
@@ -86,7 +86,7 @@ class GroupMetrics:
         return tuple(", ".join(level) for level in self.levels)
 
     def aligned(self, levels: Sequence[tuple[str, ...]]) -> "GroupMetrics":
-        """The metrics at the places of other levels; groups that are missing have no rows."""
+        """The metrics in the order of other levels; groups that are missing have no rows."""
         take = _places_of(self.levels, levels)
 
         def padded(values: Floats, empty: float = np.nan) -> Floats:
@@ -115,7 +115,7 @@ class GroupSums:
     squares: Floats | None = None
 
     def each(self, of: Callable[[Floats], Floats]) -> "GroupSums":
-        """The sums after one step with each."""
+        """The sums after the same step is applied to each array."""
         return GroupSums(of(self.w), of(self.w2), of(self.total), None if self.squares is None else of(self.squares))
 
 
@@ -140,7 +140,7 @@ class GroupTotals:
         return GroupTotals(self.levels, self.days[kept], self.rows[kept], self.labelled[kept], sums)
 
     def aligned(self, levels: Sequence[tuple[str, ...]]) -> "GroupTotals":
-        """The totals at the places of other levels; groups that are missing have no rows."""
+        """The totals in the order of other levels; groups that are missing have no rows."""
         take = _places_of(self.levels, levels)
         rows, labelled = (np.pad(each, ((0, 0), (0, 1)))[:, take] for each in (self.rows, self.labelled))
         sums = {name: each.each(lambda values: np.pad(values, ((0, 0), (0, 1)))[:, take]) for name, each in self.sums.items()}
@@ -154,18 +154,18 @@ class GroupTotals:
         return np.where(held, of.total, np.nan) / np.where(held, of.w, 1.0), n
 
     def course(self, metric: str, place: int) -> GroupMetric:
-        """One metric of one group, one day per place."""
+        """One metric of one group by day: each place is a day."""
         return _metrics_of_sums({metric: self.sums[metric].each(lambda values: values[:, place])})[metric]
 
 
 def _places_of(levels: Sequence[tuple[str, ...]], wanted: Sequence[tuple[str, ...]]) -> NDArray[np.int64]:
-    """Places of levels among others; behind the last where they are missing."""
+    """Places of levels among other levels; one after the last if a level is missing there."""
     places = {level: place for place, level in enumerate(levels)}
     return np.array([places.get(each, len(levels)) for each in wanted], np.int64)
 
 
 def sensitive_attributes(model: Model, version: Version | None) -> list[Attribute]:
-    """Sensitive attributes of a model that can be grouped by: levels, or numbers with bands.
+    """The sensitive attributes of a model by which rows can be grouped: columns with levels, or numbers with bands.
 
     Parameters
     ----------
@@ -193,7 +193,7 @@ def _attribute_of(column: Column, version: Version | None) -> Attribute | None:
 
 
 def group_question(model: Model, chosen: Sequence[Attribute], *, by_day: bool = False) -> Aggregate:
-    """Question for the counts (for regression the sums) that `group_metrics` reads, by the levels of some attributes.
+    """The query for the counts (for a regression, the sums) that `group_metrics` reads, by the levels of some attributes.
 
     Parameters
     ----------
@@ -282,12 +282,12 @@ def _adder(cell: NDArray[np.int64], shape: tuple[int, int]) -> Adder:
 
 
 def class_rate_name(rate: str, name: str) -> str:
-    """Name of a rate of one class of several."""
+    """The name of a rate for one of several classes."""
     return f"{rate} of {name}"
 
 
 def rate_name(metric: str) -> str:
-    """The rate of a metric without the class that it is about."""
+    """The rate of a metric, without the class."""
     return metric.partition(" of ")[0]
 
 
@@ -311,8 +311,8 @@ def attribute_levels(frame: "DataFrame", attribute: Attribute) -> list[str]:
 def _rate_sums(model: Model, frame: "DataFrame", add: Adder) -> dict[str, GroupSums]:
     """Sums of rates by group.
 
-    Binary: selection, TPR, FPR, precision and base rate; several classes: share of decisions and recall of each; accuracy of every
-    classifier.
+    For a binary model these are selection rate, TPR, FPR, precision and base rate; for several classes, the share of decisions and the
+    recall of each class; for both, the accuracy.
     """
     decision, label = (frame[name].to_numpy(np.int64) if len(frame) else np.zeros(0, np.int64) for name in ("decision", "label"))
     decided, known = decision >= 0, label >= 0
@@ -367,8 +367,8 @@ def _mean_metric(name: str, sums: GroupSums, squares: Floats) -> GroupMetric:
 
 
 def groups_with_enough_rows(groups: GroupMetrics, metric: str) -> Bools:
-    """Mask of the groups with enough rows for a metric: 30 positives or negatives, else a narrow enough interval. Missing is never a
-    group.
+    """Mask of the groups with enough rows for a metric: 30 positives or negatives, for other metrics a narrow enough interval. Rows
+    without the attribute are never a group.
 
     Parameters
     ----------

@@ -19,17 +19,17 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 RARE_SHARE = 0.01
-"""Categories below this share of the reference are merged: alone, each would be a bin of noise in the PSI."""
+"""Categories below this share of the reference are merged. Alone, each would add noise to the PSI."""
 GROUPS = 10
 BLOCK = 256
-"""Columns that are counted together at most, which bounds the memory."""
+"""Maximum number of columns that are counted together, which bounds the memory."""
 
 
 @dataclass(frozen=True)
 class ColumnAxis:
-    """Bins of one column: how many ordinary ones, and the PSI group of each (the last two groups: unseen, missing).
+    """Bins of one column: the number of ordinary bins, and the PSI group of each (the last two groups are unseen and missing).
 
-    edges and positions are empty for categories; scale is the reference's standard deviation, None where there is none. common: for
+    edges and positions are empty for categories; scale is the reference's standard deviation, None if there is none. common: for
     categories, the levels with a group of their own, in the order of the groups.
     """
 
@@ -203,8 +203,8 @@ def histograms_of_columns(rows: "Sequence[DataFrame | Columns]", sizes: Sequence
 def _column_blocks(
     rows: "Sequence[DataFrame | Columns]", sizes: Sequence[int], names: Sequence[str]
 ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64], list[NDArray[np.float64]]]]:
-    """Columns in blocks of at most BLOCK. Of each block: the number of bins of each column with unseen and missing, the place of each row's
-    column in the block, and the named fields of all rows.
+    """Columns in blocks of at most BLOCK. Each block consists of the number of bins of each column, including unseen and missing; for each
+    row, the place of its column in the block; and the named fields of all rows.
     """
     for first in range(0, len(rows), BLOCK):
         some = rows[first : first + BLOCK]
@@ -230,7 +230,7 @@ class DailyHistogram:
         return DailyHistogram(self.numbers[kept], self.counts[kept], self.w[kept], self.w2[kept], self.rows[kept])
 
     def joined(self, later: "DailyHistogram") -> "DailyHistogram":
-        """Two series as one; on a day that both have, the values are added up."""
+        """Two series as one. On a day that both have, the values are added up."""
         if self.numbers.size and later.numbers.size and self.numbers[-1] < later.numbers[0]:
             parts = ((getattr(self, name), getattr(later, name)) for name in ("numbers", "counts", "w", "w2", "rows"))
             return DailyHistogram(*map(np.concatenate, parts))
@@ -306,7 +306,7 @@ fewest rows of such a day; and number of days from which the value must differ b
 
 
 def one_value_a_day(by_day: DailyHistogram, reference: ColumnHistogram) -> bool:
-    """Whether the rows of a day share one value of a column that has several in the reference, as a weekday or a holiday flag.
+    """Whether the rows of a day share one value of a column that has several values in the reference, such as a weekday or a holiday flag.
 
     Parameters
     ----------
@@ -329,7 +329,8 @@ def one_value_a_day(by_day: DailyHistogram, reference: ColumnHistogram) -> bool:
 
 
 def tenths_of(axis: ColumnAxis, side: ColumnHistogram) -> NDArray[np.int64]:
-    """About ten groups of equal mass in a histogram other than the reference, as the kept bins allow; unseen and missing apart.
+    """About ten groups of equal mass in a histogram other than the reference, as far as the stored bins allow. Unseen and missing are
+    groups of their own.
 
     Parameters
     ----------
@@ -346,7 +347,7 @@ def tenths_of(axis: ColumnAxis, side: ColumnHistogram) -> NDArray[np.int64]:
 
 
 def fine_groups(axis: ColumnAxis, reference: ColumnHistogram) -> NDArray[np.int64]:
-    """About 20 groups for the Jensen-Shannon distance, with atoms, unseen and missing apart.
+    """About 20 groups for the Jensen-Shannon distance. Single values with many rows, unseen and missing are groups of their own.
 
     Parameters
     ----------
@@ -419,7 +420,7 @@ def grouped_columns(sides: Sequence[ColumnHistogram], groups: Sequence[NDArray[n
 
 
 def mean_shift(axis: ColumnAxis, reference: ColumnHistogram, current: ColumnHistogram) -> float | None:
-    """Shift of the mean in reference standard deviations, on winsorised positions: values beyond the reference's range are clipped to it.
+    """Shift of the mean in reference standard deviations. Values beyond the reference's range are clipped to its ends.
 
     Parameters
     ----------

@@ -1,7 +1,7 @@
 """Label completeness of a window compared with the usual arrival of labels, and the expected date of completion.
 
-The usual number of labels of a day at its present age comes from the same weekdays one, two and three weeks earlier, at that age. So the
-usual delay of labels does not matter.
+The usual number of labels of a day at its present age is that of the same weekdays one, two and three weeks earlier at the same age. The
+usual delay of labels therefore does not count as missing labels.
 """
 
 from collections.abc import Sequence
@@ -34,7 +34,7 @@ FEWER, FARTHER, SURE = 0.8, 0.9, 4.0
 less than 0.9 of the share of any such days of the past month.
 """
 NEWEST, MIN_EXPECTED_LABELS = 2, 50
-"""Number of newest days that are tested, and the fewest labels expected of them."""
+"""Number of newest days that are tested, and minimum number of labels expected of them."""
 COMPLETE = 0.95
 OLDEST, MONTH = 7, PAST_DAYS + 7
 """Number of ages (in days) from which the final share of labels is computed, and the largest of them if labels arrive within days."""
@@ -42,7 +42,7 @@ OLDEST, MONTH = 7, PAST_DAYS + 7
 
 @dataclass(frozen=True)
 class LabelCompletion:
-    """Labels of the days of the window and the month before it.
+    """Labels of the days of the window and of the month before it.
 
     usual: share of a day's predictions that usually have a label, by the day's distance from the window's end (1 is the last day); lowest:
     the lowest share of the weeks compared. rows: (day, served, labelled, expected by now), oldest first.
@@ -58,18 +58,19 @@ class LabelCompletion:
         return sum(row[3] for row in self.rows)
 
     def informative(self, end: datetime) -> list[tuple[datetime, float, float, float]]:
-        """Days whose labels are usually complete by now, for the most part, oldest first."""
+        """The days whose labels should mostly be complete by now, oldest first."""
         ages = [(row, days_before_end(row[0], end)) for row in self.rows]
         return [row for row, age in ages if self.steady(age) and self.usual[age] >= DUE and row[3] > 0]
 
     def due(self, end: datetime) -> list[tuple[datetime, float, float, float]]:
-        """The newest days whose labels are usually complete by now, for the most part."""
+        """The newest days whose labels should mostly be complete by now."""
         return self.informative(end)[-NEWEST:]
 
     def lowest_before(self, end: datetime, first: datetime) -> float | None:
-        """Smallest share of the usual labels in any equally long run of steady days before `first`, the first day of the present shortfall.
+        """Smallest share of the usual labels in any equally long run of steady days before `first`, the first day of the present
+        shortfall.
 
-        With fewer than a week of such days: the smallest share of a single day, at its state weeks ago. None where neither is known.
+        With fewer than a week of such days, it is the smallest share of a single day, as known weeks ago. None if neither is known.
         """
         known = [row for row in self.informative(end) if row[0] < first]
         if len(known) >= PAST_DAYS // 4:
@@ -83,8 +84,9 @@ class LabelCompletion:
         return days in self.usual and self.lowest[days] >= STEADY * self.usual[days]
 
     def final_ages(self) -> list[int]:
-        """The ages whose days have all labels that they will get: a week, the oldest of the month or, where labels take longer, of four
-        times as long as they take. Older days are left out: they may have had another share of labels from the beginning.
+        """The ages at which days have all labels that they will get. They are the seven largest ages of the month; if labels take longer,
+        of four times the time that they take. Older days are left out, because they may have had another share of labels from the
+        beginning.
         """
         ages = sorted(self.usual)
         steady = (age for place, age in enumerate(ages) if self.usual[age] >= COMPLETE * self._median(ages[place : place + PAST_DAYS]))
@@ -93,14 +95,14 @@ class LabelCompletion:
 
     @property
     def final_share(self) -> float:
-        """Share of predictions that usually get a label in the end; 0 where nothing is known."""
+        """Share of predictions that usually get a label in the end; 0 if unknown."""
         return self._median(self.final_ages())
 
     def _median(self, ages: Sequence[int]) -> float:
         return float(np.median([self.usual[each] for each in ages])) if ages else 0.0
 
     def days_until_complete(self) -> int | None:
-        """Days after which a day usually has 95 % of its final labels; None where there are no labels."""
+        """Number of days after which a day usually has 95 % of its final labels; None without labels."""
         final = self.final_share
         return next((days for days in sorted(self.usual) if self.usual[days] >= COMPLETE * final), None) if final > 0 else None
 
@@ -111,12 +113,7 @@ class LabelCompletion:
 
 
 def label_history_asks() -> dict[str, Ask]:
-    """Labelled and served predictions by day, of the window and the month before it, as they stood weeks ago.
-
-    Returns
-    -------
-    dict[str, Ask]
-    """
+    """The queries for labelled and served predictions by day, of the window and of the month before it, as they were known weeks ago."""
     counts = Aggregate("outcomes", keys=(Bucket("day"), By("label")))
     found = {}
     for days in BEFORE:
@@ -234,7 +231,7 @@ def _significantly_fewer(came: float, usual: float, due: list[tuple[datetime, fl
 
 
 def _shortfall_start(of: LabelCompletion, end: datetime, least: float = STOPPED) -> datetime:
-    """First day since which every informative day has less than the share `least` of its usual labels."""
+    """The first day since which every informative day has less than the share `least` of its usual labels."""
     first = of.due(end)[0][0]
     for day, _served, labelled, expected in reversed(of.informative(end)):
         if labelled >= least * expected:

@@ -1,4 +1,4 @@
-"""Labels of a window and of the four weeks before it, by project: read once for findings and for the page."""
+"""Labels of a window and of the four weeks before it, by project. They are read once for findings and for the page."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 LABELLED = "labelled_window"
-"""The counter of an analyzer's context that holds a function which gives a LabelledWindow, where it is kept."""
+"""The name in an analyzer's context of a function that returns a LabelledWindow, if labels are cached."""
 
 
 @dataclass(frozen=True)
@@ -40,13 +40,13 @@ class LabelledProject:
 
 @dataclass(frozen=True)
 class LabelledWindow:
-    """The projects with labels, by name in order of names."""
+    """The projects with labels, by name, in the order of their names."""
 
     projects: dict[str, LabelledProject]
     nothing: LabelledProject
 
     def project(self, name: str) -> LabelledProject:
-        """One project, without labels where it has none."""
+        """The labels of one project; empty if it has none."""
         return self.projects.get(name, self.nothing)
 
 

@@ -25,7 +25,7 @@ NO_NAME, NO_CONTENT, CONFLICT, TOO_LARGE = "no_name", "no_content", "conflicting
 
 @dataclass(frozen=True)
 class RefusedItem:
-    """A row that is not an item. row: its number, from 1. reason: one word for all such rows."""
+    """A row that is not an item. row: its number, from 1. reason: a code that all such rows share."""
 
     row: int
     reason: str
@@ -34,7 +34,7 @@ class RefusedItem:
 
 @dataclass
 class ItemRows:
-    """Items of a table. contents: by name, in the order of the rows. duplicates: rows that are equal to an earlier one."""
+    """Items of a table. contents: by name, in the order of the rows. duplicates: number of rows that are equal to an earlier one."""
 
     contents: dict[str, dict[str, Any]] = field(default_factory=dict)
     refused: list[RefusedItem] = field(default_factory=list)
@@ -76,7 +76,7 @@ def items_of_rows(rows: Iterable[Mapping[str, Any]], name: str | None, columns: 
 
 
 def _refused(row: Mapping[str, Any], name: str | None, content: Mapping[str, Any]) -> tuple[str, str] | None:
-    """Why a row is no item, as a word and in words; None where it is one."""
+    """The reason why a row is no item, as a code and in words; None if it is an item."""
     given = "" if name is None else plain_value(row.get(name))
     if name is not None and (given is None or not str(given).strip()):
         return NO_NAME, f"it has no {name}"
@@ -90,13 +90,13 @@ def _refused(row: Mapping[str, Any], name: str | None, content: Mapping[str, Any
 
 
 def content_name(content: Mapping[str, Any]) -> str:
-    """A name for an item, the same for the same content."""
+    """A name for an item that is the same for the same content."""
     text = json.dumps(content, sort_keys=True, ensure_ascii=False)
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:NAME_LENGTH]
 
 
 def plain_value(value: Any) -> Any:
-    """A cell as a number, text, boolean or None: a whole float as an integer, a date as ISO 8601, a list or an object as JSON."""
+    """A cell as a number, text, boolean or None. A whole float becomes an integer, a date an ISO 8601 text, a list or an object JSON."""
     if isinstance(value, float):
         return None if not math.isfinite(value) else int(value) if value.is_integer() and abs(value) < 2**53 else value
     if value is None or isinstance(value, bool | int | str):

@@ -17,15 +17,15 @@ Array = np.ndarray[Any, np.dtype[Any]]
 NAME = "data/labels"
 PAST_DAYS = 28
 SHORT_LOOKS = (1, 3)
-"""Days, counted back from the window's end, that are tested besides the window."""
+"""Numbers of days, counted back from the window's end, that are tested besides the window."""
 
 
 @dataclass(frozen=True)
 class ProjectLabels:
     """Newest label of each annotator for each item, a row each, item by item.
 
-    item, annotator, label: places in the names; age: days before the end. dated: for each item, the age of its newest label. turn: for each
-    item, a number derived from its name, by which one row of it is chosen.
+    item, annotator, label: indices into the lists of names; age: days before the end. dated: for each item, the age of its newest label.
+    turn: for each item, a number derived from its name, by which one of its rows is chosen.
     """
 
     item: Array
@@ -38,7 +38,7 @@ class ProjectLabels:
     turn: Array
 
     def counts(self, rows: Array) -> Array:
-        """Items by levels: how often each item got each label, of some rows (a mask)."""
+        """Items by levels: how often each item got each label, over some rows (a mask)."""
         size = len(self.dated) * self.levels
         return (
             np.bincount(self.item[rows] * self.levels + self.label[rows], minlength=size)
@@ -48,7 +48,7 @@ class ProjectLabels:
 
 
 def labelling_limits(context: Context, metric: str, watch: float, act: float) -> tuple[float, float]:
-    """Warning and critical limits of a metric; the owner's limit replaces the second, and the first is never above it.
+    """Warning and critical limits of a metric; the owner's limit replaces the critical limit, and the warning limit is never above it.
 
     Parameters
     ----------

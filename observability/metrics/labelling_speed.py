@@ -1,7 +1,7 @@
 """Time per label of each person, and the slope of accuracy within a session.
 
-A session is a run of a person's labels with less than half an hour between them. The slope is estimated within sessions: people who
-work longer, on other days or at other hours, are compared with themselves alone.
+A session is a run of a person's labels with less than half an hour between them. The slope is estimated within sessions, so that people
+who work longer, on other days or at other hours are compared only with themselves.
 """
 
 from dataclasses import dataclass
@@ -71,7 +71,7 @@ def median_label_seconds(seconds: Array) -> Interval:
 
 
 SESSION_COLUMNS = ["annotator", "item", "at", "known", "right"]
-"""Columns of answers that accuracy by session needs: to put all columns in order costs several times as much."""
+"""The columns of answers that accuracy by session needs. Sorting all columns would take several times as long."""
 
 
 def labelling_sessions(rows: "DataFrame") -> "DataFrame":
@@ -98,8 +98,8 @@ def labelling_sessions(rows: "DataFrame") -> "DataFrame":
 
 @dataclass(frozen=True)
 class Fatigue:
-    """Slope of accuracy on gold items by hours since a session began. slope: points an hour (n: gold answers). sessions: informative
-    ones. p_value: one-sided, that it falls.
+    """Slope of accuracy on gold items by hours since the beginning of a session. slope: points per hour (n: number of gold answers).
+    sessions: number of informative sessions. p_value: one-sided p-value that accuracy falls.
     """
 
     slope: Interval
@@ -108,7 +108,7 @@ class Fatigue:
 
 
 def fatigue_slope(rows: "DataFrame") -> Fatigue | None:
-    """Slope within sessions of two gold answers or more, by least squares on differences from the session's mean.
+    """The slope within sessions of at least two gold answers, by least squares on differences from the session's mean.
 
     Its error comes from sums by session, on Student's t of the number of sessions minus one.
 

@@ -1,4 +1,4 @@
-"""Decide which item is labelled next and by whom, with the reasons, and estimate the gain of a policy.
+"""Decide which item is labelled next and by whom, with the reasons; estimate the gain of a policy.
 
 The queue is ordered by ActiveLab's score or by the margin between the two likeliest classes. An item goes to the most accurate annotator
 for its likely class among those with the least open work. Policies are replayed on labels that were given, against random order.
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 ACTIVELAB, MARGIN, RANDOM, COVERAGE = "ActiveLab", "margin", "random", "coverage"
 POLICIES = (ACTIVELAB, MARGIN, RANDOM, COVERAGE)
-"""COVERAGE: items with the fewest labels first, drawn at random among equals."""
+"""The policies. COVERAGE takes items with the fewest labels first, drawn at random among equals."""
 CHANCE_WORDS = {RANDOM: "drawn at random", COVERAGE: "items with the fewest labels come first"}
 """The reason that policies without probabilities give."""
 LOAD_STEP = 5
@@ -29,15 +29,16 @@ LOAD_STEP = 5
 MIN_KNOWN = 20
 """Minimum number of an annotator's labels for their accuracy to be given as a reason."""
 NEXT = 100
-"""Labels whose value is estimated."""
+"""Number of labels whose value is estimated."""
 MIN_REPLAYED = 50
-"""Items of two labels or more from which a policy is replayed."""
+"""Minimum number of items with two labels or more for a replay of a policy."""
 REPLAYS = 200
 
 
 @dataclass(frozen=True)
 class QueueItem:
-    """An item that waits for a label. score: score by the policy, lower is more urgent. reason: why this item. asked: a case asks for it.
+    """An item that waits for a label. score: score by the policy, lower is more urgent. reason: why this item is asked. asked: whether a
+    case asks for it.
 
     chances: probabilities of the classes, if known. labels: number of labels that count up to now.
     """
@@ -57,7 +58,8 @@ def label_work_queue(
     asked: Mapping[str, str],
     policy: str = ACTIVELAB,
 ) -> list[QueueItem]:
-    """Items that wait for a label: those that cases ask for first, then by the policy's score; settled items are left out.
+    """The items that wait for a label. Items that cases ask for come first, the others are ordered by the policy's score. Settled items
+    are left out.
 
     Parameters
     ----------
@@ -98,7 +100,7 @@ def label_work_queue(
 
 
 def _chances(given: Sequence[float], classes: int) -> Sequence[float]:
-    """Probabilities of one item, equal where unknown."""
+    """The probabilities of the classes for one item; equal ones if they are unknown."""
     return given if len(given) == classes else [1 / max(classes, 1)] * classes
 
 
@@ -127,7 +129,7 @@ def _margins(chances: Floats) -> Floats:
 
 
 def _reason(chances: Array, labels: int, differ: bool, policy: str) -> str:
-    """Why an item waits, without naming a class: its reader may still be asked for a label that does not depend on others."""
+    """Why an item waits. The reason names no class, because its reader may still be asked for a label that does not depend on others."""
     given = "No label yet" if not labels else "Labels differ" if differ else "1 label" if labels == 1 else f"{labels} equal labels"
     if policy in CHANCE_WORDS:
         return f"{given}; {CHANCE_WORDS[policy]}."
@@ -147,10 +149,10 @@ class Appointment:
 def appoint_annotators(
     queue: Sequence[QueueItem], people: Sequence[str], crowd: Crowd | None, load: Mapping[str, int], taken: Collection[tuple[str, str]]
 ) -> list[Appointment]:
-    """Give each item to as many different people as it needs until its label may be settled.
+    """Give each item to as many different people as are needed to settle its label.
 
-    An item goes to the person who is most often right on its likely class, among people who have not had it and have at most LOAD_STEP more
-    open items than the least loaded one. New annotators count as the average.
+    An item goes to the person who is most often right on its likely class, among people who have not had it and have at most LOAD_STEP
+    more open items than the least loaded one. New annotators count as the average.
 
     Parameters
     ----------
@@ -209,8 +211,8 @@ def annotator_skill(crowd: Crowd | None, who: str, chances: Sequence[float]) -> 
 
 @dataclass(frozen=True)
 class NextLabels:
-    """The expected effect of the next labels. n: labels, scored, random: expected wrong consensus labels corrected, in the queue's order
-    and in random order. wrong: expected wrong consensus labels now; items: items that count.
+    """The expected effect of the next labels. n: number of labels; scored, random: expected number of corrected consensus labels, in the
+    queue's order and in random order. wrong: expected number of wrong consensus labels now; items: number of items that count.
     """
 
     n: int
@@ -221,7 +223,8 @@ class NextLabels:
 
 
 def next_labels_value(crowd: Crowd, n: int = NEXT) -> NextLabels:
-    """Expected number of consensus labels that the next `n` labels correct, one per item, by the model of the present labels (estimated).
+    """The expected number of consensus labels that the next `n` labels correct, with one label per item. It is estimated with the model of
+    the present labels.
 
     An item whose next label cannot change its consensus gains nothing.
     """
@@ -234,10 +237,12 @@ def next_labels_value(crowd: Crowd, n: int = NEXT) -> NextLabels:
 
 @dataclass(frozen=True)
 class PolicyReplay:
-    """Replay of second and third labels. curve: policy, share of the extra labels, errors (wrong labels left), low, high (of random order).
+    """Replay of second and third labels. curve: policy, share of the extra labels, errors (wrong labels left), low, high (of random
+    order).
 
-    items: items replayed, extra: labels beyond the first; wrong: first labels that the reference contradicts; fixed: by policy, corrected
-    with half of the extra labels, less those made wrong. reference: the source of the true labels.
+    items: number of replayed items; extra: number of labels beyond the first; wrong: number of first labels that the reference
+    contradicts; fixed: by policy, the number of labels corrected with half of the extra labels, minus the number made wrong. reference:
+    the source of the true labels.
     """
 
     curve: "DataFrame"
@@ -251,8 +256,8 @@ class PolicyReplay:
 def replay_policies(crowd: Crowd, answers: "DataFrame", truth: Mapping[str, str]) -> PolicyReplay | None:
     """For each policy, how many wrong first labels are left after each share of the later labels; None with too few items.
 
-    Each item begins with its first label. A policy chooses which items get their later labels; then their majority counts (a tie keeps the
-    first). Random order is the mean of REPLAYS orders, with the range of 95 % of them.
+    Each item begins with its first label. A policy chooses the items that get their later labels; their label is then the majority, and a
+    tie keeps the first label. Random order is the mean of REPLAYS orders, with the range of 95 % of them.
 
     Parameters
     ----------
@@ -319,7 +324,8 @@ def _first_label_votes(crowd: Crowd, first: "DataFrame") -> Votes:
 
 
 def _first_label_order(crowd: Crowd, first: "DataFrame") -> Integers | None:
-    """Items by ActiveLab's score with their first label and the model, the annotators' weights being known; None without a model.
+    """The items in the order of ActiveLab's score, computed from their first label and the model with known weights of the annotators;
+    None without a model.
 
     The weights come from all labels of the project, as they would in a project that runs for long.
     """
@@ -335,7 +341,7 @@ def _first_label_order(crowd: Crowd, first: "DataFrame") -> Integers | None:
 
 
 def _margin_order(crowd: Crowd, first: "DataFrame") -> Integers | None:
-    """Items by the model's margin; None without a model."""
+    """The items in the order of the model's margin; None without a model."""
     if crowd.probabilities is None:
         return None
     own = crowd.probabilities[[crowd.place[item] for item in first.index]]
@@ -354,8 +360,8 @@ class SkillReplay:
     """The accuracy of labels by the annotator who was chosen by skill, the accuracy of a random annotator's labels, and the difference, on
     `n` later items.
 
-    balanced: accuracy if the most skilled is chosen among the annotators whom LOAD_STEP allows. busiest: by policy ("skill", "balanced",
-    "random"), items of the annotator who gets most of them.
+    balanced: accuracy if the most skilled annotator among those whom LOAD_STEP allows is chosen. busiest: by policy ("skill", "balanced",
+    "random"), the number of items of the annotator who gets most of them.
     """
 
     skilled: float
@@ -367,10 +373,10 @@ class SkillReplay:
 
 
 def replay_assignment(answers: "DataFrame", truth: Mapping[str, str], classes: Sequence[str], seed: int = 0) -> SkillReplay | None:
-    """Whether giving items by skill would have been better than at random; None with too few items.
+    """The result of giving items to annotators by skill compared with at random; None with too few items.
 
-    Skill is estimated from the first half of the labels by time. Items of the second half with a known answer and two labels or more are
-    compared: the label of the most skilled annotator among those who labelled the item, against the mean over all of them.
+    Skill is estimated from the first half of the labels by time. For items of the second half with a known answer and at least two labels,
+    the label of the most skilled annotator who labelled the item is compared with the mean over all who labelled it.
     """
     rows = answers.sort_values("at", kind="stable").reset_index(drop=True)
     begins = rows.groupby("item")["at"].transform("min")
@@ -410,7 +416,8 @@ def _replay_load(later: "DataFrame", seed: int) -> tuple[float, dict[str, int]]:
     """Accuracy of a choice by skill under the load rule, and number of items of the busiest annotator by policy. Each item goes to one of
     the people who labelled it.
 
-    later: answers in order of time with `skill` and `right`. Work counts as open to the end, so the rule weighs most here.
+    later: answers in order of time with `skill` and `right`. All work counts as open until the end, so the load rule has its largest
+    effect.
     """
     rng, right, items = np.random.default_rng(seed), 0, 0
     held: dict[str, dict[str, int]] = {"skill": {}, "balanced": {}, "random": {}}

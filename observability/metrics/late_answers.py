@@ -23,19 +23,19 @@ if TYPE_CHECKING:
 ANSWER_ROWS = 20_000
 ANSWERS_WITH_EXTRA = Sample("predictions", ("at", "extra"), ANSWER_ROWS)
 FIRST_ROWS = 1_000
-"""Answers that a page reads first: where none of them says when it was sent, the others are not read."""
+"""Number of answers that a page reads first. If none of them states when it was sent, the others are not read."""
 MATTERS, MIN_ANSWERS = 0.05, 30
-"""Share of a day's answers that came late from which the day is said to have changed, and the fewest answers of such a day."""
+"""Share of late answers of a day from which the day counts as changed, and minimum number of answers of such a day."""
 WITH_OFFSET = re.compile(r"^\d{4}-\d\d-\d\d[Tt ].*([Zz]|[+-]\d\d:?\d\d)$")
 """A time with an offset, as a text."""
 
 
 @dataclass(frozen=True)
 class LateAnswers:
-    """Answers of a window that say when they were sent, by day.
+    """Answers of a window that state when they were sent, by day.
 
-    days: `day`, `answers`, and `late`, how many of these came more than LATE_HOURS after the day's end. unsent: number of answers that do
-    not say when they were sent; they count nowhere.
+    days: `day`, `answers`, and `late`, the number of these that came more than LATE_HOURS after the day's end. unsent: number of answers
+    that do not state when they were sent; these are not counted by day.
     """
 
     days: "DataFrame"
@@ -54,7 +54,7 @@ class LateAnswers:
 
     @property
     def words(self) -> str:
-        """How many days changed, and which the most, as a sentence; empty where none did."""
+        """A sentence on how many days changed, and which day changed most; empty if none did."""
         changed = self.changed
         if changed.empty:
             return ""

@@ -1,7 +1,6 @@
 """The graph of origins and products of things: devices, batches, datasets, rules, projects, runs, versions, predictions.
 
-Everything is read from records. Nothing is inferred beyond the names in records, except that the name of a dataset with a single version
-means that version.
+All links are read from the names in records. Only one thing is inferred: the name of a dataset with a single version means that version.
 """
 
 from collections import defaultdict
@@ -40,14 +39,14 @@ FIELDS = {
     "annotation": ("project", "annotator"),
     "step": ("run", "batch"),
 }
-"""Fields of the records that name what something came from. Further fields (in `extra`) are read too: `sources`, `projects` and `run` of a
+"""Fields of the records that name the origins of a thing. Further fields (in `extra`) are read too: `sources`, `projects` and `run` of a
 dataset, `inputs` of a run, `proposed` of a cleaning rule that removed nothing.
 """
 
 
 @dataclass(frozen=True, order=True)
 class Thing:
-    """One thing of the graph: its kind (see KINDS) and the names that tell it from others of its kind.
+    """One thing of the graph: its kind (see KINDS) and the names that distinguish it from others of its kind.
 
     annotator (project, name), project (name,), device (source, name), source (name,), batch (source, name), rule (dataset or "", name),
     dataset (name, version or ""), run (name,), version (model, name), predictions (model, what all of them share), prediction (model, id).
@@ -58,7 +57,7 @@ class Thing:
 
     @property
     def label(self) -> str:
-        """The name alone, as a person reads it."""
+        """The name of the thing without its kind, as shown to people."""
         if self.kind == "dataset":
             return f"{self.names[0]}, version {self.names[1]}" if self.names[1] else f"{self.names[0]}, no version named"
         if self.kind == "version":
@@ -79,7 +78,7 @@ class Thing:
 
 
 LENGTHS = {"project": 1, "source": 1, "run": 1}
-"""Names of a thing, by kind, where they are not two."""
+"""Number of names of a thing by kind, for kinds with another number than two."""
 
 
 def thing_from_address(text: str | None) -> Thing | None:
@@ -102,7 +101,7 @@ def thing_from_address(text: str | None) -> Thing | None:
 
 @dataclass(frozen=True)
 class LineageLink:
-    """origin went into product. relation: how, as a sentence between the two, `trained`."""
+    """A link that says that `origin` went into `product`. relation: the verb of the sentence between the two, such as `trained`."""
 
     origin: Thing
     product: Thing
@@ -113,7 +112,7 @@ class LineageLink:
 class LineageStep:
     """One thing in a drawn graph. distance: links from the centre, negative upstream. above: the thing that it is linked to, nearer to the
     centre; None for the centre. hidden: 0, or how many further things of this kind are not drawn here (`thing` is then one of them).
-    origin: whether it went into `above`, and not the other way.
+    origin: whether the thing went into `above`, and not the other way round.
     """
 
     thing: Thing
@@ -237,7 +236,9 @@ class _Datasets:
                 self.spelled[text] = Thing("dataset", (name, version))
 
     def named(self, text: str) -> Thing:
-        """The version that a text names. A dataset with one version alone is that version; a text that names nothing logged is kept."""
+        """The version of a dataset that a text names. The name of a dataset with a single version means that version. A text that names no
+        logged version is taken as it is.
+        """
         if text in self.spelled:
             return self.spelled[text]
         if text in self.versions:
@@ -247,7 +248,7 @@ class _Datasets:
 
 
 def _with_further(row: Mapping[Any, Any]) -> Mapping[Any, Any]:
-    """A record with its further fields next to its own fields; if a name occurs twice, its own field counts."""
+    """A record with its further fields besides its own fields. If a name occurs twice, the record's own field counts."""
     further = row.get("extra")
     return {**further, **row} if isinstance(further, dict) else row
 
@@ -258,7 +259,7 @@ def _text(value: Any) -> str | None:
 
 
 def _texts(value: Any) -> list[str]:
-    """A list of texts of a record; one text alone stands for a list of one."""
+    """A list of texts of a record; a single text becomes a list of one."""
     if isinstance(value, str):
         return [value] if value else []
     return [str(each) for each in value if each is not None and each != ""] if isinstance(value, list | tuple) else []
@@ -302,7 +303,7 @@ def _run_links(rows: Sequence[Mapping[Any, Any]], known: _Datasets, facts: dict[
 
 
 def _cleaning_links(rows: Sequence[Mapping[Any, Any]], facts: dict[Thing, str]) -> Iterator[LineageLink]:
-    """Rules that made a version of a dataset; rules that were only proposed removed nothing and are left out."""
+    """Rules that made a version of a dataset. Rules that were only proposed removed nothing and are left out."""
     for row in rows:
         dataset, version = _text(row.get("dataset")), _text(row.get("version"))
         if row.get("proposed") is True or dataset is None:
@@ -338,7 +339,7 @@ def _event_links(rows: Sequence[Mapping[Any, Any]]) -> Iterator[LineageLink]:
 def _project_links(
     rows: Sequence[Mapping[Any, Any]], projects: Mapping[str, Sequence[str]], versions: Sequence[tuple[str, str]]
 ) -> Iterator[LineageLink]:
-    """Annotators of each project, and the versions it labels for: by the settings, else by the model's name."""
+    """Annotators of each project, and the versions for which it labels, by the settings, else by the model's name."""
     logged = dict.fromkeys((str(row["project"]), str(row["annotator"])) for row in rows)
     for project, annotator in logged:
         yield LineageLink(Thing("annotator", (project, annotator)), Thing("project", (project,)), "labels in")
@@ -349,7 +350,7 @@ def _project_links(
 
 
 def _step_links(rows: Sequence[Mapping[Any, Any]], batches: Sequence[Mapping[Any, Any]]) -> Iterator[LineageLink]:
-    """Batches that a step of a run read, where one source alone has a batch of this name."""
+    """Batches that a step of a run read, if only one source has a batch of this name."""
     named: dict[str, set[str]] = defaultdict(set)
     for row in batches:
         named[str(row["batch"])].add(str(row["source"]))
@@ -359,7 +360,7 @@ def _step_links(rows: Sequence[Mapping[Any, Any]], batches: Sequence[Mapping[Any
 
 
 def with_predictions(lineage: Lineage, counts: Iterable[tuple[Thing, str, int, int]]) -> Lineage:
-    """Add how many predictions came from each batch, or were answered by each version.
+    """Add the number of predictions that came from each batch, or that each version answered.
 
     Parameters
     ----------
@@ -425,9 +426,10 @@ def with_prediction(
 def lineage_around(lineage: Lineage, centre: Thing, depth: int = 6, most: int = 6, in_all: int = 60) -> LineageView:
     """Return the origins of one thing and the things made from it.
 
-    Upstream, only origins of origins are followed, downstream only products of products, so that siblings of the centre are left out. Two
-    ways meet in a model version, its training and the labels that judge it: where one leads down to a version, the origins of the other
-    are drawn below the version. A thing that is reached twice is drawn once, at its shortest distance; its other links are in `others`.
+    Upstream, only origins of origins are followed, downstream only products of products, so that siblings of the centre are left out. A
+    model version has two kinds of origins: its training, and the labels by which it is judged. If a way downstream through one kind leads
+    to a version, the origins of the other kind are drawn below the version. A thing that is reached twice is drawn once, at its shortest
+    distance; its other links are in `others`.
 
     Parameters
     ----------
@@ -459,7 +461,7 @@ def lineage_around(lineage: Lineage, centre: Thing, depth: int = 6, most: int = 
 
 def _tree(lineage: Lineage, centre: LineageStep, depth: int, most: tuple[int, int], seen: set[Thing]) -> tuple[list[LineageStep], int]:
     """The steps in one direction (upstream if the centre is an `origin`) in the order of an indented list, and the number of things at the
-    deepest level with further links. most: things of a kind beside one thing, and in all.
+    deepest level with further links. most: maximum number of things of a kind beside one thing, and of all things.
     """
     full = len(seen) + most[1]
     children: dict[Thing, list[LineageStep]] = {}
@@ -493,8 +495,8 @@ def _following(lineage: Lineage, step: LineageStep) -> Iterator[tuple[Thing, str
 
 
 def _steps_beside(lineage: Lineage, above: LineageStep, distance: int, most: tuple[int, int], seen: set[Thing]) -> Iterator[LineageStep]:
-    """The next things from one step, then the number of further ones. most: maximum things of each kind, and of all in the picture; beyond
-    it, things that were counted once count as seen.
+    """The next things from one step, then the number of further things. most: maximum number of things of each kind, and of all things in
+    the picture. A thing beyond it is counted only once.
     """
     by_kind: dict[str, dict[Thing, tuple[str, bool]]] = {}
     for thing, relation, origin in _following(lineage, above):

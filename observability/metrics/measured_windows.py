@@ -1,6 +1,6 @@
 """Performance metrics by day, and over any days, from counts and sums by day of the window and of its past.
 
-Labels come late, so a day counts as mature from MATURE of the usual share of labels on.
+Labels come late, so a day counts as mature once it has at least the share MATURE of the usual labels.
 """
 
 from collections.abc import Mapping
@@ -22,11 +22,11 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 MATURE = 0.8
-"""Below this share of the usual labels, a loss may be an effect of labels that are still to come; charts shade it."""
+"""Share of the usual labels below which a loss may be an effect of labels that are still to come. Charts shade such days."""
 WEEK = 7
 PAST_DAYS = 56
 BASELINE_DAYS = 28
-"""The own past is the four weeks before what is measured; how much days differ is estimated from all days that are known."""
+"""The own past is the four weeks before the measured days. The variation between days is estimated from all known days."""
 MIN_LABELS_A_DAY = 10
 Days = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -108,9 +108,7 @@ class DailyMetrics:
         return served_and_labelled(self.now["counts"])[1]
 
     def bin_errors(self, days: Days | None = None) -> dict[str, float]:
-        """The largest error of metrics that come from score bins against the metrics of the rows, over some days or over the exact
-        window.
-        """
+        """The largest difference between metrics from score bins and the metrics of the rows, over some days or over the exact window."""
         if self.model.task != "binary":
             return {}
         return ranking_errors(self.now["counts"] if days is None else kept_answer_rows(self.counts, np.isin(self.days, days)[self.place]))
@@ -129,7 +127,7 @@ class DailyMetrics:
 
     @cached_property
     def rows(self) -> list[tuple[Columns, dict[int, NDArray[np.int64]]]]:
-        """Counts and sums, each with the places of the rows of each day."""
+        """Counts and sums, each with the indices of the rows of each day."""
         found: list[tuple[Columns, dict[int, NDArray[np.int64]]]] = []
         for columns, of in ((self.counts, self.of_counts), (self.sums, self.of_sums)):
             order = np.argsort(of, kind="stable")
@@ -140,7 +138,7 @@ class DailyMetrics:
     def series(self, metric: str) -> tuple[Days, Floats, Floats, Floats]:
         """Four arrays over the days that have enough labels: day number, value of the metric, standard error, n.
 
-        The value is NaN where there is none. The standard error is that by rows.
+        The value is NaN if there is none. The standard error is that from rows.
         """
         if metric not in self.by_metric:
             self.by_metric[metric] = self.labelled_days, *self.measured_on(metric, self.labelled_days)
@@ -152,7 +150,7 @@ class DailyMetrics:
         return self.days[self.labelled >= MIN_LABELS_A_DAY]
 
     def measured_on(self, metric: str, days: Days) -> tuple[Floats, Floats, Floats]:
-        """Three arrays over some days; see `series`."""
+        """Value, standard error and n of a metric on some days, as in `series`."""
         each = [self.of_day(int(day))[metric] for day in days]
         values = np.array([np.nan if one.value is None else one.value for one in each], np.float64)
         errors = np.array([row_error(one) for one in each], np.float64)
@@ -185,8 +183,8 @@ class DailyMetrics:
 
     @cached_property
     def mature(self) -> Days:
-        """Days whose labels have mostly arrived: the labelled share is at least MATURE of the final share, which is estimated by the best
-        days of the past.
+        """Days whose labels have mostly arrived: the labelled share is at least MATURE of the final share. The final share is estimated
+        from the best days of the past.
         """
         with np.errstate(invalid="ignore"):
             share = self.labelled / self.served

@@ -28,7 +28,7 @@ MODES = frozenset(("L", "RGB"))
 MAX_PIXELS, MAX_SAMPLES = 25_000_000, 30_000_000
 """Pixels of a picture, and samples of a sound, above which it is left out."""
 MIN_FILES = 10
-"""Files of a group below which it is not compared."""
+"""Minimum number of files of a group for a comparison."""
 PICTURE_CODECS: dict[str, dict[str, Any]] = {"PNG": {"format": "PNG"}, "WebP lossless": {"format": "WEBP", "lossless": True}}
 PICTURE_FORMS: dict[str, dict[str, Any]] = {
     "JPEG 95": {"format": "JPEG", "quality": 95},
@@ -42,18 +42,20 @@ MU = 255.0
 
 @dataclass(frozen=True)
 class StoredFile:
-    """One file under each form. sizes: bytes by form, exact ones included. loss: by lossy form the figures of FIDELITY that it has."""
+    """One stored file under each form. sizes: bytes by form, including exact forms. loss: for each lossy form, the figures of FIDELITY
+    that apply.
+    """
 
     sizes: dict[str, int]
     loss: dict[str, dict[str, float]]
 
 
 class UnreadableMediaError(Exception):
-    """A file that cannot be measured; its text says why, in words that follow a number of files."""
+    """Raised for a file that cannot be measured. Its text gives the reason, in words that follow a number of files."""
 
 
 def measured_picture(path: Path) -> StoredFile:
-    """Return the size of a picture under each form, and what lossy forms lose of it.
+    """Return the size of a picture under each form, and the loss by lossy forms.
 
     Parameters
     ----------
@@ -103,7 +105,7 @@ def _saved(picture: "Image", options: Mapping[str, Any]) -> bytes:
 
 
 def measured_sound(path: Path) -> StoredFile:
-    """Return the size of a sound under each form, and what lossy forms lose of it.
+    """Return the size of a sound under each form, and the loss by lossy forms.
 
     Parameters
     ----------
@@ -151,7 +153,7 @@ def _samples(body: bytes, width: int, channels: int) -> "Floats":
 
 
 def _eight_bits(samples: "Floats", _width: int) -> "tuple[bytes, Floats]":
-    """Samples at 256 equal steps."""
+    """Samples quantized to 256 equal steps: the bytes, and the decoded samples."""
     steps: Samples = np.clip(np.round(samples * 128.0), -128, 127).astype(np.int8)
     return steps.tobytes(), steps / 128.0
 
@@ -182,7 +184,7 @@ SOUND_FORMS: "dict[str, Callable[[Floats, int], tuple[bytes, Floats]]]" = {
 
 
 def media_storage(files: Sequence[StoredFile], groups: Mapping[str, Sequence[str]]) -> dict[str, Any]:
-    """Return what an audit of pictures or sound keeps: `codecs` with their bytes, and `forms` with bytes and `fidelity`.
+    """Return the content of an audit of pictures or sound: `codecs` with their bytes, and `forms` with bytes and `fidelity`.
 
     Parameters
     ----------

@@ -21,8 +21,8 @@ class MonthForecast:
     """The month of the window's last day.
 
     spent: amount on the whole days that have passed. value, low, high: forecast at the end of the month (None: unknown). rows: [day, cost
-    up to that day or its forecast, low, high] by day; low and high are None on past days. needed: days of history for a forecast. end:
-    start of the next month. by_part: `spent` by part.
+    up to that day or its forecast, low, high] by day; low and high are None on past days. needed: number of days of history that a
+    forecast needs. end: start of the next month. by_part: `spent` by part.
     """
 
     spent: float

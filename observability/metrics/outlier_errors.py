@@ -12,12 +12,12 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 SHARE = 0.5
-"""A prediction whose error is more than half of the sum of all is reported, since it hides the others."""
+"""Share of the sum of all errors above which the error of one prediction is reported, because it hides the others."""
 MINIMUM_LABELS = 100
 
 
 def largest_error_finding(name: str, context: Context, sums: "DataFrame") -> Finding | None:
-    """The finding about the largest error of a regression, where it alone exceeds half of the sum of all errors.
+    """The finding about the largest error of a regression, if it alone exceeds half of the sum of all errors.
 
     One outlier concerns its row, not the model, and is never critical.
 

@@ -1,4 +1,4 @@
-"""The record of a file or message that this product made: an event of kind export, listed apart from others."""
+"""The record of a file or message that this product made. It is an event of kind export, which is listed apart from other exports."""
 
 from collections.abc import Sequence
 

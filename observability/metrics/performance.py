@@ -1,6 +1,6 @@
 """Performance of a model from counts and sums.
 
-This is the only computation of performance: the analyzer, the charts, the tables and the sentences all call it. Metrics of counts equal
+This is the only computation of performance. The analyzer, the charts, the tables and the sentences all use it. Metrics of counts equal
 scikit-learn's on the raw rows; ROC AUC and PR AUC come from score bins, where scores in one bin are ties. For scores that spread, ROC AUC
 is usually within 1e-3 of that of the raw scores, and PR AUC, on which ties weigh more, within 3e-3; `ranking_errors` bounds both.
 """
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 Columns = Mapping[str, NDArray[Any]]
-"""Columns of an answer as arrays: much cheaper than frames where many parts of one answer are measured."""
+"""Columns of an answer as arrays. If many parts of one answer are measured, they are much faster than frames."""
 REGRESSION_SUMS = ("error", "absolute_error", "squared_error", "label_value")
 CLASSIFIER_SUMS = ("log_loss", "brier")
 HEADLINE = {"binary": "accuracy", "multiclass": "accuracy", "regression": "mae"}
@@ -43,7 +43,7 @@ def primary_metric(model: Model) -> str:
 
 
 def outcome_aggregates(model: Model, *keys: Bucket | By) -> dict[str, Aggregate]:
-    """The two questions whose answers `performance_metrics` reads: "counts" and "sums", grouped by `keys` as well."""
+    """The two queries whose answers `performance_metrics` reads: "counts" and "sums", also grouped by `keys`."""
     counts = (*keys, By("decision"), By("label"), *((By("score_bin"),) if model.task == "binary" else ()))
     sums = REGRESSION_SUMS if model.task == "regression" else CLASSIFIER_SUMS
     return {"counts": Aggregate("outcomes", keys=counts), "sums": Aggregate("outcomes", keys=keys, sums=sums)}
@@ -153,7 +153,9 @@ def regression_metrics(sums: "DataFrame | Columns") -> dict[str, Interval]:
 
 
 def _classification_metrics(model: Model, counts: "DataFrame | Columns", sums: "DataFrame | Columns") -> dict[str, Interval]:
-    """Accuracy, precision, recall, F1, log loss, Brier (macro over several classes); binary: ROC AUC, PR AUC, selection rate as well."""
+    """Accuracy, precision, recall, F1, log loss and Brier score (macro averages over several classes). For a binary model also ROC AUC, PR
+    AUC and selection rate.
+    """
     matrix = confusion_matrix(model, counts)
     shrink = _effective_scale(matrix, counts)
     right, whole = float(np.trace(matrix)) * shrink, float(matrix.sum()) * shrink
@@ -258,7 +260,7 @@ def _ranking_metrics(counts: "DataFrame | Columns") -> dict[str, Interval]:
 
 
 def ranking_errors(counts: "DataFrame | Columns") -> dict[str, float]:
-    """Largest differences between ROC AUC and PR AUC from bins and from the scores themselves.
+    """The largest possible differences of ROC AUC and PR AUC between computation from bins and from the scores themselves.
 
     Parameters
     ----------

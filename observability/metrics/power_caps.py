@@ -17,14 +17,16 @@ if TYPE_CHECKING:
 CAP_NAMES = ("power_cap_w", "power_limit_w", "power_limit")
 """Parameters of a run that state its power cap in watts."""
 MIN_CAPS, MIN_REPEATS = 3, 3
-"""Caps of a sweep, and runs at each cap below which a difference has no interval."""
+"""Minimum number of caps of a sweep, and minimum number of runs at each cap for a difference with an interval."""
 SLOWER = 0.05
-"""Further time of a run, as a share, that the knee may take."""
+"""Largest additional time of a run, as a share, at the knee."""
 
 
 @dataclass(frozen=True)
 class PowerCap:
-    """Runs at one cap. wh, seconds: their means. saved, slower: shares of energy less and time more than at the highest cap."""
+    """Runs at one cap. wh, seconds: their means. saved, slower: the shares of energy saved and of time added compared with the highest
+    cap.
+    """
 
     watts: float
     runs: int
@@ -36,8 +38,8 @@ class PowerCap:
 
 @dataclass(frozen=True)
 class CapSweep:
-    """A sweep. caps: the highest first. source: source of the energy. ended: end of the last run. used: cap of the newest run after it,
-    else None.
+    """A sweep. caps: the highest first. source: source of the energy. ended: end of the last run. used: cap of the newest run after the
+    sweep, else None.
     """
 
     study: str

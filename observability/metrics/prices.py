@@ -1,7 +1,7 @@
 """Price list at an instant: unit prices, carbon intensity and power usage effectiveness.
 
-Price records hold from their `from` on. Fallbacks for values without a record or setting are defined here, and results that use them
-say so.
+A price record is valid from its `from` on. Fallbacks for values without a record or setting are defined here, and results that use
+fallbacks state this.
 """
 
 from dataclasses import dataclass
@@ -21,8 +21,8 @@ WATTS_PER_CORE = 4.0
 """Fallback power of one busy core (a hardware thread): CodeCarbon's DEFAULT_POWER_PER_CORE."""
 PUE = 1.0
 CARBON_G_PER_KWH = 475.0
-"""Fallbacks without a price record or setting, as CodeCarbon has them. 475 is the world's average (IEA, Global Energy and CO2 Status
-Report 2019).
+"""Fallbacks without a price record or setting, taken from CodeCarbon. 475 is the world's average (IEA, Global Energy and CO2 Status Report
+2019).
 """
 PRICE_COLUMNS = ("from", "resource", "amount", "currency", "model", "device", "region", "carbon_g_per_kwh", "pue", "embodied_g")
 PRICES = Records("price", PRICE_COLUMNS, ever=True)
@@ -32,7 +32,7 @@ NO_CURRENCY = ""
 
 @dataclass(frozen=True)
 class PriceScope:
-    """Model and owner's settings that select prices and fallbacks."""
+    """The model and the owner's settings, which select prices and fallbacks."""
 
     model: str
     settings: ModelSettings
@@ -44,7 +44,7 @@ class PriceScope:
 
     @property
     def power_is_calibrated(self) -> bool:
-        """Whether that power was fitted to a meter, with an error that is known."""
+        """Whether that power was fitted to a meter with a known error."""
         return self.settings.watts_per_core is not None and self.settings.watts_per_core_error is not None
 
 
@@ -53,8 +53,8 @@ def prices_at(
 ) -> "tuple[Any, Any]":
     """Values of a field of the price records at some instants.
 
-    A record holds from `from` until the next one of its kind. A record that names the model has priority, then one that names the device,
-    then one that names the region. The region of the settings counts; without it, the only region with prices.
+    A record is valid from `from` until the next one of its kind. A record that names the model has priority, then a record that names the
+    device, then one that names the region. The region of the settings counts; without it, the only region with prices.
 
     Parameters
     ----------
@@ -130,7 +130,9 @@ def price_start(prices: "DataFrame", place: PriceScope, resource: str, at: datet
 
 @dataclass(frozen=True)
 class EnergyFactors:
-    """Factors of energy at some instants: pue, and intensity (g per kWh), each with whether a fallback was assumed; arrays."""
+    """Factors of energy at some instants: pue, and intensity (g per kWh). For each there is a mask of the instants at which a fallback was
+    assumed; all are arrays.
+    """
 
     pue: Any
     intensity: Any
@@ -189,7 +191,7 @@ def stated_intensity(prices: "DataFrame", at: ArrayLike, place: PriceScope) -> "
 
 
 def ambiguous_regions(prices: "DataFrame", settings: ModelSettings) -> list[str]:
-    """Regions that price records name, where there are several and the settings choose none of them.
+    """The regions that price records name, if there are several and the settings choose none of them.
 
     Parameters
     ----------

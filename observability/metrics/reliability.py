@@ -29,13 +29,13 @@ if TYPE_CHECKING:
 Floats = NDArray[np.float64]
 BINS = SCORE_EDGES.size + 1
 MINIMUM_LABELS = 200
-"""Labelled rows below which calibration is unknown: a perfectly calibrated model then has an ECE near 0.07."""
+"""Minimum number of labelled rows for a judgement of calibration. With fewer rows, a perfectly calibrated model has an ECE near 0.07."""
 WEEK = 7
 
 
 @dataclass(frozen=True)
 class ScoredRows:
-    """Labelled rows with a score, by score bin: Σw with the event, Σw, Σw²; n rows in all."""
+    """Labelled rows with a score, by score bin: Σw of rows with the event, Σw and Σw² of all rows; n: number of all rows."""
 
     positive: Floats
     total: Floats
@@ -45,7 +45,7 @@ class ScoredRows:
 
 @dataclass(frozen=True)
 class DailyScoredRows:
-    """Scored rows by day, as days × score bins; served: all rows of each day; labelled: those whose label is known. days: numbers since
+    """Scored rows by day, as days × score bins. served: all rows of each day; labelled: rows whose label is known. days: numbers since
     1970, increasing.
     """
 
@@ -65,11 +65,11 @@ class DailyScoredRows:
 
     @property
     def maturity(self) -> tuple[float, float]:
-        """Rows served and rows whose label is known."""
+        """The number of served rows, and of rows whose label is known."""
         return float(self.served.sum()), float(self.labelled.sum())
 
     def periods(self) -> "DailyScoredRows":
-        """The days, or seven days together in place of each where the median day has too few labels."""
+        """The same rows by day. If the median day has too few labels, seven days are joined to one period."""
         known = self.labelled[self.labelled > 0]
         if not self.days.size or (known.size and np.median(known) >= MINIMUM_LABELS):
             return self
@@ -89,7 +89,7 @@ class CalibrationErrors:
 
 
 def score_question(model: Model, *keys: Bucket | By) -> Aggregate:
-    """Question for outcomes by decision, label and score bin; for a binary model, the "counts" of `outcome_aggregates`."""
+    """The query for outcomes by decision, label and score bin; for a binary model, the "counts" of `outcome_aggregates`."""
     if model.task == "binary":
         return outcome_aggregates(model, *keys)["counts"]
     return Aggregate("outcomes", keys=(*keys, By("decision"), By("label"), By("score_bin")))
@@ -137,7 +137,7 @@ def daily_scored_rows(model: Model, counts: "DataFrame") -> DailyScoredRows:
 def _scored_sums(
     model: Model, counts: "DataFrame | Columns", group: NDArray[np.int64] | None, groups: int
 ) -> tuple[Floats, Floats, Floats, Floats]:
-    """Σw with the event, Σw and Σw² as groups × score bins, and rows of each group. group: the group of each row."""
+    """Σw of rows with the event, Σw and Σw² as groups × score bins, and the number of rows of each group. group: the group of each row."""
     label, place = (np.asarray(counts[name], np.int64) for name in ("label", "score_bin"))
     known = (label >= 0) & (place >= 0)
     decision = None if model.task == "binary" else np.asarray(counts["decision"], np.int64)
@@ -194,7 +194,7 @@ def calibration_errors(rows: ScoredRows, index: Any = None) -> CalibrationErrors
 
 
 def ece_by_period(of: DailyScoredRows) -> list[dict[str, Any]]:
-    """ECE by day, or by seven days where most days have too few labels.
+    """ECE by day, or by seven days if most days have too few labels.
 
     Parameters
     ----------
@@ -227,7 +227,7 @@ def ece_by_period(of: DailyScoredRows) -> list[dict[str, Any]]:
 
 
 def _reliable_ece(positive: Floats, total: Floats, squares: Floats) -> CalibrationError | None:
-    """The ECE alone; None where no row can be wrong or there are too few effective rows."""
+    """The ECE alone; None if no row can be wrong, or if there are too few effective rows."""
     groups = reliability_curve(positive, total, squares)
     if groups is None or not groups.variance.any():
         return None

@@ -1,4 +1,4 @@
-"""Reliance of people on a model: did they follow or override it, and was it right?"""
+"""Reliance of people on a model: whether they followed or overrode it, and whether it was right."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -18,7 +18,9 @@ ACTION = "action"
 
 @dataclass(frozen=True)
 class Reliance:
-    """Predictions with a person's conclusion and a known outcome: followed or overrode, by whether the model was right."""
+    """Predictions with a person's conclusion and a known outcome, counted by whether the person followed or overrode the model and by
+    whether the model was right.
+    """
 
     followed_right: int
     followed_wrong: int
@@ -37,7 +39,7 @@ class Reliance:
 
 
 def reliance_of(pairs: Sequence[tuple[bool, bool]]) -> Reliance:
-    """The matrix of (followed, model right) pairs."""
+    """The counts of (followed, model right) pairs."""
     counts = {key: sum(pair == key for pair in pairs) for key in ((True, True), (True, False), (False, True), (False, False))}
     return Reliance(counts[True, True], counts[True, False], counts[False, True], counts[False, False])
 

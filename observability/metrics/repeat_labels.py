@@ -22,10 +22,10 @@ if TYPE_CHECKING:
 
 REPEATS, PRICE = "label_conflicts", "label_price"
 WATCH, ACT = 0.02, 0.05
-"""A rise of the share of contradicting labels: warning, critical."""
+"""Rises of the share of contradicting labels that are a warning, and that are critical."""
 MIN_LABELS = 100
 DEARER, MUCH_DEARER = 1.2, 1.5
-"""Ratio to the price before: warning, critical."""
+"""Ratios to the price before that are a warning, and that are critical."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ def contradicting_labels(annotated: "DataFrame", end: datetime) -> tuple[Array, 
 
 
 def label_conflicts(annotated: "DataFrame", end: datetime, days: float) -> list[LabelConflicts]:
-    """Comparison of each length of days with the four weeks before the window.
+    """Comparisons with the four weeks before the window, one for each number of last days.
 
     Parameters
     ----------

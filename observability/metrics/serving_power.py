@@ -1,7 +1,7 @@
-"""Energy of serving by batch size and precision, and the power that turns processor time into joules, with its error.
+"""Energy of serving by batch size and precision, and the power by which processor time is converted to joules, with its error.
 
-Where a meter can be read, joules for each processor second are measured while the load runs. Else they come from a calibration of the
-machine with a stated error, or from an assumed power with a stated band.
+If a meter can be read, joules per processor second are measured while the load runs. Otherwise they come from a calibration of the machine
+with a stated error, or from an assumed power with a stated band.
 """
 
 from collections.abc import Mapping, Sequence
@@ -23,14 +23,14 @@ if TYPE_CHECKING:
 
 ENERGY_AUDITS = Records("audit", ("model", "version", "at", "audit", "results", "expires"), ever=True, only=(("audit", "energy"),))
 BAND = (0.5, 2.5)
-"""Multiples of an assumed power between which the power of a busy core lies: 2 to 10 W around 4 W, the design power of processors for
-servers and desks over their hardware threads.
+"""The power of a busy core lies between these multiples of an assumed power. The range is 2 to 10 W around 4 W, from the design power of
+processors for servers and desktops divided by their hardware threads.
 """
 
 
 @dataclass(frozen=True)
 class CorePower:
-    """Watts of one busy core and the ends of its band, and watts of the idle machine where they are known."""
+    """Watts of one busy core with the ends of its band, and watts of the idle machine if known."""
 
     watts: float
     low: float
@@ -40,13 +40,13 @@ class CorePower:
 
     @property
     def words(self) -> str:
-        """The power with its band, and where it comes from."""
+        """The power with its band and its origin, in words."""
         how = {"measured": "measured", "estimated": "calibrated", "assumed": "assumed"}[self.source]
         return f"{how} {self.watts:.3g} W per busy core ({self.low:.3g} to {self.high:.3g} W)"
 
 
 def core_power(settings: ModelSettings) -> CorePower:
-    """The power of a busy core by the settings of a model.
+    """The power of a busy core according to the settings of a model.
 
     Parameters
     ----------
@@ -115,7 +115,8 @@ def repeated_interval(values: Sequence[float], confidence: float = 0.95) -> tupl
 
 
 def batch_joules(cpu_seconds: tuple[float, float, float], power: CorePower) -> tuple[float, float, float]:
-    """Joules from processor seconds: each end of the interval is the same end of the time multiplied by the same end of the power.
+    """Joules from processor seconds. The lower end of the interval is the lower end of the time multiplied by the lower end of the power;
+    likewise the upper end.
 
     Parameters
     ----------
@@ -168,7 +169,7 @@ def _batch_energy(body: Mapping[str, Any]) -> BatchEnergy:
 
 
 def _ends(body: Mapping[str, Any]) -> tuple[float, float, float]:
-    """A value and the ends of its interval; a ValueError where it does not lie between them."""
+    """A value and the ends of its interval. Raises ValueError if the value does not lie between the ends."""
     value, low, high = (float(body[name]) for name in ("value", "low", "high"))
     if not low <= value <= high:
         raise ValueError("the value does not lie in its interval")

@@ -1,8 +1,8 @@
-"""Whether the labels of a window can be judged: most of them have arrived, or whole days are complete.
+"""Decide whether the labels of a window can be judged, because most of them have arrived or because whole days are complete.
 
 If labels come a fixed time after their predictions, the last days of a window have none, and the days before are complete. If they come
-sooner for some outcomes than for others, every day has a part of its labels, which is no fair sample. Only the second kind has to be waited
-for.
+sooner for some outcomes than for others, every day has only a part of its labels, which is no fair sample. Only in the second case is it
+necessary to wait.
 """
 
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 MIN_COMPLETE_DAYS = 3
-"""Fewest days with complete labels that are judged while labels of other days are still to come."""
+"""Minimum number of days with complete labels that are judged while labels of other days are still to come."""
 FROM_COMPLETE_DAYS = 0.9
 """Smallest share of the arrived labels that must come from days with complete labels, so that early labels of other days weigh little."""
 

@@ -1,8 +1,8 @@
-"""Gaps between groups if the population were another: the rates of decisions on reweighted rows.
+"""Gaps between groups under a shifted population, from the rates of decisions on reweighted rows.
 
-A fixed family of shifts: a part of the rows (a group, a class, a level or a half of a column) with a larger share, and the inputs that were
-served. The worst shift is chosen on one half of the rows and measured on the other half, so that it is not just the largest of many chance
-results.
+There is a fixed family of shifts. In each, a part of the rows (a group, a class, a level or a half of a column) has a larger share, or the
+inputs are distributed as served. The worst shift is chosen on one half of the rows and measured on the other half, so that it is not just
+the largest of many chance results.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -21,11 +21,11 @@ from observability.stats.reweighting import balancing_weights, effective_rows, r
 DIVERGENCE = 0.1
 """Size of a shift in nats: a part with half of the rows grows to 72 %, a part with a tenth to 29 %."""
 MIN_EFFECTIVE_ROWS = 30.0
-"""Effective rows of a rate (positives, negatives, decisions) from which a group is compared."""
+"""Minimum number of effective rows of a rate (positives, negatives, decisions) for a group to be compared."""
 LEVELS, RARE = 6, 0.02
-"""The most frequent levels of a column that are parts, and the smallest share of a part."""
+"""Number of most frequent levels of a column that are parts, and smallest share of a part."""
 COLUMNS = 6
-"""Columns, the most drifted ones first, whose parts are in the family."""
+"""Number of columns, the most drifted ones, whose parts are in the family."""
 RATES = ("selection_rate", "true_positive_rate", "false_positive_rate", "precision")
 
 
@@ -50,7 +50,7 @@ class Shift:
 
 @dataclass(frozen=True)
 class DecidedRows:
-    """Rows with a decision and a label, both whether positive, and the level of each sensitive attribute (None: missing)."""
+    """Rows with a decision and a label, each positive or not, and the level of each sensitive attribute (None if missing)."""
 
     decision: Bools
     label: Bools
@@ -61,14 +61,14 @@ class DecidedRows:
         return DecidedRows(self.decision[mask], self.label[mask], {name: values[mask] for name, values in self.groups.items()})
 
     def rate_rows(self, rate: str) -> tuple[Bools, Bools]:
-        """Whether a row counts as a success of a rate, and whether it is among its rows."""
+        """Two masks: the rows that count as a success of a rate, and the rows that the rate is computed over."""
         among = {"selection_rate": np.ones_like(self.label), "true_positive_rate": self.label, "false_positive_rate": ~self.label}
         return (self.label, self.decision) if rate == "precision" else (self.decision, among[rate])
 
 
 @dataclass(frozen=True)
 class GroupGap:
-    """The largest difference of a rate between groups of an attribute, with its interval over all pairs, and the groups."""
+    """The largest difference of a rate between groups of an attribute, with its interval over all pairs, and the two groups."""
 
     attribute: str
     rate: str
@@ -117,8 +117,8 @@ def part_shifts(name: str, kind: str, values: Array, divergence: float = DIVERGE
 
 
 def served_shift(columns: Mapping[str, Array], served: Mapping[str, Array], name: str = "") -> Shift | None:
-    """Shift of the rows to the served inputs: the weighted means of ranks, and the weighted shares of levels, equal those of the served
-    rows.
+    """The shift of the rows to the served inputs. After it, the weighted means of ranks and the weighted shares of levels equal those of
+    the served rows.
 
     Parameters
     ----------
@@ -142,7 +142,8 @@ def served_shift(columns: Mapping[str, Array], served: Mapping[str, Array], name
 
 
 def most_drifted(columns: Mapping[str, Array], served: Mapping[str, Array], number: int = COLUMNS) -> list[tuple[str, Shift]]:
-    """The columns whose served values lie farthest from the rows', with the shift to these, farthest first.
+    """The columns whose served values differ most from those of the rows, each with the shift to the served values, the largest difference
+    first.
 
     Parameters
     ----------

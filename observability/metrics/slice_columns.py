@@ -23,8 +23,8 @@ Integers = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class NumberColumn:
-    """A column of numbers. distinct: each value once, increasing, NaN last; place: place of each row's value in it; counts: rows of
-    each.
+    """A column of numbers. distinct: each value once, increasing, NaN last; place: for each row, the index of its value in `distinct`;
+    counts: number of rows of each value.
     """
 
     distinct: Floats
@@ -38,13 +38,13 @@ class NumberColumn:
 
     @cached_property
     def finite(self) -> "NumberColumn":
-        """The finite values, without rows."""
+        """The finite values with their counts, without the place of each row."""
         held = np.isfinite(self.distinct)
         return NumberColumn(self.distinct[held], np.empty(0, np.int64), self.counts[held])
 
     def ranks_in(self, base: "NumberColumn") -> Floats:
-        """Rank of each row's value among the finite ones of a base, 0 to 1, mid-ranks for ties; NaN where it is missing or the base is
-        empty.
+        """The rank of each row's value among the finite values of a base, from 0 to 1, with mid-ranks for ties. NaN if the value is
+        missing or the base is empty.
         """
         known = base.finite
         ends = np.append(0, np.cumsum(known.counts))
@@ -57,7 +57,9 @@ class NumberColumn:
 
 @dataclass(frozen=True)
 class LevelColumn:
-    """A column of texts or booleans. names: each level once; codes: level of each row, -1 where it is missing; counts: rows of each."""
+    """A column of texts or booleans. names: each level once; codes: level of each row, -1 if missing; counts: number of rows of each
+    level.
+    """
 
     names: tuple[object, ...]
     codes: Integers
@@ -70,7 +72,7 @@ class LevelColumn:
 
     @cached_property
     def texts(self) -> tuple[str, ...]:
-        """Levels as slices write them, and last the text of a missing one."""
+        """The levels as slices write them; the last entry is the text for a missing level."""
         return (*(level_label(name) or "" for name in self.names), "null")
 
     @cached_property
@@ -82,7 +84,7 @@ class LevelColumn:
         return found
 
     def coded(self, levels: Sequence[str]) -> NDArray[np.int16]:
-        """Place of each row's text among some levels, -1 for others."""
+        """For each row, the place of its text among some levels; -1 for other texts."""
         place = {level: number for number, level in enumerate(levels)}
         return np.array([place.get(text, -1) for text in self.texts], np.int16)[self.codes]
 
@@ -93,7 +95,7 @@ class LevelColumn:
         return tuple(name for name, _ in order)
 
     def ranked(self, order: Sequence[object]) -> NumberColumn:
-        """Places in an order of levels as numbers, one behind the last for a level that is not in it."""
+        """The places of the levels in an order, as numbers. A level that is not in the order gets the place after the last."""
         place = {level: number for number, level in enumerate(order)}
         rows = np.array([*(place.get(name, len(order)) for name in self.names), len(order) + 1], np.int64)[self.codes]
         return NumberColumn(np.append(np.arange(len(order) + 1.0), np.nan), rows, np.bincount(rows, minlength=len(order) + 2))

@@ -23,10 +23,10 @@ FIELDS = ("replica", "device")
 MAX_LEVELS, BANDS, FEW_VALUES = 12, 5, 8
 """Most levels of a category, most bands of a number, and most distinct values of a number that is sliced by value."""
 MIN_LEVEL_ROWS = 50
-"""Rows of a level on one side at least."""
+"""Minimum number of rows of a level on at least one side."""
 OUTER = 0.995
-"""Errors beyond this quantile of both sides are clipped in the search, so that a single outlier never names a slice; findings state the
-errors as they were logged.
+"""Errors beyond this quantile of both sides are clipped in the search, so that a single outlier never names a slice. Findings state the
+errors as logged.
 """
 
 
@@ -76,7 +76,7 @@ TargetSpecs = dict[str, TargetSpec]
 
 
 def slice_references(context: Context) -> tuple[str, ...]:
-    """References that the sample needs.
+    """The references of the columns that the sample needs.
 
     Parameters
     ----------
@@ -96,24 +96,15 @@ def slice_references(context: Context) -> tuple[str, ...]:
 
 
 def slicing_columns(context: Context) -> tuple[Column, ...]:
-    """Features that the version was registered with (without a registration, all observed ones; only the most important if there are very
-    many), and sensitive attributes.
-
-    Parameters
-    ----------
-    context : Context
-        Context of the check.
-
-    Returns
-    -------
-    tuple[Column, ...]
+    """The columns to slice by: features with which the version was registered, and sensitive attributes. Without a registration all
+    observed features are taken; if there are very many, only the most important ones.
     """
     names = set(context.most_important(context.version.features or tuple(feature.name for feature in context.model.features())))
     return tuple(column for column in context.model.columns if column.role == "group" or column.name in names)
 
 
 def sampled_by_id(rows: "DataFrame") -> SampledRows:
-    """Sampled rows ordered by id, whatever their order before.
+    """Sampled rows in the order of their ids, so that their former order does not matter.
 
     Parameters
     ----------
@@ -161,7 +152,7 @@ def slice_cuts(now: SampledRows, before: SampledRows, context: Context, fields: 
 
 
 def _category_cut(name: str, now: LevelColumn, before: LevelColumn | None, *, missing: bool = True) -> Cut:
-    """A cut by the most frequent levels now; of levels that are gone, by the most frequent before."""
+    """A cut by the most frequent levels now. Of levels that no longer occur, the most frequent ones before are added."""
     then = before.rows_of if before is not None else {}
     counts = then | {text: rows for text, rows in now.rows_of.items() if rows}
     kept = [(level, rows) for level, rows in counts.items() if rows >= MIN_LEVEL_ROWS and (missing or level != "null")]
@@ -170,7 +161,7 @@ def _category_cut(name: str, now: LevelColumn, before: LevelColumn | None, *, mi
 
 
 def _number_cut(name: str, now: NumberColumn, before: NumberColumn, limits: Sequence[float] = ()) -> Cut:
-    """A cut of a number: by value where it has few, else in bands between round quantiles of the values before; missing is a level."""
+    """A cut of a number: by value if it has few values, else in bands between round quantiles of the values before. Missing is a level."""
     base = before.finite if before.finite.counts.sum() >= MIN_LEVEL_ROWS else now.finite
     if not limits and base.distinct.size <= FEW_VALUES:
         return _category_cut(name, _value_levels(now), _value_levels(before))
@@ -270,8 +261,8 @@ def slice_targets(
 ) -> tuple[list[SliceTarget], TargetSpecs]:
     """Targets and their meaning; numbers that vary on neither side are left out.
 
-    Errors are sought in bands of numbers too; values that move or go missing in categories only, since numbers are correlated in
-    ways that change with the season.
+    Errors are searched in bands of numbers too. Values that move or go missing are searched only in categories, because numbers are
+    correlated in ways that change with the season.
 
     Parameters
     ----------
@@ -345,7 +336,7 @@ def row_losses(rows: "DataFrame", name: str) -> Floats:
 
 
 def _clipped_errors(now: Floats, before: Floats) -> tuple[Floats, Floats]:
-    """Both sides, clipped at the outermost half per cent of both together."""
+    """The errors of both sides, clipped at the outermost half per cent of both together."""
     both = np.abs(np.concatenate([now, before]))
     both = both[np.isfinite(both)]
     if not both.size or both.max() <= 1:
@@ -374,15 +365,5 @@ def _varies(target: SliceTarget) -> bool:
 
 
 def is_field(name: str) -> bool:
-    """Whether a cut is a field of the record, which is then the subject of a finding about it.
-
-    Parameters
-    ----------
-    name : str
-        Name of the cut.
-
-    Returns
-    -------
-    bool
-    """
+    """Whether a cut is a field of the record. Then the field is the subject of a finding about it."""
     return name in FIELDS_TO_GROUP_BY

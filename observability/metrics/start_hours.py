@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 Floats = NDArray[np.float64]
 DAYS, MIN_DAYS = 28, 7
-"""Days that are compared, and days with an hourly intensity below which nothing is said."""
+"""Number of days that are compared, and minimum number of days with an hourly intensity for a statement."""
 HOURS = 24
 SHORTEST = 1 / 60
 MAX_CORRELATED = 0.9
@@ -45,9 +45,9 @@ class TimedRun:
 class StartHours:
     """Carbon of some runs by the hour (UTC) at which they start.
 
-    grams: grams of all runs at each of 24 hours, a mean over days. usual: grams at their own times of day. saved: the share saved at the
-    best hour. days: number of compared days. typical: the intensity is a typical day that the owner set, so there is no interval. runs:
-    number of compared runs.
+    grams: mean over days of the grams of all runs if they start at each of 24 hours. usual: grams at their own times of day. saved: the
+    share saved at the best hour. days: number of compared days. typical: the intensity is a typical day that the owner set, so there is no
+    interval. runs: number of compared runs.
     """
 
     grams: Floats
@@ -59,7 +59,7 @@ class StartHours:
 
     @property
     def best(self) -> int:
-        """The hour of least carbon."""
+        """The start hour with the least carbon."""
         return int(np.argmin(self.grams))
 
 
@@ -101,7 +101,7 @@ def carbon_by_start_hour(runs: Sequence[TimedRun], prices: "DataFrame", end: dat
 
 
 def _changes(two_days: Floats) -> bool:
-    """Whether the intensity of a day differs between its hours, and the intensity of the next day, into which runs reach, is known too."""
+    """Whether the intensity of a day differs between its hours, and the intensity of the next day, into which runs extend, is known too."""
     return len(two_days) == 2 * HOURS and bool(np.isfinite(two_days).all()) and float(np.ptp(two_days[:HOURS])) > 0
 
 

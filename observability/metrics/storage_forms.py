@@ -1,4 +1,6 @@
-"""Measure forms of a stored table: bytes by column and codec, cost of coding, lossy forms, and how strongly its rows single out people."""
+"""Measure forms of a stored table: bytes by column and codec, cost of coding, lossy forms, and how many rows share the values of
+quasi-identifying columns.
+"""
 
 import io
 import time
@@ -20,20 +22,20 @@ if TYPE_CHECKING:
 CODECS = ("none", "snappy", "zstd", "gzip")
 """Codecs of Parquet that are compared; `none` is the base of the ratios."""
 REPEATS = 3
-"""Times that a codec is timed; the fastest counts."""
+"""Number of times that a codec is timed; the fastest run counts."""
 LEVELS = 256
 """Levels of the quantised form."""
 DIGITS = 3
 """Significant digits of the rounded form."""
 SMALL = (2, 5, 10)
-"""Sizes below which groups are counted."""
+"""Group sizes: for each, the smaller groups are counted."""
 
 
 @dataclass(frozen=True)
 class CodecCost:
     """A table under one codec.
 
-    columns: bytes by column. encode, decode: time as a multiple of that without compression. seconds: these times.
+    columns: bytes by column. encode, decode: times divided by those without compression. seconds: the times themselves.
     """
 
     codec: str
@@ -46,9 +48,8 @@ class CodecCost:
 
 @dataclass(frozen=True)
 class LossyForm:
-    """A table with less exact numbers. errors: the largest absolute difference by changed column, values that became missing aside.
-
-    lost: values that the form cannot hold (beyond the range of float16), by column.
+    """A table with less exact numbers. errors: the largest absolute difference by changed column, without values that became missing.
+    lost: number of values by column that the form cannot hold (beyond the range of float16).
     """
 
     name: str
@@ -59,7 +60,7 @@ class LossyForm:
 
 @dataclass(frozen=True)
 class PredictionChange:
-    """Answers of a model to a lossy form against those to the rows as they are.
+    """Answers of a model to rows in a lossy form compared with its answers to the exact rows.
 
     largest, high, mean: the maximum, 99th percentile and mean of |Δ score|. flips: changed decisions; for regression, answers that differ
     by more than 5 % of their standard deviation. slices: rows and flips by level of each column (`slice_counts`).
@@ -76,8 +77,9 @@ class PredictionChange:
 
 @dataclass(frozen=True)
 class SmallGroups:
-    """Rows that share the values of quasi-identifying columns. k: rows of the smallest group. below: for each of SMALL, groups with fewer
-    rows and the rows in them. diversity: the fewest distinct values of the sensitive column in a group; None without such a column.
+    """Rows that share the values of quasi-identifying columns. k: rows of the smallest group. below: for each of SMALL, the number of
+    smaller groups and the number of rows in them. diversity: the smallest number of distinct values of the sensitive column in a group;
+    None without such a column.
     """
 
     rows: int

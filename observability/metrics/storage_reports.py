@@ -22,9 +22,9 @@ PLACE_REPORTS = Records("storage_report", PLACE_COLUMNS)
 PAST_DAYS = 56
 """Days before the window whose reports define what is usual for a place."""
 MIN_REPORTS = 3
-"""Newest reports whose median counts: a single one may be a passing state."""
+"""Number of newest reports whose median is taken, because a single report may show a temporary state."""
 MIN_FILES = 10_000
-"""Files below which small ones do not matter."""
+"""Minimum number of files for small files to matter."""
 SECONDS = 86_400.0
 GIGABYTE = 1e9
 
@@ -47,7 +47,7 @@ class StoragePlace:
 
     @property
     def archive(self) -> bool:
-        """Whether it is for data that nobody reads."""
+        """Whether the place is an archive, whose data nobody reads."""
         tiers = self.now["tier"].dropna()
         return len(tiers) > 0 and str(tiers.iloc[-1]) in ("cold", "archive")
 
@@ -175,7 +175,9 @@ def newest_value(place: StoragePlace, column: str) -> float | None:
 
 @dataclass(frozen=True)
 class DailySteps:
-    """Growth of the stored bytes from day to day. steps: bytes; spans: days that each took; recent: whether it ended in the window."""
+    """Growth of the stored bytes from day to day. steps: bytes; spans: number of days that each step took; recent: whether the step ended
+    in the window.
+    """
 
     steps: Floats
     spans: Floats
@@ -229,7 +231,7 @@ def daily_medians(reports: "DataFrame", column: str) -> Floats:
 
 
 def daily_totals(reports: "DataFrame", counts: Mapping[str, str]) -> tuple[Floats, Floats]:
-    """Return by day the sum of some counts, and the sum of their totals.
+    """Return for each day the sum of some counts, and the sum of the totals that they are counted from.
 
     Parameters
     ----------

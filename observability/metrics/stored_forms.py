@@ -1,4 +1,6 @@
-"""The audits that `audit-storage` keeps with a dataset: what its lossy forms save, lose and change, and the form that is in use."""
+"""The audits that `audit-storage` stores with a dataset: the bytes that lossy forms save, the values that they lose, the answers that they
+change, and the form in use.
+"""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -24,7 +26,7 @@ EXACT = "exact"
 class FormFidelity:
     """The closeness of a lossy form's pictures or sounds to the exact ones, in one group.
 
-    place: in the audit's list. column, level: None of all files. figures: the mean over files, by name (psnr, ssim, snr).
+    place: index in the audit's list. column, level: None for all files. figures: the mean over files, by name (psnr, ssim, snr).
     """
 
     place: int
@@ -40,8 +42,7 @@ class StoredForm:
 
     bytes: size under zstd. decode: time to read it, as a multiple of the time to read the exact rows without compression; None if it was
     not measured. lost: values that it cannot hold. model: name and version of the model whose answers were compared. answers: decisions
-    that the form changes, also by slice; None where no model was asked. fidelity: for pictures and sound, all files first; empty for
-    tables.
+    that the form changes, also by slice; None if no model was asked. fidelity: for pictures and sound, all files first; empty for tables.
     """
 
     name: str
@@ -73,11 +74,11 @@ class StorageAudit:
     least: Mapping[str, float] = field(default_factory=dict)
 
     def form(self, name: str) -> StoredForm | None:
-        """The lossy form of that name; None where the audit measured none."""
+        """The lossy form of that name; None if the audit measured none."""
         return next((form for form in self.forms if form.name == name), None)
 
     def saved(self, form: StoredForm) -> float:
-        """The share of the bytes of the smallest exact form that a lossy form saves; below 0 where it is larger."""
+        """The share of the bytes of the smallest exact form that a lossy form saves; negative if the lossy form is larger."""
         return 1.0 - form.bytes / self.exact_bytes
 
 
@@ -111,7 +112,9 @@ def latest_storage_audits(frame: "DataFrame") -> list[StorageAudit]:
 
 
 def storage_codecs(storage: Any) -> dict[str, Mapping[str, Any]]:
-    """The codecs of an audit with a size, by name; empty where a further field `storage` has not the form that `audit-storage` writes."""
+    """The codecs of an audit that have a size, by name; empty if the further field `storage` has another form than
+    `audit-storage` writes.
+    """
     codecs = storage.get("codecs") if isinstance(storage, Mapping) else None
     if not isinstance(codecs, Mapping):
         return {}

@@ -1,7 +1,8 @@
-"""Accepted suggestions: wrong ones taken over, anchoring, and the confidence from which suggestions are as good as people.
+"""Accepted suggestions: wrong suggestions that were taken over, anchoring, and the confidence from which suggestions are as good as
+people.
 
-Anchoring is estimated within items that some people saw with a wrong suggestion and others without any: how much more often the first group
-gave that wrong answer. Wrong suggestions fall on hard items, so people who never saw them are no baseline by themselves.
+Anchoring is estimated within items that some people saw with a wrong suggestion and others without any. It is how much more often the
+first group gave that wrong answer. Wrong suggestions occur on hard items, so answers to other items are no baseline.
 """
 
 from dataclasses import dataclass
@@ -25,13 +26,13 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 ENOUGH = 50
-"""Number of items of the window from which anchoring is estimated without items of earlier weeks."""
+"""Minimum number of items of the window for which anchoring is estimated without items of earlier weeks."""
 ACCEPTANCE, TAKEN, ANCHORING = "suggestion_acceptance", "wrong_suggestions_taken", "suggestion_anchoring"
 
 
 def suggestion_comparisons(now: "DataFrame", past: "DataFrame", blind: "BlindItems", subject: str) -> list[LabellingComparison]:
-    """Suggestions that were taken over: wrong ones against the past, by each person against the others, and against people who saw none;
-    and all suggestions, by each person against the others.
+    """Comparisons of suggestions that were taken over. Wrong suggestions are compared with the past, for each person with the other
+    people, and with people who saw no suggestion. All suggestions are compared for each person with the other people.
 
     Parameters
     ----------
@@ -63,7 +64,7 @@ def suggestion_comparisons(now: "DataFrame", past: "DataFrame", blind: "BlindIte
 
 
 def _compare_with_past(wrong: "DataFrame", before: "DataFrame", subject: str) -> list[LabellingComparison]:
-    """Share of wrong suggestions that were taken over in the window against the four weeks before it."""
+    """Share of wrong suggestions that were taken over in the window, compared with the four weeks before it."""
     if min(len(wrong), len(before)) < MIN_ANNOTATION_ROWS:
         return []
     here, there = item_clustered_rate(wrong, "taken"), item_clustered_rate(before, "taken")
@@ -89,7 +90,7 @@ class BlindItems:
 
     @classmethod
     def of(cls, shown: "DataFrame", rows: "DataFrame", *, weeks: bool) -> "BlindItems":
-        """Items among `shown` with a wrong suggestion; people who saw none may be anywhere in `rows`.
+        """The items among `shown` with a wrong suggestion. People who saw no suggestion may be anywhere in `rows`.
 
         An item that was shown with several wrong suggestions counts with the most frequent one.
         """
@@ -114,17 +115,17 @@ class BlindItems:
 
     @property
     def here(self) -> Interval:
-        """Share of the wrong answer where it is suggested: the mean over items, with each item counted as one answer."""
+        """Share of the wrong answer if it is suggested. It is the mean over items, with each item counted as one answer."""
         return _mean_item_share(self.shown)
 
     @property
     def there(self) -> Interval:
-        """Share of the wrong answer where nothing is suggested, on the same items."""
+        """Share of the wrong answer on the same items if nothing is suggested."""
         return _mean_item_share(self.without)
 
 
 def blind_items(now: "DataFrame", past: "DataFrame") -> BlindItems:
-    """Items of the window where there are enough, else of the four weeks before it as well.
+    """The items of the window if there are enough, else also those of the four weeks before it.
 
     Parameters
     ----------
@@ -145,7 +146,7 @@ def blind_items(now: "DataFrame", past: "DataFrame") -> BlindItems:
 
 
 def _mean_item_share(counts: "DataFrame") -> Interval:
-    """Mean share over items; each counts as one row, which is cautious."""
+    """Mean share over items. Each item counts as one row, which is conservative."""
     shares = (counts["sum"] / counts["size"]).to_numpy(float)
     return rate_interval(float(shares.sum()), float(len(shares)))
 
@@ -177,7 +178,7 @@ def suggestions_by_annotator(now: "DataFrame") -> "DataFrame":
 
 @dataclass(frozen=True)
 class AcceptanceOutcome:
-    """Outcome of accepting suggestions from a confidence on without a person.
+    """Outcome of accepting suggestions from a confidence threshold on without asking a person.
 
     suggestions, accepted: different suggestions with a confidence, and those that reach the threshold. error: of the accepted, the share
     that is wrong by gold (n: those with gold). people: share of wrong answers on the gold items below it. overall: the error of all labels
@@ -203,7 +204,7 @@ class AcceptanceOutcome:
 
     @property
     def time_basis(self) -> str:
-        """`measured` if the time was logged with all of these answers; `estimated` if it is their number times the usual time."""
+        """`measured` if the time of all these answers was logged; `estimated` if it is their number times the usual time."""
         return "measured" if self.timed == self.labels else "estimated"
 
 

@@ -1,4 +1,4 @@
-"""Audit the rows of a dataset: what each check finds, and what dropping those rows does to the metric of a model."""
+"""Audit the rows of a dataset: the rows that each check finds, and the effect on the metric of a model of dropping them."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 Mask = np.ndarray[Any, np.dtype[np.bool_]]
 Masks = dict[str, Mask]
 EXAMPLES = 3
-"""Examples of each check that a record keeps."""
+"""Number of examples of each check that a record stores."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,8 @@ class LabelledRows:
 def audit_rows(
     rows: LabelledRows, *, seed: int = 0, effects: bool = True, say: Callable[[str], None] = lambda _: None
 ) -> tuple[dict[str, Any], Masks]:
-    """Return the audit of rows as a dataset record keeps it in `data_audit`, and which rows each check found and each own rule drops.
+    """Return the audit of rows as a dataset record stores it in `data_audit`, and masks of the rows that each check found and that each
+    own rule drops.
 
     effects: whether models are fitted with and without the rows of each check and rule, which takes most of the time. No model is fitted
     for an own rule that drops no row or all rows. say: called with each step in words.
@@ -93,7 +94,7 @@ def audit_rows(
 
 
 def rule_effect_record(model: AuditModel, answers: Any, dropped: Any, seed: int) -> dict[str, Any]:
-    """Return what dropping rows does to the metric, as a record holds it. dropped: a mask of the model's rows."""
+    """Return the effect on the metric of dropping rows, as a record stores it. dropped: a mask of the model's rows."""
     effect = model.rule_effect(dropped)
     kept = np.flatnonzero(~dropped)
     without = model.score(kept, answers[kept]) if kept.size else float("nan")

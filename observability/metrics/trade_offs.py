@@ -23,22 +23,24 @@ if TYPE_CHECKING:
 PRECISION_AUDITS = Records("audit", ("model", "version", "at", "audit", "results", "expires"), ever=True, only=(("audit", "precision"),))
 SERVED_FORM = "as served"
 TOLERANCE = 0.05
-"""For a regression: an answer counts as changed from this many standard deviations of the served answers."""
+"""Number of standard deviations of the served answers from which an answer of a regression counts as changed."""
 IN_SLICE = "in it"
 """The level of rows inside a watched slice."""
 MIN_PROBES = 30
-"""Probes of a slice below which it is not compared."""
+"""Minimum number of probes of a slice for a comparison."""
 MAX_LEVELS = 30
 NETWORK_ROWS = 200
-"""Rows of a reference from which a small network learns to imitate a model."""
+"""Number of reference rows from which a small network learns to imitate a model."""
 COST_BASES = ((1.0, "thousand"), (1e3, "million"), (1e6, "billion"))
-"""Thousands of answers that costs are stated for, and their word."""
+"""The numbers of answers per stated cost, in thousands, and the word for each."""
 MIN_COST = 0.01
 
 
 @dataclass(frozen=True)
 class FormSlice:
-    """Changed decisions among the probes of one level of a column, or of a watched slice (column: its text; level: IN_SLICE)."""
+    """Changed decisions among the probes of one level of a column, or of a watched slice (column: the text of the slice;
+    level: IN_SLICE).
+    """
 
     column: str
     level: str
@@ -103,18 +105,18 @@ class FormResult:
 
     @property
     def flip_rate(self) -> Interval | None:
-        """The share of changed decisions with its interval; None where none was compared."""
+        """The share of changed decisions with its interval; None if no answer was compared."""
         return rate_interval(self.flips, self.probes) if self.probes and self.flips is not None else None
 
     @property
     def fell_back(self) -> bool:
-        """Whether it ran on another device than the requested one."""
+        """Whether the form ran on another device than the requested one."""
         return self.provider is not None and self.used_provider is not None and self.provider != self.used_provider
 
     @property
     def partial_fallback(self) -> str | None:
-        """How many operations, of which types, ran on the processor although the form ran on another device, in words; None where none is
-        known to.
+        """The number of operations that ran on the processor although the form ran on another device, in words; None if no such operation
+        is known.
         """
         if not self.cpu_operations or not self.operations or self.used_provider == "cpu":
             return None
@@ -140,7 +142,7 @@ class TradeOffAudit:
 
     @property
     def imported(self) -> bool:
-        """Whether its results were measured elsewhere."""
+        """Whether the results of the audit were measured elsewhere."""
         return bool(self.results.get("imported_from"))
 
     def form(self, name: str) -> FormResult | None:
@@ -351,7 +353,7 @@ NUMBERS = (
 
 
 def _finite(value: Any) -> float | None:
-    """A finite number that is at least 0; None for all else."""
+    """A finite number that is at least 0; None for anything else."""
     known = isinstance(value, int | float) and not isinstance(value, bool) and np.isfinite(value) and value >= 0
     return float(value) if known else None
 

@@ -1,7 +1,7 @@
 """Requests, failures and latency by period, from answers to aggregates.
 
-One row per period (hours or days, numbered in hours from 1970), one column per bin of latency (stats/quantile.py). Rows may be weighted:
-figures then correspond to an unweighted sample with the same information (Kish 1965), and `n` is the number of rows.
+One row per period (hours or days, numbered in hours from 1970), one column per bin of latency (stats/quantile.py). Rows may be weighted.
+Then figures correspond to an unweighted sample with the same information (Kish 1965), and `n` is the number of rows.
 """
 
 from collections.abc import Iterable
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 ANSWERED = ("ok", "fallback", "timeout")
-"""Statuses whose latency counts: those for which a client waited. Errors and rejections are fast and would bias it."""
+"""Statuses whose latency counts, because a client waited for the answer. Errors and rejections are fast and would bias the latency."""
 QUANTILES = {"latency_p50": 0.5, "latency_p95": 0.95, "latency_p99": 0.99}
 BINS = LOG_EDGES.size + 1
 PERCENTILE_WORDS = (
@@ -31,7 +31,7 @@ PERCENTILE_WORDS = (
 )
 """A percentile of latency and its error, in words."""
 NEEDED = {"error_rate": 100, "latency_p50": 100, "latency_p95": 200, "latency_p99": 500}
-"""Requests that each metric needs: five beyond p99, ten beyond p95."""
+"""Number of requests that each metric needs, such that five lie beyond p99 and ten beyond p95."""
 DAY, WEEK, FIRST_MONDAY = 24, 168, 96
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -39,7 +39,7 @@ Ints = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class RequestTail:
-    """Requests by period, and those among them that failed, or that took longer than some latency."""
+    """Requests by period, and those among them that failed or that took longer than a certain latency."""
 
     periods: Ints
     rows: Floats
@@ -63,8 +63,8 @@ class RequestTail:
 
 @dataclass(frozen=True)
 class RequestCounts:
-    """Requests by period (in order), those that failed, and answers by bin of latency (periods × BINS). counted, measured: rows, and
-    rows in bins.
+    """Requests by period (in order), those that failed, and answers by bin of latency (periods × BINS). counted: number of rows; measured:
+    number of rows in bins.
     """
 
     periods: Ints
@@ -81,7 +81,7 @@ class RequestCounts:
 
     @property
     def timed(self) -> int:
-        """Rows whose latency is known and counts."""
+        """The number of rows whose latency is known and counts."""
         return int(self.measured.sum())
 
     def at(self, keep: NDArray[np.bool_]) -> "RequestCounts":
@@ -115,7 +115,7 @@ class RequestCounts:
         return np.asarray(self.bins.sum(axis=1), np.float64)
 
     def slower(self, bin_: int) -> RequestTail:
-        """Answers in bins above one, by period."""
+        """The answers in bins above one bin, by period."""
         return RequestTail(self.periods, self.timed_by_period, self.bins[:, bin_ + 1 :].sum(axis=1))
 
     def error_rate(self) -> Interval:
@@ -144,7 +144,7 @@ class RequestCounts:
 
 
 DAYS_KEPT = 40
-"""Days of a percentile that a finding keeps."""
+"""Maximum number of days of a percentile that a finding stores."""
 FIGURES = ("rows", "failed", "bins", "counted", "measured")
 """Fields of `RequestCounts` by period."""
 
@@ -312,7 +312,7 @@ def _hours_in(frame: "DataFrame | Columns") -> Ints:
 
 
 def _weight_scale(frame: "DataFrame | Columns") -> float:
-    """Factor on the weights for them to sum to the effective n; 1 where rows are unweighted."""
+    """Factor by which weights are multiplied so that they sum to the effective n; 1 if rows are unweighted."""
     squares = float(np.asarray(frame["w2"]).sum())
     return float(np.asarray(frame["w"]).sum()) / squares if squares > 0 else 1.0
 

@@ -31,17 +31,16 @@ if TYPE_CHECKING:
 
 Array = np.ndarray[Any, np.dtype[Any]]
 StepColumns = dict[str, Array]
-"""Fields of the step records of one run, as arrays of equal length; those that no record has are absent."""
+"""Fields of the step records of one run, as arrays of equal length. Fields that no record has are absent."""
 NOT_FINITE = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
 FINISHED = frozenset(("finished", "completed", "complete", "success", "succeeded", "ok", "done"))
 PRUNED = frozenset(("pruned", "stopped early", "stopped_early", "early_stopped", "early stopped"))
-"""Status of a trial that a study gave up on purpose: an end like another, with values of an unfinished training."""
+"""Statuses of a trial that a study stopped on purpose. Such a trial has ended, with values of an unfinished training."""
 
 
 @dataclass(frozen=True)
 class MetricCurve:
-    """One metric of a run: steps ascending, each once; values (median over ranks; NaN where no rank has a finite one); the time of each
-    step.
+    """One metric of a run: steps ascending, each once; values (median over ranks; NaN if no rank has a finite one); the time of each step.
 
     bad: steps at which some rank logged a value that is not finite. declared: the better direction that the run states.
     """
@@ -55,7 +54,7 @@ class MetricCurve:
 
     @property
     def better(self) -> Better | None:
-        """Better direction: as the run declares it, else from the name; None where it is unknown."""
+        """The better direction: as the run declares it, else from the name; None if it is unknown."""
         return self.declared or better_direction(self.name)
 
     @property
@@ -80,15 +79,15 @@ class MetricCurve:
 
 @dataclass(frozen=True)
 class TrainingRun:
-    """One training run. steps: distinct step numbers; last: its newest record; ended: None while it has no end.
+    """One training run. steps: number of distinct steps; last: time of its newest record; ended: None while the run has no end.
 
-    phases: one row per rank and step, as `phase_times`; None if none were logged. stride: 1:
-    every step was read; n: every n-th step of a long run, and `steps` is estimated from their distances; 0: none, because newer runs have
-    too many, and `steps` is the number of its last one, counted from the first. step_times, step_numbers: times and numbers of the steps
-    that were read, in order of time. hosts, devices: for each rank that states it, the machine and the device that it last ran on.
-    directions: the better direction of metrics, as declared. batches: the batches of data that a step read, each once: one, or those of its
-    ranks. blocks: for a long run whose steps were not all read, the times of its ranks by blocks of steps (stats/rank_blocks.py); else
-    None. alerts: messages of the job itself, with their times.
+    phases: one row per rank and step, as `phase_times`; None if none were logged. stride: 1: every step was read; n: every n-th step of a
+    long run, and `steps` is estimated from their distances; 0: none, because newer runs have too many, and `steps` is the number of its
+    last one, counted from the first. step_times, step_numbers: times and numbers of the steps that were read, in order of time. hosts,
+    devices: for each rank that states it, the machine and the device that it last ran on. directions: the better direction of metrics, as
+    declared. batches: the batches of data that a step read, each once: one, or those of its ranks. blocks: for a long run whose steps were
+    not all read, the times of its ranks by blocks of steps (stats/rank_blocks.py); else None. alerts: messages of the job itself, with
+    their times.
     """
 
     name: str
@@ -119,12 +118,12 @@ class TrainingRun:
     alerts: tuple[tuple[datetime, str], ...] = ()
 
     def better(self, metric: str) -> Better | None:
-        """Better direction of a metric: as declared, else from its name; None where it is unknown."""
+        """The better direction of a metric: as declared, else from its name; None if it is unknown."""
         return self.directions.get(metric) or self.directions.get(base_metric(metric)) or better_direction(metric)
 
     @property
     def is_read(self) -> bool:
-        """Whether its steps were read, all or evenly spread ones."""
+        """Whether the steps of the run were read, either all or an evenly spread part."""
         return self.stride > 0
 
     @property
@@ -134,7 +133,7 @@ class TrainingRun:
 
     @property
     def pruned(self) -> bool:
-        """Whether a study gave it up before its end."""
+        """Whether a study stopped the run before its end."""
         return self.ended is not None and self.status is not None and self.status.lower() in PRUNED
 
     def last_value(self, metric: str) -> float | None:
@@ -145,7 +144,7 @@ class TrainingRun:
 
     @property
     def seconds(self) -> float:
-        """From its start (or first record) to its end (or newest record)."""
+        """The duration from its start (or first record) to its end (or newest record), in seconds."""
         return max(((self.ended or self.last) - (self.started or self.first)).total_seconds(), 0.0)
 
     @property
@@ -154,8 +153,8 @@ class TrainingRun:
         return self.started or (_instant(self.step_times[0]) if len(self.step_times) else self.last)
 
     def pairs(self) -> Iterator[tuple[MetricCurve, MetricCurve | None]]:
-        """Each held-out curve of a known direction with the training curve of the same metric (`train_loss`, else `loss`), where there
-        is one.
+        """Each held-out curve of a known direction with the training curve of the same metric (`train_loss`, else `loss`), or None without
+        one.
         """
         training = {base_metric(name): curve for name, curve in self.curves.items() if data_part(name) == "train"}
         for name, curve in self.curves.items():
@@ -167,9 +166,9 @@ class TrainingRun:
         return [curve for name, curve in self.curves.items() if curve.better and which in (None, data_part(name))]
 
     def main(self) -> MetricCurve | None:
-        """Main curve of a run; None where no direction is known.
+        """Main curve of a run; None if no direction is known.
 
-        Held out before training, a loss before other metrics, then by name.
+        A held-out curve comes before a training curve, a loss before other metrics; then curves are ordered by name.
         """
         judged = [each for each in self.judged() if np.isfinite(each.values).any()]
         order = {"validation": 0, "valid": 0, "val": 0, "dev": 0, "eval": 1, "test": 2}
@@ -239,7 +238,7 @@ def _steps_by_run(steps: "DataFrame") -> dict[str, StepColumns]:
 
 
 def _step_columns(steps: "DataFrame") -> StepColumns:
-    """The fields of step records but their run. Objects that are missing are None."""
+    """The fields of step records except their run. Missing objects are None."""
     found = {"at": steps["at"].to_numpy("datetime64[us]"), "step": steps["step"].to_numpy("int64")}
     if "stride" in steps:
         found["stride"] = steps["stride"].to_numpy("int64")
@@ -257,8 +256,8 @@ def _training_run(
     model: Any,
     blocks: "DataFrame | None" = None,
 ) -> TrainingRun:
-    """One run from its own records. alive: its newest reading. model: the model that its readings name. blocks: the times of its ranks,
-    where not all of its steps were read.
+    """One run from its own records. alive: time of its newest device reading. model: the model that its readings name. blocks: the times
+    of its ranks, if not all of its steps were read.
     """
     described: dict[str, Any] = {"model": model} if isinstance(model, str) else {}
     starts: list[Any] = []
@@ -321,7 +320,7 @@ def _step_count(steps: Array, stride: int) -> int:
 
 
 def _ordered_records(records: Sequence[dict[Any, Any]] | None) -> list[dict[Any, Any]]:
-    """Records of a run in the order of time; ties by content."""
+    """The records of a run in the order of time, those of equal time in the order of their content."""
     return sorted(records or (), key=lambda row: (row["at"], row["event"] != "start", repr(row)))
 
 
@@ -382,7 +381,7 @@ def _curves(steps: StepColumns, stated: Mapping[str, Better]) -> dict[str, Metri
 
 
 def _metric_curve(name: str, steps: Array, ranks: Array, at: Array, values: Array, declared: Better | None) -> MetricCurve:
-    """Last logged value of each rank and step, then the median over ranks. declared: the better direction."""
+    """A curve from the last logged value of each rank and step, as the median over ranks. declared: the better direction."""
     order = np.lexsort((values, at, ranks, steps))
     steps, ranks, at, values = steps[order], ranks[order], at[order], values[order]
     last = np.append((steps[1:] != steps[:-1]) | (ranks[1:] != ranks[:-1]), True)
@@ -404,7 +403,9 @@ def _metric_curve(name: str, steps: Array, ranks: Array, at: Array, values: Arra
 
 
 def _step_batches(steps: StepColumns) -> dict[int, tuple[str, ...]]:
-    """The data batches of each step that names any, each once, in the order of their names: one, or those of its ranks."""
+    """The data batches of each step that names any, each batch once, in the order of their names: one batch, or the batches
+    of all ranks.
+    """
     found: dict[int, set[str]] = defaultdict(set)
     for step, batch in zip(steps["step"], steps.get("batch", ())):
         if batch is not None:

@@ -1,4 +1,4 @@
-"""What the name of a training metric tells: on which part of the data it is measured, and which direction is better."""
+"""What the name of a training metric shows: on which part of the data it is measured, and which direction is better."""
 
 import re
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""Columns of datasets that no model trained on them reads."""
+"""Columns of datasets that are read by no model that was trained on them."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,7 +12,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class UnusedColumns:
-    """The columns of the newest version of a dataset. models: models that runs trained on it; unused: columns that none of them has."""
+    """The columns of the newest version of a dataset. models: the models that were trained on it; unused: the columns that none of these
+    models has.
+    """
 
     dataset: str
     version: str

@@ -1,8 +1,8 @@
 """Check the batches of each source: arrival gap, number of rows, rejection rate and delay after capture.
 
 Reads records of kind `batch`. Each batch of the window is compared with the same source's batches of the twelve weeks before; the batch of
-a device with enough past is compared with that device's batches. An overdue batch is reported as an open gap. If a source has six
-devices, each device is also compared with the other devices: rejection rate, rows and delay (median and 95 % quantile). So a device that
+a device with enough past is compared with that device's batches. An overdue batch is reported as an open gap. If a source has six devices,
+each device is also compared with the other devices: rejection rate, rows and delay (median and 95 % quantile). In this way, a device that
 was always worse is reported. Batches name no model, so the findings have no model, and the owner's limit of a metric is the strictest that
 any model's settings state.
 """
@@ -76,7 +76,7 @@ def owner_words(metric: str, owner: float | None) -> str:
 
 
 def about_peers(compared: list[PeerBatches], told: set[tuple[str, str | None, str]], context: Context) -> list[Finding]:
-    """Return a finding for each device and metric if the device is worse than the others of its source and has not changed itself.
+    """Return a finding for each device and metric for which the device is worse than the others of its source and has not changed itself.
 
     told: (source, device, metric) of the findings about a change from the past; these are left out. The 95 % quantile of the delay is left
     out if the median is reported.
@@ -140,7 +140,7 @@ def peer_sentence(found: PeerBatches) -> str:
 
 
 def about_source(source: BatchSource, judged: list[tuple[BatchComparison, float]], context: Context) -> Iterator[Finding]:
-    """Yield one finding for each metric of a source, or one that says how many more batches are needed."""
+    """Yield one finding for each metric of a source; or one finding that says how many more batches are needed."""
     told = [each for each in judged if each[0].known]
     if not told:
         if source.batches:
@@ -211,7 +211,7 @@ def batch_finding(source: BatchSource, own: list[tuple[BatchComparison, float]],
 
 
 def with_owner(sentence: str, look: BatchComparison) -> str:
-    """Return a sentence that names the owner's limit where one is stated. There is no such limit for more rows than usual."""
+    """Return a sentence that names the owner's limit if one is stated. There is no such limit for more rows than usual."""
     owner = None if look.metric == ROWS and not look.few else look.owner
     return f"{sentence.removesuffix('.')}{owner_words(look.metric, owner)}."
 

@@ -2,8 +2,8 @@
 
 Reads records of kind `cleaning`. Each run of the window is compared with the same rule's runs of the year before. Groups are compared with
 each other within the window: a rule that drops more rows of one group than of the others changes the composition of the training data.
-Audits are in records of kind `dataset` (`audit-data`). The newest audit of a dataset counts, whatever its age; it is compared with fixed
-limits.
+Audits are in records of kind `dataset` (`audit-data`). Only the newest audit of a dataset counts, regardless of its age. It is compared
+with fixed limits.
 """
 
 from collections.abc import Iterator
@@ -71,7 +71,9 @@ def undecided_cleaning(context: Context, rule: CleaningRule, metric: str, n: int
 
 
 def about_shares(rule: CleaningRule, looks: list[tuple[CleaningComparison, float]], context: Context) -> Iterator[Finding]:
-    """Yield a finding about the share of dropped rows if the rule ever drops rows, and one about the share of changed rows likewise."""
+    """Yield a finding about the share of dropped rows if the rule ever drops rows, and one about the share of changed rows if it ever
+    changes rows.
+    """
     both = {metric: [each for each in looks if each[0].metric == metric] for metric in (DROPPED, CHANGED)}
     does = [metric for metric, own in both.items() if any(each.hits or each.usual > NOTHING for each, _ in own)]
     for metric in does or ([DROPPED] if both[DROPPED] else []):
@@ -159,7 +161,9 @@ def cleaned_group_findings(rule: CleaningRule, groups: list[tuple[CleanedGroup, 
 
 
 def about_group(rule: CleaningRule, base: Finding, group: CleanedGroup, p: float, context: Context) -> Finding:
-    """Return the finding about the group with the highest drop rate: significantly and substantially above the others, or not."""
+    """Return the finding about the group with the highest drop rate. It is a warning if the rate is significantly and substantially above
+    the others.
+    """
     gap, rate, others = group.gap.value or 0.0, group.dropped / group.rows, group.others_dropped / group.others
     severity: Severity = "ok" if gap < GROUP else "watch" if p <= context.budget else "unknown"
     who = f"`{group.column} = {group.level}`"

@@ -27,8 +27,8 @@ DATASETS = Records("dataset", ("dataset", "version", "at", "rows", "checksum"), 
 class Content:
     """The contents of one version of a dataset.
 
-    logged: number of records. contents: distinct contents, oldest first (a checksum, or a number of rows where a record has none). told:
-    whether every record has a checksum. at: time of the newest record. since: time at which the content first differed.
+    logged: number of records. contents: distinct contents, oldest first (a checksum, or the number of rows if a record has no checksum).
+    told: whether every record has a checksum. at: time of the newest record. since: time at which the content first differed.
     """
 
     dataset: str

@@ -53,7 +53,7 @@ NOUNS = {
     OUTSIDE: "share of values out of range",
 }
 STEPS = {MEAN: "recalibrate", STD: "quarantine", NULLS: "quarantine", STUCK: "quarantine", SATURATED: "recalibrate", OUTSIDE: "quarantine"}
-"""The proposal for a device, by the metric of its finding."""
+"""The proposed action about a device, by the metric of its finding."""
 
 
 def needs(context: Context) -> dict[str, Ask]:
@@ -62,7 +62,9 @@ def needs(context: Context) -> dict[str, Ask]:
 
 
 def analyze(frames: Frames, context: Context) -> list[Finding]:
-    """Return a finding for each unusual statistic and clock of a device, and for each source one per statistic that is usual."""
+    """Return a finding for each unusual statistic and each wrong clock of a device, and for each source one finding per statistic that is
+    usual.
+    """
     if frames["batches"].empty:
         return []
     batches = batch_statistics.with_marks(frames["past batches"], frames["batches"])
@@ -80,8 +82,8 @@ def analyze(frames: Frames, context: Context) -> list[Finding]:
 
 @dataclass(frozen=True)
 class JudgedComparisons:
-    """The comparisons of one statistic of one device: a row of a table. adjusted: p-values; watch, act: the severity; unsure: where the
-    value is beyond its limit and its natural range, but not significantly; all by column.
+    """The comparisons of one statistic of one device, which are a row of a table. adjusted: p-values; watch, act: masks of the severity;
+    unsure: mask of values that are beyond the limit and the natural range, but not significantly; all by column.
     """
 
     table: ComparisonTable
@@ -111,7 +113,7 @@ class JudgedComparisons:
         return "act" if self.act[place] else "watch"
 
     def most_unusual(self) -> tuple[bool, float, str, str, str]:
-        """Sort key: undecided ones first, then by p-value; equal ones by column, source, device."""
+        """Sort key: undecided comparisons first, then by p-value; equal ones by column, source, device."""
         unsure = bool(self.unsure.any())
         p_values = self.table.p_values[self.row]
         place = int(np.nanargmin(np.where(self.unsure, p_values, np.nan) if unsure else p_values))
@@ -125,7 +127,9 @@ class JudgedComparisons:
 
 
 def judged_devices(tables: Sequence[ComparisonTable], budget: float) -> list[JudgedComparisons]:
-    """Return the comparisons of every statistic of each device that has any, with severities at p-values adjusted for all of them."""
+    """Return the comparisons of every statistic of each device that has any. Their severities use p-values that are adjusted for all
+    comparisons.
+    """
     adjusted = benjamini_hochberg(np.concatenate([np.empty(0), *(each.p_values.ravel() for each in tables)]), budget)[0]
     found, start = [], 0
     for table in tables:
@@ -188,7 +192,7 @@ def unusual_device(own: Sequence[JudgedComparisons], context: Context) -> Findin
     worst, p, severity = min(bad, key=lambda each: (SEVERITIES.index(each[2]), each[1], -each[0].effect, each[0].column))
     others = sorted({each.column for each, _, _ in bad} - {worst.column})
     compared = [each for each, _, _ in bad]
-    dated = [each for each in compared if each.batch is not None] or compared  # a median over the window does not tell when a change began
+    dated = [each for each in compared if each.batch is not None] or compared  # a median over the window does not date the change
     batches = list(dict.fromkeys(name for each in dated for name in each.unusual))
     onset = max(aware_utc(min(each.first for each in dated)), context.window.start)
     n, because = sum(each.compared for each in own), statistic_sentence(worst, others)
@@ -236,7 +240,7 @@ def _limit(found: StatisticComparison, severity: Severity = "watch") -> float:
 
 
 def _natural_limit(found: StatisticComparison) -> float:
-    """The value from which it is unusual: the limit for `watch`, or the natural variation if that is larger."""
+    """The value from which a statistic is unusual: the limit for `watch`, or the natural variation if that is larger."""
     limit, (low, high) = _limit(found), found.varies
     return max(limit, high) if limit > found.usual else min(limit, low)
 
@@ -361,7 +365,7 @@ def about_young_devices(source: str, devices: Sequence[JudgedDevice], context: C
 
 
 def of_device(device: str | None) -> str:
-    """Return ` of device NAME`, nothing if there is none."""
+    """Return ` of device NAME`; empty without a device."""
     return "" if device is None else f" of device `{device}`"
 
 

@@ -58,7 +58,9 @@ class ProjectAgreement:
 
 @dataclass(frozen=True)
 class Project:
-    """One project: first answers of the window and of the four weeks before, their comparisons, blind answers and sessions."""
+    """One project: the first answers of the window and of the four weeks before, comparisons of these, answers without suggestions, and
+    sessions.
+    """
 
     name: str
     now: "DataFrame"
@@ -287,10 +289,10 @@ def about_suggestions(project: Project, looks: list[tuple[LabellingComparison, f
 
 
 def follower_findings(project: Project, looks: list[tuple[LabellingComparison, float]], context: Context) -> Iterator[Finding]:
-    """Yield a warning about each person who accepts suggestions more often than the others; no gold item is needed.
+    """Yield a warning about each person who accepts suggestions more often than the others. This needs no gold items.
 
-    To accept more is not wrong if the suggestions are right, so the finding is never critical. The person must also be above the median of
-    the others, because one annotator who seldom accepts lowers the pooled rate of the others.
+    Accepting more suggestions is not wrong if the suggestions are right, so the finding is never critical. The person must also be above
+    the median of the others, because one annotator who seldom accepts lowers the pooled rate of the others.
     """
     shown = project.now[project.now["shown"]]
     shares = shown.groupby(shown["annotator"].astype(str))["taken"].mean()
@@ -395,7 +397,7 @@ def about_time(project: Project, context: Context) -> Finding:
 
 
 def about_sessions(project: Project, tired: labelling_speed.Fatigue, p: float, context: Context) -> Finding:
-    """Return the finding about the change of accuracy within sessions; `watch` at most."""
+    """Return the finding about the change of accuracy within sessions. It is at most `watch`."""
     slope = tired.slope
     falls = p <= context.budget and (slope.value or 0) <= -labelling_speed.SLOPE_WATCH
     told = (

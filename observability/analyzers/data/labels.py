@@ -26,7 +26,7 @@ LIMITS = {
     label_queue.METRIC: label_queue.ACT,
     repeat_labels.PRICE: repeat_labels.MUCH_DEARER,
 }
-"""Limits for `act`: fall of alpha, points below the others, rise of the share, additional days, multiple of the price."""
+"""Limits for `act`: fall of alpha, points below the others, rise of the share, additional days, ratio to the earlier price."""
 ANNOTATED = Records("annotation", ("project", "item", "annotator", "at", "label"))
 DONE = Records("annotation", ("project", "item", "annotator", "at"), ever=True)
 ASSIGNED = Records("assignment", ("project", "item", "annotator", "at"), ever=True)

@@ -24,7 +24,7 @@ SEARCHED = "e-mail addresses, phone, card and account numbers, national identifi
 
 @dataclass(frozen=True)
 class SearchedColumn:
-    """The result of a search of one column: the number of its texts, of texts with personal data, of these by kind, and by reason."""
+    """The result of a search of one column: number of its texts, of texts with personal data, of these by kind, and of these by reason."""
 
     reference: str
     texts: int

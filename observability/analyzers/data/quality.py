@@ -1,9 +1,9 @@
 """Check the arrival of predictions and the quality of their values.
 
 Each feature and the score is compared with the reference (with its own past month if none is registered): null, NaN, absent, wrong type,
-unseen, out of range, constant and stuck values. Arrivals are compared with the number expected at that hour of the week. A finding is
-raised when the effect is large and statistically significant, and is unknown when it is large only. The false discovery rate is controlled
-over all tests of the run.
+unseen, out of range, constant and stuck values. Arrivals are compared with the number expected at that hour of the week. A finding needs
+action if the effect is large and statistically significant. If the effect is only large, the finding is unknown. The false discovery rate
+is controlled over all tests of the run.
 """
 
 from collections.abc import Mapping

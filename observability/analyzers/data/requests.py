@@ -1,7 +1,7 @@
 """Detect bursts of near-identical requests, default scores, late arrivals, device clock skew and coarse device values; state which days
 late answers changed.
 
-These checks need single rows. Counts hold none, so the checks read a bounded sample of rows.
+These checks need single rows, which counts do not contain. Therefore the checks read a bounded sample of rows.
 """
 
 from collections.abc import Sequence
@@ -40,7 +40,7 @@ all rows."""
 BURST_TIMES = 3
 """A burst exceeds this multiple of the highest share of one subject in the month before."""
 LARGEST_GROUPS = 50
-"""Number of subjects, those with the largest cells, whose near copies are counted around the middle of a cell."""
+"""Maximum number of subjects whose near copies are counted around the middle of a cell. Those with the largest cells are taken."""
 DEFAULT_WATCH, DEFAULT_ACT = 0.02, 0.10
 """Rise of the share of one score for `watch` and `act`."""
 DEFAULT_KNOWN, DEFAULT_FACTOR = 0.005, 3.0
@@ -263,7 +263,7 @@ def cell_width(every: "NDArray[np.float64]") -> float:
 
 
 def grid_cells(numbers: "NDArray[np.float64]", width: float) -> "NDArray[np.float64]":
-    """Return the cells of numbers, one of them around 0; the value itself where the width is 0."""
+    """Return the cells of numbers, one of them around 0; the value itself if the width is 0."""
     there = np.where(np.isfinite(numbers), numbers, 0.0)
     return np.where(np.isfinite(numbers), np.round(there / width) if width > 0 else there, np.inf)
 

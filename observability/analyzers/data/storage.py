@@ -62,11 +62,11 @@ FULL_DAYS = (30.0, 14.0)
 second number.
 """
 MIN_STEPS = 10
-"""Fewest days of growth from which the date on which a place is full is estimated."""
+"""Minimum number of days of growth for an estimate of the date on which a place is full."""
 MIN_BLOCKS = 300
-"""Fewest checked blocks: if none of them failed, a failing share of 1 % is excluded (rule of three)."""
+"""Minimum number of checked blocks. If none of them failed, a failing share of 1 % is excluded (rule of three)."""
 BACKUP_HOURS, RESTORE_DAYS = 36.0, 30.0
-"""Ages from which backups and tests of a restore are too old where the reports state none."""
+"""Ages from which backups and tests of a restore are too old, if the reports state no limit."""
 BEHIND_HOURS = 36.0
 """Hours that a copy may be behind its source."""
 LATE_TIMES, STATED_TIMES = 3.0, 2.0
@@ -101,7 +101,7 @@ NEXT = {
 
 @dataclass(frozen=True)
 class StorageLevel:
-    """A figure with a stated limit. act: the critical limit; None if the figure is never critical. words: value and limit in a sentence."""
+    """A figure with a stated limit. act: the critical limit; None if the figure is never critical. words: the value and limit in words."""
 
     metric: str
     watch: float
@@ -243,7 +243,7 @@ def _cost_words(context: Context, level: StorageLevel, place: StoragePlace, shar
 
 
 def full_findings(context: Context, place: StoragePlace, faster: bool) -> Iterator[Finding]:
-    """Yield the finding about the date on which a place is full, where its reports hold room and use."""
+    """Yield the finding about the date on which a place is full, if its reports state its capacity and use."""
     if newest_value(place, "capacity_bytes") is None or newest_value(place, "used_bytes") is None:
         return
     found, steps = time_until_full(place, faster)
@@ -325,7 +325,7 @@ def corrupt_findings(context: Context, place: StoragePlace) -> Iterator[Finding]
 
 
 def backup_findings(context: Context, place: StoragePlace) -> Iterator[Finding]:
-    """Yield the finding about the age of the newest backup, where backups are reported or asked for."""
+    """Yield the finding about the age of the newest backup, if backups are reported or required."""
     whole, stated = place.whole, newest_value(place, "backup_hours")
     times = whole["backup_at"].dropna()
     if times.empty and stated is None:
@@ -370,7 +370,7 @@ def restore_findings(context: Context, place: StoragePlace) -> Iterator[Finding]
 
 
 def behind_findings(context: Context, place: StoragePlace) -> Iterator[Finding]:
-    """Yield the finding about how far a copy is behind its source at its newest report, where it was complete once."""
+    """Yield the finding about how far a copy is behind its source at its newest report, if the copy was complete once."""
     times = place.whole["complete_to"].dropna()
     if times.empty:
         return
@@ -406,7 +406,7 @@ def silence_findings(context: Context, place: StoragePlace) -> Iterator[Finding]
 def stored_form_findings(
     context: Context, audit: StorageAudit, slices: list[tuple[SliceExcess, float]], decided: FormDecision | None
 ) -> Iterator[Finding]:
-    """Yield the findings about the form that a dataset is stored in. They name the model whose answers were compared, where one was."""
+    """Yield the findings about the form in which a dataset is stored. They name the model whose answers were compared, if there is one."""
     form = form_in_use(audit)
     asked = form.model if form else next((each.model for each in audit.forms if each.model and audit.in_use == EXACT), None)
     model, version = asked or (None, None)

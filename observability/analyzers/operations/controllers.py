@@ -1,8 +1,8 @@
 """Check models that steer a system: regret against the old rule, tail harm, guardrails, predicted outcomes, feedback and the kill switch.
 
 Reads predictions of environment `controller` with their labels. Each controller is evaluated over its own newest days. Decisions in one
-stretch of time are correlated, so stretches are the units of every interval. Decisions by a guardrail or the kill switch are not decisions
-of the model and are left out of the comparisons.
+period of time are correlated, so every interval is computed over blocks of time. Decisions by a guardrail or the kill switch are not
+decisions of the model and are left out of the comparisons.
 """
 
 from collections.abc import Iterator
@@ -42,10 +42,10 @@ REGRET, TAIL, GUARD = "controller_regret", "controller_tail_ratio", "controller_
 BIAS, COVERAGE, FEEDBACK, SHARE_OFF = "controller_bias", "controller_coverage", "controller_feedback", "controller_off_share"
 SUBJECT = "controller"
 SURE = 0.999
-"""Coverage of the interval that must be wholly beyond a limit for `act`; for `watch` a 95 % interval suffices."""
+"""Coverage of the interval that must lie wholly beyond a limit for `act`. For `watch`, a 95 % interval suffices."""
 TAIL_TIMES = 1.25
 BIAS_LIMITS, COVERAGE_GAPS, FEEDBACK_LIMITS = (0.10, 0.25), (0.05, 0.10), (0.05, 0.10)
-"""Limits of `watch` and of `act`: relative bias; coverage below what is stated; separation of an input."""
+"""Limits of `watch` and of `act`: relative bias; coverage below the stated one; separation of an input."""
 UNSURE = "; not significant: more decisions are needed"
 """The end of a sentence about a value that is beyond its limit, but not significantly."""
 GUARD_TIMES, GUARD_POINTS = 2.0, 0.02
@@ -278,7 +278,7 @@ def coverage_findings(found: ControllerDecisions, blank: Any) -> Iterator[Findin
 
 
 def feedback_findings(found: ControllerDecisions, blank: Any, budget: float) -> Iterator[Finding]:
-    """Yield the finding about the input that differs most between the model's stretches of time and the heuristic's."""
+    """Yield the finding about the input that differs most between the periods in which the model steers and those of the heuristic."""
     inputs = feedback_by_feature(found)
     if not inputs:
         rows = found.steered(HEURISTIC)
@@ -361,7 +361,7 @@ ANALYZER = Analyzer(
     "Does a model that steers a system do better than the old rule, in the mean and in the tail, as predicted, and without feedback?",
     needs,
     analyze,
-    exceptions=frozenset({2}),  # the days and the weeks before them come in one frame, because each controller has days of its own
+    exceptions=frozenset({2}),  # one frame holds the days and the weeks before them, because each controller has days of its own
     about="records",
     proofs=CONTROLLER_PROOFS,
 )

@@ -40,7 +40,7 @@ from observability.stats.interval import Interval
 
 NAME = "operations/cost"
 PAST_DAYS = 56
-"""Eight weeks of past: the forecast is fitted to them, and they include the days of the month so far."""
+"""Eight weeks of past. The forecast is fitted to these weeks, and they include the days of the month so far."""
 CHANGE_DAYS = 28
 OUTCOMES = Aggregate("outcomes", keys=(By("decision"), By("label")))
 ASK = (
@@ -141,7 +141,7 @@ def spending_of(frames: Frames, context: Context) -> Spent:
 
 
 def parts_of(frames: Frames, context: Context, when: str) -> list[CostPart]:
-    """Return training, labelling, serving and storage of the window (when "") or of the days before it (when "past ")."""
+    """Return training, labelling, serving and storage of the window (when is "") or of the days before it (when is "past ")."""
     import pandas as pd
 
     place = PriceScope(context.model.name, context.model.settings)
@@ -432,7 +432,7 @@ def cost_basis(source: str) -> Basis:
 
 
 def basis_of_all(spent: Spent) -> Basis:
-    """Return `measured` where every part with a cost is measured, else `estimated`."""
+    """Return `measured` if every part with a cost is measured, else `estimated`."""
     paid = [part.source for part in spent.parts if spent.by_part.get(part.name, 0.0) > 0]
     return "measured" if all(each == "measured" for each in paid) else "estimated"
 

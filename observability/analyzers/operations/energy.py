@@ -1,9 +1,9 @@
 """Measure the energy and carbon of a thousand predictions and of training runs.
 
-Serving is compared with the model's own past, by the same method, over the window and its last days. Each number says whether it was
-measured, estimated or assumed; where energy is unknown, the finding says what to log. The energy of a training run is compared with earlier
-runs of the same parameters; a run that has not ended is compared by its forecast. Idle accelerators and hot devices are reported, and the
-saving by another hour of the day, a power cap, another batch size or another form.
+Serving is compared with the model's own past, by the same method, over the window and its last days. Each number states whether it was
+measured, estimated or assumed. If energy is unknown, the finding says what to log. The energy of a training run is compared with earlier
+runs of the same parameters; a run that has not ended is compared by its forecast. Also reported are idle accelerators, hot devices, and
+the saving by another hour of the day, a power cap, another batch size or another form.
 """
 
 from dataclasses import replace
@@ -117,7 +117,9 @@ def analyze(frames: Frames, context: Context) -> list[Finding]:
 
 
 def of_batches(frames: Frames, context: Context) -> list[Finding]:
-    """Return findings about batch sizes and forms, of the newest audit of kind `energy` of the version. Reads batches and forms."""
+    """Return findings about batch sizes and forms, from the newest audit of kind `energy` of the version. They use the batches and the
+    forms.
+    """
     audits = [each for each in energy_audits(frames["batches"]) if each.model == context.model.name and each.at <= context.due_time]
     chosen = served_form_decisions(frames["forms"]).get((context.model.name, context.version.name)) if audits else None
     form, limits = chosen.form if chosen else SERVED_FORM, context.model.settings.limits
@@ -127,7 +129,9 @@ def of_batches(frames: Frames, context: Context) -> list[Finding]:
 
 
 def of_training(frames: Frames, context: Context, place: PriceScope) -> list[Finding]:
-    """Return findings about the energy of runs, what they can save, and their devices. Reads runs, steps, readings and prices."""
+    """Return findings about the energy of runs, about what runs can save, and about their devices. They use runs, steps, readings and
+    prices.
+    """
     start, end = (naive_utc(each) for each in (context.window.start, context.window.end))
     runs, readings = frames["runs"], frames["readings"]
     ended, found = runs_ended_between(runs, start, end), list[Finding]()
@@ -191,7 +195,9 @@ def of_serving(frames: Frames, context: Context, place: PriceScope, now: Serving
 
 
 def at_most_watch(finding: Finding) -> Finding:
-    """The finding with severity watch at most, for energy that is latency times an assumed power: its rise only repeats the latency's."""
+    """The finding with severity watch at most. It is used if energy is latency times an assumed power, because its rise only repeats the
+    rise of the latency.
+    """
     return replace(finding, severity="watch") if finding.severity == "act" else finding
 
 
@@ -232,12 +238,12 @@ def part_of(now: ServingEnergy) -> str:
 
 
 def with_pue(now: ServingEnergy) -> str:
-    """Return a note where the PUE is assumed; else empty."""
+    """Return a note if the PUE is assumed; else empty."""
     return f", PUE {PUE:g} assumed" if now.assumed_pue else ""
 
 
 def with_carbon(now: ServingEnergy, prices: "DataFrame", context: Context) -> str:
-    """Return a note on the carbon intensity where it is a fallback; else empty."""
+    """Return a note on the carbon intensity if it is a fallback; else empty."""
     if not now.assumed_carbon:
         return ""
     regions = ambiguous_regions(prices, context.model.settings)
@@ -374,7 +380,9 @@ def of_running(frames: Frames, context: Context, known: "DataFrame", running: se
 
 
 def of_savings(frames: Frames, context: Context, place: PriceScope, known: "DataFrame", ended: set[str]) -> list[Finding]:
-    """Return findings about what training can avoid: the hour at which the window's runs start, and the newest sweep of a power cap."""
+    """Return findings about what training can avoid, from the hours at which the window's runs start and from the newest sweep of a power
+    cap.
+    """
     end = naive_utc(context.window.end)
     found = []
     hours = carbon_by_start_hour(timed_runs(known, ended), frames["prices"], end, place)

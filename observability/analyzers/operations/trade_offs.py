@@ -1,8 +1,8 @@
 """Check the form of a model that is served: how many decisions it changes, where, whether it repeats its answers, and where it ran.
 
-Reads audits of kind `precision` and the decisions on a form. The newest audit of each model version counts. Only the form in use needs
-attention; forms that were only compared serve nobody. A form that ran on another device than requested is always reported, because its
-times belong to that device. Expired audits of every kind are reported by trust/audits.
+Reads audits of kind `precision` and the decisions on a form. Only the newest audit of each model version counts. Only the form in use can
+need attention, because forms that were only compared serve nobody. A form that ran on another device than requested is always reported,
+because its times belong to that device. Expired audits of every kind are reported by trust/audits.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -60,7 +60,7 @@ def again_words(audit: TradeOffAudit) -> str:
 
 
 def served_form(audit: TradeOffAudit, chosen: Mapping[tuple[str, str], FormDecision]) -> str:
-    """The form that is served: by the newest decision in force, else as the audit names it. chosen: by model and version."""
+    """The form that is served, by the newest decision in force, else by the audit. chosen: the decisions by model and version."""
     decision = chosen.get((audit.model, audit.version))
     return decision.form if decision else audit.in_use
 
@@ -99,7 +99,7 @@ def with_place(finding: Finding, form: FormResult, **more: Any) -> Finding:
 def flip_finding(
     context: Context, audit: TradeOffAudit, form: FormResult, before: tuple[TradeOffAudit, FormResult] | None = None
 ) -> Finding:
-    """Return the finding about the decisions that the form in use changes. before: the same form in the audit before."""
+    """Return the finding about the decisions that the form in use changes. before: the result of the same form in the previous audit."""
     rate = form.flip_rate
     if rate is None or rate.value is None or rate.low is None or rate.high is None:
         because = f"How many decisions form `{form.name}` changes is unknown: the audit compared no answers."

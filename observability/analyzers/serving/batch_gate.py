@@ -1,7 +1,7 @@
-"""Check the batches of predictions of a model that serves in batches: may each be released, or must it be held?
+"""Check the batches of predictions of a model that serves in batches: whether each may be released or must be held.
 
-A model serves in batches where its settings name a `batch_key`. Expected keys, rows and times come from records of kind
-`expected_batch`, else from the settings. A person's decision (kind `decision`) overrides the rules.
+A model serves in batches if its settings name a `batch_key`. Expected keys, rows and times come from records of kind `expected_batch`,
+else from the settings. A person's decision (kind `decision`) overrides the rules.
 """
 
 from collections.abc import Iterator, Mapping, Sequence

@@ -64,7 +64,7 @@ PAST_DAYS, BASELINE_DAYS = 56, 28
 """Days from which the natural variation of the calibration is estimated, and days of the month before."""
 PAST_MINIMUM = 100
 SAMPLE_ROWS = 10_000
-"""Maximum number of rows that are compared for regression."""
+"""Maximum number of rows that are compared for a regression."""
 
 
 @dataclass(frozen=True)
@@ -290,7 +290,8 @@ class ErrorVerdict:
 def error_verdict(size: float, limits: tuple[float, float], adjusted: float, budget: float, of_days: DifferenceError) -> ErrorVerdict:
     """Return the severity of an error beyond chance: beyond its limit, and significant by rows (adjusted) and by days.
 
-    Unknown where it is beyond its limit and rows or days may explain it; a watch where it is beyond the limit for act and sure by rows.
+    It is unknown if the error is beyond its limit, but rows or days may explain it. It is a watch if the error is beyond the limit for act
+    and significant by rows alone.
     """
     by_rows = significant_severity(size >= limits[0], size >= limits[1], adjusted, budget, CRITICAL_SHARE)
     if size < limits[0]:
@@ -306,7 +307,7 @@ def error_verdict(size: float, limits: tuple[float, float], adjusted: float, bud
 
 
 def labels_to_tell(error: CalibrationError, p_value: float) -> int:
-    """Return how many more labels make an ECCE of this size significant at a p-value."""
+    """Return how many more labels would make an ECCE of this size significant at a p-value."""
     needed = decreasing_root(brownian_range_p_value, p_value, 0.5, 10.0) / BROWNIAN_95 * error.null_95
     return max(int(np.ceil(error.n * ((needed / error.value) ** 2 - 1))), 1)
 

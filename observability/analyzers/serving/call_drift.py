@@ -1,8 +1,8 @@
 """Find changes of the inputs and outputs of a language model's logged calls from the eight weeks before.
 
-Such a model has no reference: serving/drift cannot judge it. All of its versions are judged together, on a sample of the calls. A column
-has one finding; the false discovery rate is controlled over all of them. A critical change needs three earlier weeks.
-`detection.call_drift` states by how much it must exceed the differences between earlier weeks.
+Such a model has no reference, so serving/drift cannot judge it. All of its versions are judged together, on a sample of the calls. A
+column has one finding; the false discovery rate is controlled over all of them. A critical change needs three earlier weeks.
+`detection.call_drift` states by how much a change must exceed the differences between earlier weeks.
 """
 
 from dataclasses import replace
@@ -28,7 +28,9 @@ def is_language_model(model: Model) -> bool:
 
 
 def needs(context: Context) -> dict[str, Ask]:
-    """Ask for a sample of the calls of the window and of the eight weeks before; nothing for another model, or one with a reference."""
+    """Ask for a sample of the calls of the window and of the eight weeks before. Ask for nothing for a model of another kind or with a
+    reference.
+    """
     if not is_language_model(context.model) or any(version.reference_rows for version in context.model.versions):
         return {}
     calls = Sample("predictions", (*FIELDS, *(each.reference for each in context.model.features())), MAX_CALLS)

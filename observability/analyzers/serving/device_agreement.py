@@ -1,7 +1,8 @@
 """Compare the answers of devices with the server's answers to the same requests, and with the devices' own counts of equal answers.
 
-A device's prediction has `device`; the server's has none and the same id, in production or else in shadow. Each version on devices is
-compared with the owner's level. If devices report `compared` and `agreed`, these counts are compared with the rows.
+A prediction of a device has the field `device`. The server's prediction has the same id and no `device`; it is in production or else in
+shadow. Each version on devices is compared with the owner's level. If devices report `compared` and `agreed`, these counts are compared
+with the rows.
 """
 
 from collections.abc import Iterator
@@ -38,15 +39,15 @@ COUNTS = Records("device_report", ("device", "at", "version", "compared", "agree
 
 
 def needs(context: Context) -> dict[str, Ask]:
-    """Ask for answers in production and in shadow, and for what devices count; nothing in a slice or another environment."""
+    """Ask for answers in production and in shadow, and for the counts of devices; for nothing in a slice or another environment."""
     if context.window.slice or context.window.environment != "production":
         return {}
     return {"answers": Ask(ANSWERS, scope="model"), "shadow": Ask(ANSWERS, scope="model", environment="shadow"), "counts": Ask(COUNTS)}
 
 
 def analyze(frames: Frames, context: Context) -> list[Finding]:
-    """Return a finding about each version on devices whose requests the server answered too, and one more where its devices count
-    disagreements themselves; none without such requests.
+    """Return a finding about each version on devices whose requests the server answered too. If its devices count disagreements
+    themselves, return one more. Without such requests return none.
     """
     pairs = device_pairs(frames, context)
     counted = {each.version: each for each in counted_disagreement(frames["counts"])} if len(pairs) else {}
@@ -59,7 +60,7 @@ def analyze(frames: Frames, context: Context) -> list[Finding]:
 
 
 def device_pairs(frames: Frames, context: Context) -> "DataFrame":
-    """The answers of devices beside the server's; empty without both."""
+    """The answers of devices joined with the server's answers; empty if one of the two is missing."""
     environments = {"answers": "production", "shadow": "shadow"}
     parts = [frames[name].assign(environment=of) for name, of in environments.items() if name in frames and not frames[name].empty]
     of_devices = any(part["device"].notna().any() for part in parts)
@@ -74,7 +75,7 @@ def undecided_version(context: Context, version: str, metric: str, n: int, becau
 
 
 def share_finding(share: DisagreementShare, context: Context, whole: bool) -> Finding:
-    """Return the finding about the answers of one version. whole: every row was looked at, not a sample."""
+    """Return the finding about the answers of one version. whole: whether all rows were read, not a sample."""
     watch, act = stated_limits(context.model.settings, f"{NAME}/{SHARE}", DISAGREES, ACT)
     interval, version = share.value, share.version
     value, low = interval.value or 0.0, interval.low or 0.0

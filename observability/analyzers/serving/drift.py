@@ -2,11 +2,10 @@
 
 Each feature and the score is compared with the reference on the reference's deciles (population stability index, missing values as a bin
 of their own) and with the model's own past month. A distance is reported if it is large enough and beyond the variation of rows and days.
-The false discovery rate is controlled over all columns and windows of the run. A drift is reported however long it lasts; if the past weeks
-show it too, it is marked as standing. Two swapped levels of a category (detection/swapped_categories.py), and a mean that moved by a
-quarter of a
-standard deviation (detection/mean_shifts.py), are reported however small the PSI is.
-Drift that no single feature shows is found by serving/multivariate_drift.
+The false discovery rate is controlled over all columns and windows of the run. A drift is reported regardless of how long it lasts; if the
+past weeks show it too, it is marked as standing. Two swapped levels of a category (detection/swapped_categories.py), and a mean that moved
+by a quarter of a standard deviation (detection/mean_shifts.py), are reported even if the PSI is small. Drift that no single feature shows
+is found by serving/multivariate_drift.
 """
 
 from datetime import timedelta
@@ -53,8 +52,8 @@ Verdict = ChangeVerdict[DistributionChange]
 
 
 def needs(context: Context) -> dict[str, Ask]:
-    """Return the queries: histograms of every registered feature and of the score, by day, now and in the past month, and in the
-    reference, and the sums of the numbers.
+    """Return the queries: histograms by day of every registered feature and of the score, now, in the past month and in the reference; and
+    the sums of numbers.
     """
     columns = drift_columns(context)
     if not columns or not context.version.reference_rows:
@@ -77,7 +76,7 @@ def drift_columns(context: Context) -> tuple[str, ...]:
 
 
 def analyze(frames: Frames, context: Context) -> list[Finding]:
-    """Return one finding for each column, one where two of its levels were swapped, and one where only its mean moved too far.
+    """Return one finding for each column. Return one more if two of its levels were swapped, and one more if only its mean moved too far.
 
     The false discovery rate is controlled over all columns and windows.
     """
@@ -172,7 +171,9 @@ def column_finding(
 
 
 def with_worth(finding: Finding, drift: ColumnDrift, worst: Verdict, falls: list[bool | None], context: Context) -> Finding:
-    """Return the finding with its track record: how often an earlier move of the column came with a fall of the model's performance."""
+    """Return the finding with its track record: how often an earlier drift of the column coincided with a fall of the
+    model's performance.
+    """
     moved = [value >= worst.limit for value in drift.weeks]
     record = move_record([*moved, *[None] * (len(falls) - len(moved))], falls, context)
     because = f"{finding.because.removesuffix('.')}; {record.in_words}."

@@ -40,10 +40,10 @@ if TYPE_CHECKING:
 NAME = "serving/edge_fleet"
 PAST_DAYS = 28
 MIN_DEVICES = 20
-"""Devices, or earlier device-weeks, below which nothing is compared."""
+"""Minimum number of devices, and of earlier device-weeks, for a comparison."""
 TIMES, POINTS, ACT_POINTS = 2.0, 0.03, 0.10
-"""A share is reported from this factor and this difference above the baseline on; it is `act` if the lower bound of the difference reaches
-the last number.
+"""Minimum ratio and minimum difference to the baseline from which a share is reported. It is `act` if the lower bound of the difference
+reaches the last number.
 """
 PAST: Against = "past"
 PEERS: Against = "peers"
@@ -54,14 +54,14 @@ CONCENTRATED = 0.01
 STALE_LIMITS = (0.10, 0.25)
 """Shares of devices on an old version from which it is `watch` and `act`."""
 GRACE = timedelta(days=14)
-"""Time after the first report of a version in which devices may still have the one before it."""
+"""Time after the first report of a version during which devices may still have the previous version."""
 
 
 @dataclass(frozen=True)
 class FleetComparison:
     """Devices with a property among the devices of the window, or of one group of them, and the baseline.
 
-    column, level: the group; empty of all devices. against: past or peers. difference: the difference of the shares, with its interval.
+    column, level: the group; empty for all devices. against: past or peers. difference: the difference of the shares, with its interval.
     """
 
     measure: DeviceMeasure
@@ -95,7 +95,9 @@ class FleetComparison:
         return max(TIMES * self.base, self.base + POINTS)
 
     def severity(self, p_adjusted: float, budget: float) -> Severity:
-        """The severity at a p-value that is adjusted for all comparisons: unknown beyond the limit, but not significantly."""
+        """The severity at a p-value that is adjusted for all comparisons. It is unknown if the share is beyond the limit, but not
+        significantly.
+        """
         if self.rate < self.limit:
             return "ok"
         if p_adjusted > budget:
@@ -176,7 +178,7 @@ def undecided_fleet(context: Context, model: str, subject: str, metric: str, n: 
 def measure_findings(
     context: Context, model: str, measure: DeviceMeasure, looks: list[tuple[FleetComparison, float]], spans: "DataFrame"
 ) -> Iterator[Finding]:
-    """Yield the finding about one property: of the group that explains it best, else of all devices."""
+    """Yield the finding about one property: about the group that explains it best, else about all devices."""
     known = spans[measure.flag].dropna()
     if known.empty:
         return
@@ -221,9 +223,10 @@ def measure_findings(
 
 
 def concentration_key(found: FleetComparison, hits: int, n: int) -> tuple[bool, float, str]:
-    """A key that sorts the group first in which a property is most concentrated; all devices come before groups where it is as frequent.
+    """A sort key that puts the group first in which a property is most concentrated. All devices come before groups in which it is equally
+    frequent.
 
-    hits, n: of all devices of the window.
+    hits, n: counts over all devices of the window.
     """
     from scipy.stats import hypergeom
 
@@ -234,7 +237,7 @@ def concentration_key(found: FleetComparison, hits: int, n: int) -> tuple[bool, 
 
 
 def latency_findings(context: Context, model: str, looks: list[LatencyComparison]) -> Iterator[Finding]:
-    """Yield the finding about the p99 latency of devices: of the group that differs most from the others, else of all devices."""
+    """Yield the finding about the p99 latency of devices: about the group that differs most from the others, else about all devices."""
     if not looks:
         return
     adjusted = benjamini_hochberg([each.p_value for each in looks], context.budget)[0].tolist()
@@ -267,7 +270,7 @@ def latency_findings(context: Context, model: str, looks: list[LatencyComparison
 def stale_findings(context: Context, model: str, spans: "DataFrame", seen: Mapping[str, datetime]) -> Iterator[Finding]:
     """Yield the finding about devices that still serve a version that another replaced two weeks ago or earlier.
 
-    seen: when each version was first reported.
+    seen: time of the first report of each version.
     """
     settled = {version: at for version, at in seen.items() if naive_utc(context.window.end) - at >= GRACE}
     if len(spans) < MIN_DEVICES or not settled:
@@ -309,7 +312,7 @@ def ring_findings(context: Context, model: str, parts: "tuple[DataFrame, DataFra
     """Yield the finding about each ring of the newest version: the roll-out should stop, may go on, or is undecided. Yield also a finding
     about each ring that a version has left after it should have stopped there.
 
-    parts: the reports of the four weeks before the window, and of the window. seen: when each version was first reported.
+    parts: the reports of the four weeks before the window, and of the window. seen: time of the first report of each version.
     """
     past, now = parts
     criterion = stop_criterion(context.counters.get("models") or {}, model)
@@ -327,7 +330,7 @@ def ring_findings(context: Context, model: str, parts: "tuple[DataFrame, DataFra
 
 
 def ring_finding(context: Context, model: str, ring: RingCriterion, parts: "tuple[DataFrame, DataFrame]", stopped: bool) -> Finding:
-    """Return the finding about one ring. stopped: whether it should have stopped in the week before already."""
+    """Return the finding about one ring. stopped: whether the roll-out should already have stopped there in the week before."""
     subject, severity, gap = f"version={ring.version}/ring={ring.ring}", ring.severity, ring.difference
     n = ring.new[1]
     about = f"version `{ring.version}` in `{ring.ring}`"

@@ -1,12 +1,11 @@
 """Estimate the model's performance while labels have not arrived yet.
 
 The results are estimates, not measurements: confidence-based (CBPE) for classifiers, direct loss estimation (DLE) on a bounded sample for
-regressions. Both assume that scores mean what they meant in the reference, and cannot detect concept drift. So each estimate is reported
-with its last measured error, on days whose labels have arrived. An estimate that failed this check is marked as not trusted. If the main
-estimate failed, all others are marked too, because they rest on the same scores. An estimate whose inputs are far from the reference
-extrapolates (detection/extrapolation.py):
-it is unknown, and the finding says how many labels of the window would settle it. An estimate needs action only where labels are missing;
-otherwise serving/performance decides.
+regressions. Both assume that scores have the same meaning as in the reference, and cannot detect concept drift. Therefore each estimate is
+reported with its last measured error, on days whose labels have arrived. An estimate that failed this check is marked as not trusted. If
+the main estimate failed, all others are marked too, because they are based on the same scores. An estimate whose inputs are far from the
+reference extrapolates (detection/extrapolation.py): it is unknown, and the finding says how many labels of the window would decide. An
+estimate needs action only if labels are missing; otherwise serving/performance decides.
 """
 
 from dataclasses import dataclass, replace
@@ -257,8 +256,8 @@ def estimate_finding(
 
 
 def failed_check(found: Estimates, metric: str, context: Context) -> EstimateCheck | None:
-    """Return the failed check because of which an estimate is not trusted: the metric's own check, or the check of the main metric, because
-    all estimates rest on the same scores. None if neither failed.
+    """Return the failed check because of which an estimate is not trusted. It is the metric's own check, or the check of the main metric,
+    because all estimates are based on the same scores. None if neither failed.
     """
     checks = (found.checks.get(metric), found.checks.get(HEADLINE.get(context.model.task or "", "")))
     return next((check for check in checks if check is not None and check.failed), None)
@@ -279,7 +278,8 @@ def estimated_severity(change: WindowChange, check: EstimateCheck | None, adjust
 
 
 def extrapolated_finding(base: Finding, found: Estimates, fall: float, labelled: float) -> Finding:
-    """Return the finding about an estimate that extrapolates: unknown, without an interval, with the labels that would settle it.
+    """Return the finding about an estimate that extrapolates. It is unknown and has no interval; it states the number of labels that would
+    decide.
 
     fall: the smallest critical fall, in points or relative. labelled: number of the window's labels that have arrived.
     """
@@ -328,7 +328,7 @@ def as_json(check: EstimateCheck) -> dict[str, Any]:
 
 
 def undecided_estimate(context: Context, metric: str, n: int, because: str) -> Finding:
-    """Return a finding of severity `unknown`, to be filled in where a verdict is possible."""
+    """Return a finding of severity `unknown`, whose fields are replaced if a verdict is possible."""
     return replace(context.undecided(NAME, "model", metric, n, because), basis="estimated")
 
 

@@ -82,8 +82,8 @@ HOURLY_DAYS = 14
 
 
 def needs(context: Context) -> dict[str, Ask]:
-    """Return the queries: requests by hour and status and latencies by hour or day of every version, and both again by replica
-    and day, and by device and day.
+    """Return the queries for every version: requests by hour and status, and latencies by hour or day; both also by replica and day, and
+    by device and day.
 
     They cover the window and its past.
     """
@@ -166,7 +166,7 @@ def same_hours(requests: RequestCounts, context: Context) -> "np.ndarray[tuple[i
 
 
 def about_version(now: RequestCounts, past: PastRequests, statuses: dict[str, int], context: Context) -> Iterator[ServiceClaim]:
-    """Return claims about the version as a whole, against its past."""
+    """Return claims about the version as a whole, compared with its past."""
     yield ServiceClaim(request_rate_finding(now, past, context), None)
     settings = context.model.settings
     for metric in ("error_rate", *QUANTILES):
@@ -242,7 +242,8 @@ def fleet_of(frames: Frames, field: str) -> ReplicaFleet:
 def about_fleet(fleet: ReplicaFleet, context: Context) -> Iterator[ServiceClaim]:
     """Return claims about outlying replicas, and the finding about replicas with too few requests.
 
-    A replica is an outlier where it is slower or fails more than the others, or than its own past while another replica rose less.
+    A replica is an outlier if it is slower or fails more than the others. It is also one if it is worse than its own past while another
+    replica rose less.
     """
     if len(fleet.now) < 2:
         return
@@ -266,7 +267,7 @@ def about_fleet(fleet: ReplicaFleet, context: Context) -> Iterator[ServiceClaim]
 
 
 def one_a_replica(findings: list[Finding]) -> list[Finding]:
-    """Keep only the worst latency claim of each replica, because one slow replica is one fault."""
+    """Return the findings with only the worst latency claim of each replica, because one slow replica is one fault."""
     best: dict[str, Finding] = {}
     of_replicas = [each for each in findings if "=" in each.subject and each.metric in QUANTILES]
     for each in sorted(of_replicas, key=lambda each: (each.severity != "act", COMPARED.index(each.metric))):
@@ -390,7 +391,7 @@ def against_level(now: RequestCounts, frames: Frames, context: Context) -> list[
 
 
 def undecided_service(context: Context, subject: str, metric: str, n: int, against: Against = "past") -> Finding:
-    """Return a finding of severity `unknown`, to be filled in where a verdict is possible."""
+    """Return a finding of severity `unknown`, whose fields are replaced if a verdict is possible."""
     return context.undecided(NAME, subject, metric, n, "", against=against)
 
 

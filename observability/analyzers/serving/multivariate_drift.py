@@ -1,14 +1,12 @@
 """Detect drift of all inputs jointly, with a domain classifier.
 
-A bounded sample of both sides goes to a domain classifier (stats/domain.py). The severity depends on the AUC alone, not on how long it has
-been high, provided that it exceeds both sampling noise and the usual differences between days. Columns with one value a day (weekday,
+A bounded sample of both sides goes to a domain classifier (stats/domain.py). If the AUC exceeds both sampling noise and the usual
+differences between days, the severity depends on the AUC alone, not on how long it has been high. Columns with one value a day (weekday,
 holiday) are left out: a week holds only seven values of each. If only these columns separate the sides, the finding says so. Drift that
-single features
-explain (serving/drift), and drift that the four weeks before show too, are named. A finding that needs action states how often an earlier
-drift came with a fall of this model's performance (detection/move_history.py). The rank correlation of each pair of numbers is tested as
-well
-(detection/correlation_changes.py): the last day shows a correlation that broke yesterday, while the week still dilutes it. The finding
-names both features. With very many features, only the most important ones are compared (`Context.most_important`).
+single features explain (serving/drift), and drift that the four weeks before show too, are named. A finding that needs action states how
+often an earlier drift came with a fall of this model's performance (detection/move_history.py). The rank correlation of each pair of
+numbers is tested as well (detection/correlation_changes.py): the last day shows a correlation that broke yesterday, while the week still
+dilutes it. The finding names both features. With very many features, only the most important ones are compared (`Context.most_important`).
 """
 
 from collections.abc import Mapping, Sequence
@@ -82,7 +80,7 @@ class DomainVerdict:
 
     @property
     def watch(self) -> float:
-        """The AUC from which it is a warning."""
+        """The AUC from which the finding is a warning."""
         return min(WATCH, self.act)
 
     @property
@@ -97,7 +95,9 @@ class DomainVerdict:
 
     @property
     def beyond_days(self) -> bool:
-        """Whether the AUC is beyond what other days of the same weekdays reach among themselves; True if that is not known."""
+        """Whether the AUC of the window is larger than the AUC that other days of the same weekdays reach among each other; True if that
+        is not known.
+        """
         return self.days is None or self.found.auc > self.days.null_mean + ONE_SIDED_95 * self.days.null_sd
 
     @property
@@ -112,9 +112,9 @@ class DomainVerdict:
 
     @property
     def stands(self) -> bool:
-        """Whether the drift is ongoing: no farther from the days before than those are from each other, or no farther from the reference
-        than the week before. The second case covers a drift that never stops: it differs from every month before it, and is still one
-        drift.
+        """Whether the drift is ongoing: the window is no farther from the days before than those are from each other, or no farther from
+        the reference than the week before. The second case covers a drift that never stops: it differs from every month before it, and is
+        still one drift.
         """
         return not self.news or bool(self.weeks and self.weeks[0])
 
@@ -122,7 +122,8 @@ class DomainVerdict:
     def severity(self) -> Severity:
         """Act or watch by the level of the AUC, not by how long it has been high.
 
-        Unknown where it is beyond a level, but within the noise of rows or of days, or only by columns with one value a day.
+        It is unknown if the AUC is beyond a level, but within the noise of rows or of days, or only because of columns with one value a
+        day.
         """
         if self.by_calendar:
             return "unknown"
@@ -156,7 +157,7 @@ def of_compared_inputs(context: Context) -> Context:
 
 
 def compared_inputs(context: Context, every: int) -> str:
-    """Return which inputs are compared of very many, at the end of a sentence."""
+    """Return words on which of very many inputs are compared, as the end of a sentence."""
     few = len(context.version.features)
     if few >= every:
         return ""
@@ -430,7 +431,7 @@ def domain_sentence(judged: DomainVerdict, finding: Finding) -> str:
 
 
 def domain_details(judged: DomainVerdict) -> list[str]:
-    """Return what else is known of a joint drift, a sentence each: rows, features, the pair, the past, what such a move was worth."""
+    """Return further sentences about a joint drift: on rows, features, the pair, the past, and the performance after earlier drift."""
     found, days = judged.found, judged.days
     rows = f"{found.rows[1]:,} predictions and {found.rows[0]:,} reference rows{judged.compared}{without_calendar(judged)}"
     details = [f"Sampling noise reaches AUC {found.null_95:.2f} over {rows}."]
@@ -458,7 +459,7 @@ def telling_features(judged: DomainVerdict) -> str:
 
 
 def changed_correlation(judged: DomainVerdict) -> str:
-    """Return the correlation that changed, where it did and single features separate the sides less well."""
+    """Return words on a correlation that changed, if single features separate the sides less well; else empty."""
     pair = judged.found.pair
     if pair is None or not judged.adds or abs(pair[3] - pair[2]) < 0.1:
         return ""
@@ -471,7 +472,7 @@ def joined_words(words: Sequence[str]) -> str:
 
 
 def undecided_domain(context: Context, n: int, because: str) -> Finding:
-    """Return a finding of severity `unknown`, to be filled in where a verdict is possible."""
+    """Return a finding of severity `unknown`, whose fields are replaced if a verdict is possible."""
     return context.undecided(NAME, "model", METRIC, n, because)
 
 

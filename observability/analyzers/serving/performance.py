@@ -326,7 +326,7 @@ def label_coverage_finding(context: Context, served: float, labelled: float, usu
 
 
 def metric_difference(change: MetricChange, error: float) -> str:
-    """Return the change since the baseline, in brackets. error: how far it can be off because of score bins."""
+    """Return the change since the baseline, in brackets. error: the largest error of the change that score bins cause."""
     kind, now, before = LIMITS[change.metric][0], change.now.value or 0.0, change.before.value or 0.0
     if kind == "of mae":
         return f" ({100 * change.effect:+.0f} % of its mean absolute error)" if abs(change.effect) >= 0.01 else ""
@@ -336,7 +336,7 @@ def metric_difference(change: MetricChange, error: float) -> str:
 
 
 def undecided_performance(context: Context, metric: str, n: int, because: str, against: Against = "reference") -> Finding:
-    """Return a finding of severity `unknown`, to be filled in where a verdict is possible."""
+    """Return a finding of severity `unknown`, whose fields are replaced if a verdict is possible."""
     return context.undecided(NAME, "model", metric, n, because, against=against)
 
 

@@ -1,11 +1,10 @@
 """Find slices of rows that changed significantly more than the rest.
 
 A bounded sample of the window and of its baseline is searched: every level of every category, bands of numbers, replicas, devices, and
-pairs of them, for errors that grew, values that went missing and values that moved (stats/slices.py). A change that all rows share gives no
-slice, nor does a slice that stayed while the other rows moved. The analyzers of all rows report these changes. A slice whose errors are
-significantly
-larger than elsewhere is reported in any case (detection/slice_levels.py), and slices that the owner watches (`slices` of the settings) are
-always reported.
+pairs of them, for errors that grew, values that went missing and values that moved (stats/slices.py). A change that all rows share gives
+no slice. Neither does a change of the other rows alone. The analyzers of all rows report these changes. A slice whose errors are
+significantly larger than elsewhere is reported in any case (detection/slice_levels.py), and slices that the owner watches (`slices` of the
+settings) are always reported.
 """
 
 from observability.core.analyzer import Analyzer, Ask, Context, Frames
@@ -74,7 +73,7 @@ def analyze(frames: Frames, context: Context) -> list[Finding]:
 
 
 def young_labels(frames: Frames) -> bool:
-    """Return whether errors may come from labels that are still missing, given the usual share of the past month."""
+    """Return whether errors may be due to labels that are still missing, given the usual share of the past month."""
     served, labelled = served_and_labelled(frames["past_labels"])
     return not labelled_days(frames["labels"], labelled / served if labelled else 1.0).settled
 

@@ -1,7 +1,8 @@
-"""Compare a vendor's answers to fixed questions with a baseline and with the round before: changes that the vendor does not declare.
+"""Compare a vendor's answers to fixed questions with a baseline and with the previous round, to find changes that the vendor does not
+declare.
 
-Reads predictions of environment `probe` (docs/third-party-models.md). Each set of questions of a model is judged by its newest round.
-The findings name the model and, as subject, the set.
+Reads predictions of environment `probe` (docs/third-party-models.md). Each set of questions of a model is judged by its newest round. The
+findings name the model and, as subject, the set.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -54,7 +55,7 @@ ACCEPTS = "accepts_answers"
 
 
 def needs(context: Context) -> dict[str, Ask]:
-    """Ask for all answers to fixed questions, and for what people accepted."""
+    """Ask for all answers to fixed questions, and for the events by which people accepted answers."""
     return {"answers": Ask(ANSWERS), "events": Ask(ACCEPTED)}
 
 
@@ -84,12 +85,12 @@ def findings_about_rounds(sets: Sequence[tuple[ProbeRounds, datetime | None]], c
 
 
 def is_asked(rounds: ProbeRounds, context: Context) -> bool:
-    """Whether the set was asked in the window or the four weeks before it: an older one has ended."""
+    """Whether the set was asked in the window or the four weeks before it. A set that was not has ended."""
     return aware_utc(rounds.times[-1]) >= context.window.start - timedelta(days=HISTORY_DAYS)
 
 
 def newest_round(rounds: ProbeRounds, context: Context) -> int | None:
-    """The last round of the window; None where there is none."""
+    """The last round of the window; None if there is none."""
     inside = [place for place, at in enumerate(rounds.times) if context.window.start <= aware_utc(at) < context.window.end]
     return inside[-1] if inside else None
 
@@ -172,7 +173,7 @@ def about_versions(rounds: ProbeRounds, last: int, context: Context) -> Iterator
 
 
 def version_changes(rounds: ProbeRounds, context: Context) -> list[int]:
-    """Rounds of the window that declare another version than the round before."""
+    """Rounds of the window that declare another version than the previous round."""
     start, end = naive_utc(context.window.start), naive_utc(context.window.end)
     return [
         place

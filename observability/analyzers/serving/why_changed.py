@@ -1,8 +1,8 @@
 """Attribute a performance change to covariate shift, concept drift or a changed label mix.
 
-The labelled rows of a bounded sample of the window are compared with those of the reference (of the month before if there is none): see
-stats/decompose.py. The findings explain a change and seldom need action: serving/performance reports the loss. Action is needed only where
-covariate shift hides concept drift.
+The labelled rows of a bounded sample of the window are compared with those of the reference, or of the month before if there is no
+reference (stats/decompose.py). The findings explain a change and seldom need action, because serving/performance reports the loss. Action
+is needed only if covariate shift hides concept drift.
 """
 
 import hashlib
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 NAME = "serving/why_changed"
 PARTS = ("change_from_inputs", "change_from_relation", "change_from_label_mix")
 MAX_LABELLED_ROWS = 3000
-"""Largest number of labelled rows of each side, taken from the rows that serving/slices queries."""
+"""Maximum number of labelled rows of each side. They are taken from the rows that serving/slices queries."""
 CARRIERS, LABEL_BANDS = 5, 5
 APART = 0.5
 """Above this share of window rows without a counterpart, the month before replaces the reference; if its share is as large, the result
@@ -97,7 +97,7 @@ def analyze(frames: Frames, context: Context) -> list[Finding]:
 
 
 def taken_apart(held: ComparedRows, context: Context) -> Decomposition | None:
-    """Return the parts of the change."""
+    """Return the parts of the change; None if the change cannot be decomposed."""
     days = held.now["at"].to_numpy("datetime64[D]").astype(float)
     return decompose_loss_change(inputs_of(held.before, context), inputs_of(held.now, context), held.loss_before, held.loss_now, days)
 
@@ -113,7 +113,7 @@ def labelled_losses(sample: "DataFrame", context: Context) -> tuple["DataFrame",
 
 
 def inputs_of(sample: "DataFrame", context: Context) -> dict[str, Any]:
-    """Return the features, as stats/domain.py takes them."""
+    """Return the features in the form that stats/domain.py takes."""
     return {each.name: plain_values(sample[each.reference].to_numpy()) for each in rows.slicing_columns(context) if each.role == "feature"}
 
 

@@ -42,7 +42,7 @@ NAME = "training/runs"
 MAX_RUNS, MAX_STEPS, MAX_EVENTS = 20_000, 50_000, 20_000
 MAX_JUDGED = 200
 MAX_STEPS_A_RUN = 12_500
-"""Records of steps up to which each step of a run is read."""
+"""Number of step records up to which each step of a run is read."""
 RESOURCE_COLUMNS = ("run", "at", "model", "device", "host", "watts", "utilisation", "temperature_c", "memory_gb")
 BLOCK_COLUMNS = ("run", "at", "step", "rank", "phase_ms")
 STEP_COLUMNS = ("run", "at", "step", "metrics", "rank", "host", "device", "phase_ms", "batch")
@@ -78,14 +78,14 @@ def analyze(frames: Frames, context: Context) -> list[Finding]:
 
 @dataclass(frozen=True)
 class RunVerdict:
-    """A run with its claims; claims is None if MAX_JUDGED newer runs exist, so that it was not judged."""
+    """A run with its claims. claims is None if the run was not judged, because there are MAX_JUDGED newer runs."""
 
     run: TrainingRun
     claims: tuple[RunClaim, ...] | None
 
 
 class JudgedRuns:
-    """All runs of the records, newest record first, each judged when its claims are first asked for. Threads share it.
+    """All runs of the records, newest record first. Each run is judged when its claims are first read. Several threads may use the object.
 
     frames: as `needs` asks for them. searches: the number of runs of each study that is a search, if the records do not show it. earlier:
     whether the records include earlier runs.
@@ -110,7 +110,7 @@ class JudgedRuns:
         return [*([state] if state else []), *self._known[run.name]]
 
     def verdicts(self, now: datetime) -> tuple[RunVerdict, ...]:
-        """Return every run, newest record first; the newest MAX_JUDGED with their claims."""
+        """Return every run, newest record first. The newest MAX_JUDGED runs have claims."""
         newest, others = self.runs[:MAX_JUDGED], self.runs[MAX_JUDGED:]
         return (*(RunVerdict(run, tuple(self.claims(run, now))) for run in newest), *(RunVerdict(run, None) for run in others))
 
@@ -124,7 +124,7 @@ def judged_runs(
 ) -> JudgedRuns:
     """Return every run of a model ("": of all models) by its records up to an instant.
 
-    ask: answers a question. names: read only these runs; searches: the number of runs of each search, which these runs alone do not show.
+    ask: answers a query. names: read only these runs. searches: the number of runs of each search, which these runs alone do not show.
     """
     only = () if names is None else (("run", tuple(names)),)
     context = Context(EVERY_MODEL, NO_VERSION, Window(model, EPOCH, end), end)
@@ -161,13 +161,15 @@ def claims_about_run(run: TrainingRun, trials: int = 0, readings: RunReadings | 
 
 
 def claim_about_unread_steps(run: TrainingRun) -> RunClaim:
-    """Return the claim that the steps of a run were not judged, because newer runs have so many steps that no more were read."""
+    """Return the claim that the steps of a run were not judged. They were not read, because newer runs have too many steps."""
     because = f"The curves of run `{run.name}` were not judged: newer runs have so many steps that its steps were not read."
     return RunClaim("best_metric", run.steps, "unknown", because)
 
 
 def device_claims_of(run: TrainingRun, readings: RunReadings) -> list[RunClaim]:
-    """Return the claims about the devices of a run: against limits, their peers at the same time, and earlier runs of its kind."""
+    """Return the claims about the devices of a run, compared with limits, with their peers at the same time, and with earlier runs of its
+    kind.
+    """
     before, use = readings.earlier, use_of_run(run)
     found = [*claims_about_devices(run, readings.rows), *claims_about_peers(use, readings.rows, before[-1] if before else None)]
     return found if before is None else [*found, *claims_about_own_past(use, readings.figures, before)]
@@ -201,7 +203,7 @@ def is_new_with_run(claim: RunClaim, run: TrainingRun, context: Context) -> bool
 
 
 def worst_claim(claims: Sequence[RunClaim]) -> RunClaim | None:
-    """Return the most severe claim, the highest rank first; None without claims."""
+    """Return the most severe claim; of equally severe claims, the one with the highest rank. None without claims."""
     return min(claims, key=lambda each: (SEVERITIES.index(each.severity), -each.rank), default=None)
 
 

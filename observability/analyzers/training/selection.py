@@ -1,8 +1,8 @@
-"""Compare the version that serves with those that answer in its shadow: is a better one at hand, and is it worse in a slice?
+"""Compare the version that serves with the versions in shadow: whether one of these is better, and whether it is worse in a slice.
 
-Both answered the same requests, so their losses are compared row by row: the owner's costs of errors, errors, or absolute errors. In each
-slice of the features errors (or absolute errors) are compared too, with a false discovery rate over all slices of a version. The
-page *Model selection* compares the two in everything else, and a person decides there.
+Both versions answered the same requests, so their losses are compared row by row: the owner's costs of errors, errors, or absolute errors.
+Errors (or absolute errors) are also compared in each slice of the features, with the false discovery rate controlled over all slices of a
+version. The page *Model selection* compares the two versions in all other respects, and a person decides there.
 """
 
 from dataclasses import replace
@@ -17,7 +17,7 @@ from observability.metrics.challengers import ChallengerGain, ChallengerPairs, c
 
 NAME, METRIC, SLICE_METRIC = "training/selection", "challenger_gain", "challenger_slice_loss"
 ROWS, MIN_PAIRS = 20_000, 200
-"""Rows of each version that are compared, and the fewest labelled pairs."""
+"""Maximum number of rows of each version that are compared, and minimum number of labelled pairs."""
 RELEVANT, SURE = 0.05, 0.01
 """Minimum relevant share of the champion's loss, unless the owner states one; largest p-value of a significant result."""
 SLICE_RELEVANT = 0.1
@@ -49,8 +49,8 @@ def analyze(frames: Frames, context: Context) -> list[Finding]:
 
 
 def slice_finding(pairs: ChallengerPairs, context: Context) -> Finding | None:
-    """Return the finding about the slice in which a challenger adds most loss, or that it is worse in none; None with fewer than MIN_PAIRS
-    pairs or without a slice.
+    """Return the finding about the slice in which a challenger adds most loss, or that there is no slice in which it is worse. None with
+    fewer than MIN_PAIRS pairs or without a slice.
     """
     model, n = context.model, len(pairs.label)
     found: dict[str, Any] = find_regressed_slices(model, pairs) if n >= MIN_PAIRS else {"looked_at": 0, "rows": []}

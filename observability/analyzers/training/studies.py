@@ -1,4 +1,4 @@
-"""Check augmentations of training data: whether they help, whom they harm, and whether they keep labels.
+"""Check augmentations of training data: whether they help, which groups they harm, and whether they leave labels unchanged.
 
 Reads audits of kind `augmentation`; for each augmentation of a model version only the newest audit counts. Only an augmentation that the
 version was trained with asks for attention, because one that was merely tried affects nobody. Studies of settings are checked by
@@ -104,7 +104,7 @@ def signed_points(share: float | None) -> str:
 
 @dataclass(frozen=True)
 class GainUnit:
-    """How a gain is written: words for a gain and for a loss, the quantity that changes, its units (plural, singular), and the sign of
+    """The words for a gain: a word for a gain and one for a loss, the quantity that changes, its units (plural, singular), and the sign of
     the change.
     """
 
@@ -171,7 +171,9 @@ def not_in_use(finding: Finding) -> Finding:
 
 
 def harm_told(finding: Finding, audit: AugmentationAudit, least: float) -> Finding:
-    """Return act where all of the interval is a loss that matters, else watch; unknown for an augmentation that is not in use."""
+    """Return the finding with the severity of a harm: act if the whole interval is a loss that matters, else watch; unknown for an
+    augmentation that is not in use.
+    """
     if not audit.in_use:
         return not_in_use(finding)
     return replace(finding, severity="act" if finding.high is not None and finding.high < -least else "watch", likely_source="model")
@@ -230,7 +232,7 @@ def label_findings(context: Context, audit: AugmentationAudit) -> Iterator[Findi
 
 
 def measure_findings(context: Context, audit: AugmentationAudit) -> Iterator[Finding]:
-    """Yield affinity and diversity. They have a verdict only where the model's owner set a limit."""
+    """Yield the findings about affinity and diversity. They have a verdict only if the model's owner set a limit."""
     model = (context.counters.get("models") or {}).get(audit.model)
     limits = model.settings.limits if model is not None else {}
     compared = {ERROR: "the error on the rows is {} times that on its copies"}.get(
