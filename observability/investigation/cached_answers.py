@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 CODE = 1
-"""Increase it when new code gives another result for the same parameters."""
+"""The version of the cached results. Increase it when new code gives another result for the same parameters."""
 
 
 def cached_answer(store: Store, row: Row, version: Version, part: str, parameters: Any, make: Callable[[], Any]) -> Any:
@@ -59,5 +59,5 @@ def cached_scores(
 
 
 def asked_of(table: "DataFrame") -> Any:
-    """A table of inputs as plain values."""
+    """A table of inputs as plain values, for the key of the cache."""
     return [list(table.columns), table.to_numpy(dtype=object).tolist()]

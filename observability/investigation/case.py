@@ -4,7 +4,7 @@
     in_progress = open_case(store, "a1")    # the same part by part: in_progress.part("inputs"), in_progress.why
 
 Nothing here depends on a page. Parts that need the model are computed by a worker (score_explanation.py, counterfactuals.py,
-version_replay.py); without one they give stored results, or the reason why they cannot.
+version_replay.py). Without a worker they give stored results, or the reason why there are none.
 """
 
 from datetime import UTC, datetime
@@ -20,8 +20,8 @@ from observability.worker.process import Worker
 
 
 def case(store: Store, prediction_id: str, **options: Any) -> Case:
-    """All evidence about one prediction; `options` are those of `open_case`. Raises NotFoundError if it does not exist; a part that
-    fails is None, with the reason in `why`.
+    """All evidence about one prediction. `options` are those of `open_case`. A part that fails is None, with the reason in `why`. Raises
+    NotFoundError if the prediction does not exist.
     """
     in_progress = open_case(store, prediction_id, **options)
     with store.snapshot():
@@ -60,8 +60,8 @@ def open_case(
 ) -> CaseInProgress:
     """The prediction, with its parts computed on request. Raises NotFoundError if it does not exist.
 
-    model: needed only where several models have this id. version, environment: needed only for a prediction of this id that is not the one
-    in production. as_of: only what had arrived by then counts. worker: computes results that are not stored.
+    model: needed only where several models have this id. version, environment: needed only for a prediction with this id that is not in
+    production. as_of: records that arrived later are ignored. worker: computes results that are not stored.
     """
     row = prediction_row(store, prediction_id, model=model, version=version, environment=environment, as_of=as_of)
     return CaseInProgress(store, row, (now or datetime.now(UTC)).astimezone(UTC), as_of, worker, progress, parts=part_registry.PARTS)

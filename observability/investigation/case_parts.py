@@ -24,7 +24,7 @@ Result = TypeVar("Result")
 class CaseInProgress:
     """One prediction and the store to query about it. worker: runs models; None: only stored or logged results are given.
 
-    now: instant of the request; as_of: only what had arrived by then counts. Not shared between threads.
+    now: instant of the request; as_of: records that arrived later are ignored. Not shared between threads.
     """
 
     store: Store
@@ -51,7 +51,7 @@ class CaseInProgress:
         return self.known[name]
 
     def shared(self, name: str, make: Callable[[], Any]) -> Any:
-        """A value that several parts need, computed once; an error is raised for each part."""
+        """A value that several parts need, computed once. An error is stored and raised again for each part."""
         key = f"shared:{name}"
         if key not in self.known:
             self.known[key] = make()
@@ -59,7 +59,7 @@ class CaseInProgress:
 
 
 def computed_once(compute: Callable[[CaseInProgress], Result]) -> Callable[[CaseInProgress], Result]:
-    """The function with its result shared by all parts of a case."""
+    """A function that computes its result once for each case, so that all parts share it."""
 
     @wraps(compute)
     def cached(case: CaseInProgress) -> Result:

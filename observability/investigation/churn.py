@@ -94,7 +94,7 @@ def churn(
     progress: Progress | None = None,
 ) -> Churn:
     """Compare the decisions of two versions on rows around the prediction (of a slice, if one is named). The scores of `other` are those
-    logged in the shadow, else those of its artifact.
+    logged in shadow, else those of its artifact.
 
     Raises NotGivenError if the other version cannot score the rows, or if there are no rows.
     """
@@ -128,7 +128,7 @@ def matched_features(row: Row, version: Version) -> tuple[Any, ...]:
 
 
 def shadow_rows(store: Store, row: Row, version: Version, window: Window) -> ChurnRows | None:
-    """Rows of the same requests with the scores of the other version in the shadow; None if no request matches."""
+    """Rows of the same requests with the scores of the other version in shadow; None if no request matches."""
     if window.environment != "production":
         return None
     columns = matched_features(row, version)

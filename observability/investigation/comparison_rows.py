@@ -30,7 +30,7 @@ SPANS = (7, 28, 180, 36_500)
 """Days before and after the case; the first span with ENOUGH predictions is used."""
 ENOUGH = 3_000
 MAX_ROWS, REFERENCE_ROWS, MAX_CELLS = 12_000, 4_000, 1_000_000
-"""Limits on rows around the case, rows of the reference, and feature values (rows × features)."""
+"""Maximum numbers of rows around the case, of rows of the reference, and of feature values (rows × features)."""
 LARGE_ERROR = 0.8
 """Regression: quantile of the reference's absolute errors above which a prediction counts as an error."""
 
@@ -38,8 +38,8 @@ LARGE_ERROR = 0.8
 @dataclass(frozen=True)
 class ErrorDefinition:
     """Definition of an error. text: the definition in words. limit: for a regression, the absolute error above which a row counts as an
-    error. decision, sign: only errors with this decision or sign count; None for both directions. said: the words for such rows in a
-    sentence, as `errors` in `3 of 10 are errors`.
+    error. decision, sign: only errors with this decision or sign count; None for both directions. said: the word for such rows in a
+    sentence, such as `errors` in `3 of 10 are errors`.
     """
 
     text: str
@@ -49,7 +49,7 @@ class ErrorDefinition:
     said: str = "errors"
 
     def of(self, frame: "DataFrame") -> Bools:
-        """Mask of the rows of a frame that are errors; rows without label or decision are not."""
+        """A mask of the rows of a frame that are errors. Rows without label or decision are not errors."""
         if self.limit is not None:
             error = frame["score"] - frame["label_value"]
             return np.asarray((error.abs() if self.sign is None else error * self.sign) > self.limit, bool)
@@ -240,7 +240,7 @@ def same_decision_rows(case: CaseInProgress) -> "DataFrame":
 
 
 def decided_words(case: CaseInProgress) -> str:
-    """The decision of the case before a noun, as `“late” `; empty for a regression."""
+    """The decision of the case, worded to stand before a noun, as `“late” `; empty for a regression."""
     row = case.row
     return f"“{class_words(row.model, row.model.classes[row.decision])}” " if row.decision >= 0 else ""
 

@@ -42,7 +42,7 @@ def conditions_met(model: Model, frame: "DataFrame", given: dict[str, Any]) -> l
 
 
 def of_number(column: Column, values: Floats, value: float) -> list[Condition]:
-    """The conditions on a number: its side of each cut."""
+    """The conditions on a number that the case meets: its side of each cut."""
     known = values[np.isfinite(values)]
     if not known.size:
         return []

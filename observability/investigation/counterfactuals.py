@@ -28,14 +28,14 @@ from observability.store.engine import Store
 from observability.worker.process import Progress, Worker
 
 NUMBER, ROWS, LEVELS, DECIMALS = 3, 1000, 100, 6
-"""Counterfactuals, real rows for the search, levels of a category that are tried, decimals of a number."""
+"""Maximum numbers of counterfactuals, of real rows for the search, of tried levels of a category, and of decimals of a number."""
 SECONDS = 60.0
 
 
 @dataclass(frozen=True)
 class Found:
-    """Counterfactuals of one prediction. goal: the other outcome. locked: unchanged features. proposals: number by origin. asked: rows
-    scored by the model.
+    """Counterfactuals of one prediction. goal: the other outcome. locked: features that were not changed. proposals: number of proposals
+    by origin. asked: number of rows scored by the model.
     """
 
     counterfactuals: tuple[Counterfactual, ...]
@@ -56,7 +56,7 @@ def counterfactuals(
 
 
 def search(store: Store, row: Row, *, worker: Worker | None = None, progress: Progress | None = None) -> Found:
-    """The counterfactuals with details of the search; cached while inputs, label, threshold and locks are the same."""
+    """The counterfactuals with details of the search. They are cached while inputs, label, threshold and locks are the same."""
     settings = row.model.settings
     asked = {
         "inputs": asked_of(stored_input(row)),
@@ -88,11 +88,11 @@ def as_plain(search_: Callable[[], Found]) -> dict[str, Any]:
 
 
 class NothingFoundError(NotGivenError):
-    """The search ran and found nothing."""
+    """Raised if the search ran and found nothing."""
 
 
 def search_in_worker(store: Store, row: Row, worker: Worker | None, progress: Progress | None) -> Found:
-    """The search, in the worker."""
+    """Run the search in the worker and return its result."""
     from observability.worker.requests import find_counterfactuals
 
     asked, artifact = required_worker(worker), artifact_of(store, row.version)
@@ -138,7 +138,7 @@ def changes_of(own: Any, found: Any, place: int, integers: set[str]) -> dict[str
 
 
 def free_of(column: Column, rows: RealRows) -> dict[str, Any] | None:
-    """Values that a feature may take: the range of the reference at its precision, or its levels. None for a constant feature."""
+    """The values that a feature may take: the range of the reference at its precision, or its levels; None for a constant feature."""
     given = rows.scale[column.name]
     if column.kind == "number":
         values = given.to_numpy(np.float64)
@@ -158,7 +158,7 @@ def free_of(column: Column, rows: RealRows) -> dict[str, Any] | None:
 
 
 def decimals_of(values: "np.ndarray[Any, np.dtype[np.float64]]") -> int:
-    """Number of decimals in which values are written: 0 where all are whole, at most DECIMALS."""
+    """Number of decimals in which values are written: 0 if all are whole, at most DECIMALS."""
     for decimals in range(DECIMALS):
         rounded = np.round(values, decimals)
         if np.allclose(values, rounded, rtol=1e-12, atol=10.0 ** -(decimals + 4)):

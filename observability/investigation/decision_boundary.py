@@ -1,4 +1,4 @@
-"""Distance of a prediction from another decision: margin, ICE curves, nearest real row with another decision, what-if.
+"""Distance of a prediction from another decision: margin, ICE curves, nearest real row with another decision, what-if scores.
 
 Counterfactuals are in counterfactuals.py. Scores of inputs that never occurred are marked as simulated.
 """
@@ -27,18 +27,18 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 CURVES, POINTS, LEVELS = 6, 25, 30
-"""Features that are drawn, points of a number, levels of a category (most frequent first)."""
+"""Maximum numbers of drawn features, of points of a number, and of levels of a category (most frequent first)."""
 SECONDS = 30.0
 LONGEST = 5000
 
 
 def margin(store: Store, row: Row) -> Margin:
-    """Distance of the score from another decision, and the share of reference rows at least as near. No model is needed."""
+    """The margin of the score to another decision, and the share of reference rows that are at least as near to it. No model is needed."""
     return margin_of(row, real_rows(store, row, production=False, features=()) if row.version.reference_rows else None)
 
 
 def top_features(store: Store, row: Row, number: int = CURVES) -> tuple[str, ...]:
-    """The features with the largest attributions where known, else by importance in the settings, else in the version's order."""
+    """The features with the largest attributions if known, else by importance in the settings, else in the version's order."""
     found = logged_or_stored_contrast(store, row)
     names = [column.name for column in version_features(row.model, row.version)]
     if found is not None:
@@ -52,8 +52,8 @@ def top_features(store: Store, row: Row, number: int = CURVES) -> tuple[str, ...
 def ice_curves(
     store: Store, row: Row, *, worker: Worker | None = None, progress: Progress | None = None, features: Sequence[str] | None = None
 ) -> tuple[Curve, ...]:
-    """Individual conditional expectation (ICE): the score along single features, over the reference's range or levels. One call of the
-    worker.
+    """Individual conditional expectation (ICE): the score along single features, over the reference's range or levels. It needs one call
+    of the worker.
     """
     import pandas as pd
 
@@ -153,7 +153,7 @@ def table_value(value: Any) -> Any:
 def what_if(
     store: Store, row: Row, changes: Mapping[str, Any], *, worker: Worker | None = None, progress: Progress | None = None
 ) -> WhatIf:
-    """The model's score of the stored input with some values changed: simulated. One call of the worker.
+    """The model's simulated score of the stored input with some values changed. It needs one call of the worker.
 
     Raises UsageError for a feature that the version does not take, or a value of another type.
     """
@@ -188,7 +188,7 @@ def what_if(
 
 
 def typed_value(columns: Mapping[str, Column], name: str, value: Any) -> Any:
-    """A typed value checked against the feature's type."""
+    """The value in the feature's type. Raises UsageError if it is of another type."""
     if name not in columns:
         raise UsageError("the version does not take this feature", got=name[:80], expected=", ".join(list(columns)[:12]))
     if value is None:

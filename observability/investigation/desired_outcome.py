@@ -1,5 +1,5 @@
-"""Definition of another outcome and the score's margin to it: the other side of the threshold, another class, or outside the band of
-usual errors.
+"""The definition of another outcome, and the score's margin to it. Another outcome is on the other side of the threshold, another class,
+or outside the band of usual errors.
 """
 
 from typing import Any
@@ -16,11 +16,13 @@ from observability.stats.arrays import Bools, Floats
 from observability.worker.target_scores import reaches_goal
 
 TIE = 1e-9
-"""Margins that differ by less are equal: 0.711 and 0.289 are equally far from 0.5, and their floating-point margins are not."""
+"""Margins that differ by less count as equal. For example, 0.711 and 0.289 are equally far from 0.5, but their floating-point margins
+differ.
+"""
 
 
 def decided_class(row: Row, scores: Floats | None = None) -> int:
-    """Class index of the decision that the model's scores give (their first row), or the logged one without scores; −1 where unknown."""
+    """The class index of the decision by the model's scores (their first row), or without scores by the logged one; −1 if unknown."""
     if scores is not None and row.model.classes:
         return int(scores[0].argmax()) if scores.ndim == 2 else int(scores[0] >= row.threshold)
     return row.decision
@@ -39,7 +41,7 @@ def median_error(rows: RealRows | None) -> float | None:
 
 
 def usual_error_words(rows: RealRows | None) -> str:
-    """In words, how the band of usual errors of a regression was measured, and on how many rows."""
+    """Words on how the band of usual errors of a regression was measured, and on how many rows."""
     if rows is None:
         return "a tenth of the score"
     labelled = int(np.isfinite(rows.absolute_error).sum())
@@ -49,10 +51,11 @@ def usual_error_words(rows: RealRows | None) -> str:
 
 
 def goal_of(row: Row, rows: RealRows | None, scores: Floats | None = None) -> Goal:
-    """The outcomes that count as another outcome for this prediction.
+    """The definition of the outcomes that count as another outcome for this prediction.
 
-    scores: the model's score of the stored input; used instead of the logged one where given. Regression: a score outside the band of the
-    median error; where the label is known and farther away than that, a score within the median error of the label.
+    scores: the model's score of the stored input, which is used instead of the logged score if given. For a regression, another outcome is
+    a score outside the band of the median error. If the label is known and lies outside the band, it is a score within the median error of
+    the label.
     """
     if row.model.task == "multiclass":
         place = decided_class(row, scores)

@@ -2,8 +2,9 @@
 
 The rule is searched on one half of the labelled rows; its figures come from the other half, so they are unbiased. The search is a beam
 search over rules that cover the case. The quality of a rule is (error rate − expected rate − standard error) · n^POWER, as in subgroup
-discovery (n^a · (rate − overall): Klösgen 1996). A low power prefers few rows with many errors. The expected rate is the rate of the other
-rows with the nearest scores, so errors that uncertain scores predict make no rule. An additional condition must improve the quality.
+discovery (n^a · (rate − overall): Klösgen 1996). A low power prefers few rows with many errors. The expected rate is the error rate of the
+other rows with the nearest scores, so that errors which uncertain scores predict make no rule. An additional condition must improve the
+quality.
 """
 
 from collections.abc import Collection
@@ -187,12 +188,12 @@ def rule_figures(
 
 
 def trend_period(frame: "DataFrame") -> Literal["day", "week"]:
-    """The period of a trend: a week, but a day where all rows are within two weeks."""
+    """The period of a trend: a week, or a day if all rows are within two weeks."""
     return "week" if len(frame) and (frame["at"].max() - frame["at"].min()).days > 14 else "day"
 
 
 def error_trend(frame: "DataFrame", wrong: Bools) -> tuple[Rate, ...]:
-    """Error rate by week (Monday, UTC), the newest MAX_WEEKS; by day where all rows are within two weeks."""
+    """The error rate by week (Monday, UTC), for the newest MAX_WEEKS weeks; by day if all rows are within two weeks."""
     if frame.empty:
         return ()
     day = frame["at"].dt.floor("D")

@@ -1,7 +1,8 @@
 """Decision tree of errors like the case's, over the labelled rows around it with its decision, with the case's path marked.
 
-Rows and errors are the rule's (error_rule.py). The tree is grown on one half of the rows; figures of nodes come from the other half. It is
-scikit-learn's DecisionTreeClassifier (CART, Gini, missing values go to the better side); each level of a category is a column.
+Rows and errors are defined as for the rule (error_rule.py). The tree is grown on one half of the rows; figures of nodes come from the
+other half. It is scikit-learn's DecisionTreeClassifier (CART, Gini, missing values go to the better side); each level of a category is a
+column.
 """
 
 import math
@@ -36,10 +37,11 @@ Steps = dict[tuple[int, bool], tuple[float, bool]]
 
 @dataclass(frozen=True)
 class Node:
-    """One node. parent: position of the parent, None for the root. text: its condition. n, errors, rate, low, high: of rows outside the
-    growing half. coverage: share of all errors. on_path: the case is in it. leaf: no children. search: the conditions as a query for
-    the page Cases; None for the root, and where a condition cannot be written (a number on a side that includes missing values). where: all
-    conditions down to the node, with only the narrowest bound per column and side; empty for the root.
+    """One node. parent: position of the parent, None for the root. text: its condition. n, errors, rate, low, high: figures of the rows
+    outside the growing half. coverage: share of all errors. on_path: whether the case is in the node. leaf: whether it has no children.
+    search: the conditions as a query for the page Cases; None for the root, and if a condition cannot be written (a number on a side that
+    includes missing values). where: all conditions down to the node, with only the narrowest bound per column and side; empty for the
+    root.
     """
 
     place: int
@@ -161,6 +163,6 @@ def tree_nodes(grown: Any, columns: list[Encoded], matrix: Floats, inside: Bools
 
 
 def measured_cut(values: Floats, threshold: float) -> float:
-    """The next value above a threshold at the precision of the values, so that `below` it means what `up to` the threshold means."""
+    """The next value above a threshold at the precision of the values, so that `below` it means the same as `up to` the threshold."""
     step = 10.0 ** decimals_of(values[np.isfinite(values)])
     return float((math.floor(threshold * step + 1e-6) + 1) / step)

@@ -1,6 +1,6 @@
 """Types of the parts of a case.
 
-A part that is not available raises NotGivenError; the case then has None for it, and the sentence in `why`.
+A part that is not available raises NotGivenError. The case then has None for the part, and the sentence in `why`.
 """
 
 from collections.abc import Mapping
@@ -19,11 +19,11 @@ Source = Literal["input", "far_from_reference", "label", "weak_slice", "boundary
 
 
 COMMON_SHARE = 0.05
-"""A missing value is not flagged where at least this share of the reference lacks it too."""
+"""A missing value is not flagged if at least this share of the reference lacks the value too."""
 
 
 class NotGivenError(ObservabilityError):
-    """A part of a case that is not available; `str()` has the reason and what to do."""
+    """Raised by a part of a case that is not available. Its text has the reason and the next step."""
 
 
 @dataclass(frozen=True)
@@ -48,10 +48,10 @@ class Happened:
 
 @dataclass(frozen=True)
 class Input:
-    """One feature's value against the reference. percentile: 0 to 100, numbers, from the stored histogram, ties half (exact: on an edge or
-    in a bin of one value, else interpolated). below, equal: percent of the reference's numbers below the value, and equal to it if
-    that is known. share: of reference rows with this level, or missing in the same way. read_at: when it was read;
-    age: seconds from then to the prediction. because: one sentence.
+    """One feature's value compared with the reference. percentile: for numbers, 0 to 100 from the stored histogram, with half of the equal
+    values (exact: the value is on an edge or in a bin of one value; else interpolated). below, equal: percent of the reference's numbers
+    below the value, and equal to it if known. share: share of reference rows with this level, or missing in the same way. read_at: when
+    the value was read; age: seconds from then to the prediction. because: one sentence.
     """
 
     feature: str
@@ -68,7 +68,7 @@ class Input:
 
     @property
     def flagged(self) -> bool:
-        """Whether it has a flag; a missing value that is common in the reference is not flagged."""
+        """Whether the input is flagged. A missing value that is common in the reference is not."""
         common = self.share is not None and self.share >= COMMON_SHARE
         return bool(set(self.flags) - ({"null", "absent"} if common else set()))
 
@@ -94,9 +94,10 @@ UNLIKELY = 0.2
 class LabelCheck:
     """Evidence on whether the label is wrong. self_confidence: probability of the given label, 0 to 1. threshold: mean self-confidence of
     its class (confident learning). instead: the class that the model is confident of. agree: share of nearest labelled rows with the same
-    label. away: regression, robust standard deviations from the neighbours' median. votes: annotators by label. measured: the label was
-    measured or corrected, so a hard case is more likely than a wrong label. unclear: some evidence against the label, too little to call it
-    suspect. doubt: probability that the same number of new raters would give another label. supported: people support the label.
+    label. away: for a regression, the distance from the neighbours' median in robust standard deviations. votes: annotators by label.
+    measured: the label was measured or corrected, so a hard case is more likely than a wrong label. unclear: some evidence against the
+    label, too little to call it suspect. doubt: probability that the same number of new raters would give another label. supported:
+    whether people support the label.
     """
 
     suspect: bool
@@ -152,11 +153,12 @@ class Rate:
 class ErrorRule:
     """The smallest rule that covers the case and similar errors. Figures are of rows that the search did not use.
 
-    n, errors: rows covered by the rule, and errors among them; rate = errors / n with low, high; coverage: share of all errors. overall:
-    error rate of all these rows. weak: whether the rate is significantly higher than the rate of the other rows. slice: as in a link, None
-    if it cannot be expressed. counted: rows of the half. rows: the rows of both halves, in words. all_errors: errors covered in both
-    halves without the case; None if the rows were sampled. search: query for the page Cases. error: definition of an error. confirmed:
-    False if the errors are known to be no significant excess over rows of the same scores. trend: by week or day, as `by` says.
+    n, errors: number of rows covered by the rule, and of errors among them; rate = errors / n with low, high; coverage: share of all
+    errors. overall: error rate of all rows of the half. weak: whether the rate is significantly higher than the rate of the other rows.
+    slice: as in a link, None if it cannot be expressed. counted: number of rows of the half. rows: the rows of both halves, in words.
+    all_errors: number of errors covered in both halves, without the case; None if the rows were sampled. search: query for the page Cases.
+    error: definition of an error. confirmed: False if the errors are known to be no significant excess over rows of the same scores.
+    trend: by week or day, as `by` says.
     """
 
     text: str
@@ -189,7 +191,7 @@ class ErrorRule:
 
 @dataclass(frozen=True)
 class Triage:
-    """One possible source of the error, with its weight of evidence (0 to 1) and a sentence."""
+    """One possible source of the error, with its weight of evidence (0 to 1) and a sentence about it."""
 
     source: Source
     score: float
@@ -219,8 +221,8 @@ class InputRepair:
 
     @property
     def cause(self) -> float:
-        """By how much the repairs that make the answer right outweigh the others: from 0 (at most half of the repairs) to 1 (all). 0 if the
-        median moves no nearer to the truth.
+        """By how much the repairs that make the answer right are in the majority: from 0 (at most half of the repairs) to 1 (all of them).
+        It is 0 if the median moves no nearer to the truth.
         """
         return max(2 * self.right / self.n - 1, 0.0) if self.right and self.nearer > 0 else 0.0
 
@@ -244,8 +246,8 @@ class Explained:
 
 @dataclass(frozen=True)
 class Counterfactual:
-    """A change that gives another outcome (counterfactuals.py). changes: feature: (from, to). score: the score of the changed row. reached:
-    the outcome changes.
+    """A change that gives another outcome (counterfactuals.py). changes: feature: (from, to). score: the score of the changed row.
+    reached: whether the outcome changes.
     """
 
     changes: Mapping[str, tuple[Any, Any]]
@@ -255,8 +257,8 @@ class Counterfactual:
 
 @dataclass(frozen=True)
 class Replayed:
-    """Another version's score of the stored input (version_replay.py). prediction: its decision as text. since: when it first answered,
-    where that is after the request, so that it may have learned from the outcome.
+    """Another version's score of the stored input (version_replay.py). prediction: its decision as text. since: the time of its first
+    answer, if that is after the request, so that it may have learned from the outcome.
     """
 
     version: str
@@ -325,7 +327,7 @@ class Case:
 NAMES = {"explanation": "attributions"}
 """Parts with another name in the JSON."""
 OF_ATTRIBUTIONS = ("base_value", "attributions_link", "residual")
-"""Parts that belong to the attributions: they are null for the same reason."""
+"""Parts that belong to the attributions. They are null for the same reason as the attributions."""
 UNNAMED = ("happened", "label_check", "repair")
 """Parts that are not in the JSON."""
 

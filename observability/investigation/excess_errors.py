@@ -14,8 +14,9 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 MIN_ROWS_OF_SIDE, NEIGHBOURS, MIN_DAYS, ENOUGH_DAYS = 20, 200, 3, 6
-"""Minimum rows inside and outside; maximum rows outside that are compared with one inside; days from which days are the unit; days from
-which a non-significant excess counts as none. With fewer days, all days agree by chance at least once in 2⁵ / 2 = 16 times.
+"""Minimum rows inside and outside; maximum rows outside that are compared with one inside; number of days from which days are the unit;
+number of days from which a non-significant excess counts as none. With fewer days, all days agree by chance in at least one of 2⁵ / 2 = 16
+cases.
 """
 EVEN_DAYS = 4.0
 """Minimum effective number of days, (Σ rows of a day)² / Σ (rows of a day)². Six days whose rows differ by a factor of up to four have
@@ -25,9 +26,10 @@ more.
 
 @dataclass(frozen=True)
 class ExcessErrors:
-    """Errors of a group of rows. others: errors that rows outside it with the same scores would have. low: lower end of the 95 % interval
-    of the excess, in errors. days, days_outside: days on which the group and the other rows have rows (0 where rows are the unit). said:
-    the word for the errors in a sentence, after `are`. even_days: effective number of the group's days; days of few rows hardly count.
+    """Errors of a group of rows. others: number of errors that rows outside the group with the same scores would have. low: lower end of
+    the 95 % interval of the excess, in errors. days, days_outside: days on which the group and the other rows have rows (0 where rows are
+    the unit). said: the word for the errors in a sentence, after `are`. even_days: effective number of the group's days; days of few rows
+    hardly count.
     """
 
     n: int
@@ -41,15 +43,15 @@ class ExcessErrors:
 
     @property
     def part(self) -> float:
-        """Part of the errors that is in excess: the middle between the estimate and the lower end. 0 if the lower end is not positive, or
-        if one event can explain the excess: fewer than ENOUGH_DAYS days, or nearly all rows on few days.
+        """The share of the errors that is in excess, estimated as the middle between the estimate and the lower end. It is 0 if the lower
+        end is not positive, or if one event can explain the excess: fewer than ENOUGH_DAYS days, or nearly all rows on few days.
         """
         few = 0 < min(self.days, self.days_outside) < ENOUGH_DAYS or (self.days > 0 and self.even_days < EVEN_DAYS)
         return (self.errors - self.others + self.low) / 2 / self.errors if self.low > 0 and not few else 0.0
 
     @property
     def sentence(self) -> str:
-        """The comparison in words, with the reason if nothing is in excess."""
+        """The comparison in words; if there is no excess, with the reason."""
         days = f" on {self.days} UTC day{'' if self.days == 1 else 's'}" if self.days else ""
         compared = f"{percent(self.others / self.n, 2)} of the other rows with the nearest scores on either side"
         end = "." if self.part > 0 else f": {self._why_none}."

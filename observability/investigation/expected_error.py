@@ -19,11 +19,11 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 MIN_SURE, MAX_SURE, NEAREST = 25, 200, 100
-"""The rows at least as sure as the case are compared if there are MIN_SURE to MAX_SURE of them; else the NEAREST rows by score."""
+"""Rows that are at least as sure as the case are compared if there are MIN_SURE to MAX_SURE of them; else the NEAREST rows by score."""
 WIDE, WIDE_PART = 1_000, 0.25
 """Scores are also checked on the WIDE nearest rows, at most this part of all rows, because few rows do not show a miscalibration."""
 RANKED = 100
-"""An error's rank is stated up to this one."""
+"""Largest rank of an error that is stated."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class SimilarScores:
 
     @property
     def stated_part(self) -> float:
-        """Part of the errors that the scores state, 0 to 1; 1 where the error rate is not significantly higher."""
+        """The share of the errors that the scores explain, 0 to 1; 1 if the error rate is not significantly higher than they state."""
         if self.unseen:
             return 0.0
         own = 1.0 if self.stated is None or self.low <= self.stated else self.stated * self.n / self.errors
@@ -156,8 +156,8 @@ def value_range(case: CaseInProgress, values: Floats) -> str:
 
 
 def wider_values(case: CaseInProgress, values: Floats, large: Bools, past: Bools) -> SimilarScores | None:
-    """The rows of the WIDE nearest predicted values; None if such large errors are not significantly more frequent there than among equally
-    near reference rows. large: which of the current rows have such an error; past: as reference_errors gives it.
+    """The rows of the WIDE nearest predicted values; None if such large errors are not significantly more frequent there than among
+    equally near reference rows. large: mask of the current rows with such an error; past: the result of reference_errors.
     """
     assert case.row.score is not None
     near = np.argsort(np.abs(values - case.row.score), kind="stable")[: min(WIDE, int(WIDE_PART * values.size))]
@@ -173,8 +173,8 @@ def wider_values(case: CaseInProgress, values: Floats, large: Bools, past: Bools
 
 
 def reference_errors(case: CaseInProgress, value: float, error: float) -> Bools | None:
-    """For the reference rows with the nearest predicted values, nearest first: whether each has an error at least as large on the same
-    side. None if too few are labelled.
+    """For the reference rows with the nearest predicted values, nearest first, whether each has an error on the same side that is at least
+    as large. None if too few are labelled.
     """
     frame = comparison_rows.rows_of_reference(case)
     frame = frame[frame["score"].notna() & frame["label_value"].notna()]

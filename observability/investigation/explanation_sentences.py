@@ -26,8 +26,8 @@ def explanation_sentences(
 ) -> tuple[str, ...]:
     """Three sentences with the numbers in the link space, and the resulting probability (or value).
 
-    bars: largest first; latent features that push to the same side are one bar. against: the rows whose mean is the base value.
-    label_unit: the unit of a regression's values. Features without effect are not named.
+    bars: largest first; latent features that move the score in the same direction are one bar. against: the rows whose mean is the base
+    value. label_unit: the unit of a regression's values. Features without effect are not named.
     """
     up, down = latent_bars_by_side(bars)
     return (
@@ -52,7 +52,7 @@ def pushing_features_sentence(bars: Sequence[Bar], where: str, link: str, label_
 
 
 def _equals(bar: Bar) -> str:
-    """The value after the name of a bar; nothing for several inputs together."""
+    """The value after the name of a bar; empty for a bar of several inputs."""
     return "" if bar.value is TOGETHER else f" = {input_words(bar.value)}"
 
 
@@ -63,7 +63,7 @@ def link_unit(link: str, label_unit: str = "") -> str:
 
 
 def scores_clause(base: float, output: float, link: str) -> str:
-    """Base value and output as scores: a probability for log-odds, a value for logarithms; else empty.
+    """Base value and output as scores: probabilities for log-odds, values for logarithms; else empty.
 
     The probability of the mean log-odds is not the mean probability.
     """

@@ -18,8 +18,8 @@ def stability(shown: ArrayLike, by_row: ArrayLike, *, part: bool = False, seed: 
     """Similarity of the shown attributions (features,) to those of bootstrap resamples of the background, by_row (rows, features).
 
     Two figures from 0 to 1: the rank correlation (Spearman, mid-ranks; negative counts as 0) of the absolute attributions, and the share
-    of the three largest that stay among the three largest. None if the background has fewer than 10 rows. The seed fixes the draw.
-    part: the model has more features than the shown ones.
+    of the three largest that stay among the three largest. None if the background has fewer than 10 rows. The seed fixes the draw. part:
+    whether the model has more features than the shown ones.
     """
     values, rows = np.asarray(shown, np.float64), np.asarray(by_row, np.float64)
     n, features = rows.shape
@@ -41,7 +41,7 @@ def stability(shown: ArrayLike, by_row: ArrayLike, *, part: bool = False, seed: 
 
 
 def rank_correlations(one: Floats, many: Floats) -> Floats:
-    """Spearman's correlation of one list with each row of another, ties by mid-ranks; 1 where both are constant, 0 where one is."""
+    """Spearman's correlation of one list with each row of another, with mid-ranks for ties; 1 if both are constant, 0 if one of them is."""
     from scipy.stats import rankdata
 
     a, b = rankdata(one), rankdata(many, axis=1)
@@ -53,7 +53,7 @@ def rank_correlations(one: Floats, many: Floats) -> Floats:
 
 
 def shared_leaders(one: Floats, many: Floats) -> Floats:
-    """Share of the largest of one list that are among the largest of each row of another; features without effect never count."""
+    """Share of the largest entries of one list that are among the largest of each row of another. Features without effect never count."""
     own = largest_mask(one[None, :])[0]
     if not own.any():
         return np.asarray(~largest_mask(many).any(axis=1), np.float64)
@@ -61,7 +61,7 @@ def shared_leaders(one: Floats, many: Floats) -> Floats:
 
 
 def largest_mask(sizes: Floats) -> Bools:
-    """Mask of the TOP largest of each row."""
+    """A mask of the TOP largest entries of each row."""
     order = np.argsort(-sizes, axis=1, kind="stable")[:, :TOP]
     found = np.zeros(sizes.shape, np.bool_)
     np.put_along_axis(found, order, True, axis=1)

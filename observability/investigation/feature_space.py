@@ -1,7 +1,7 @@
 """Rows of a model as numbers in which distance means other inputs: ranks of numbers, one column for each level of a category.
 
-Each feature has the same total variance, so that none dominates for its unit or its number of levels; one that hardly varies keeps the
-little that it has. Latent features (`latent_inputs.py`) may be taken alone, as the embedding that they are.
+Each feature has the same total variance, so that none dominates because of its unit or its number of levels. A feature that hardly varies
+keeps its small variance. Latent features (`latent_inputs.py`) may be taken alone, because they are an embedding.
 """
 
 from collections.abc import Sequence
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 MAX_LEVELS = 20
 """Most frequent levels of a category that get a column; the others share one."""
 RANK_VARIANCE = 1 / 12
-"""Variance of ranks that spread evenly: from it on a feature is scaled to a variance of 1."""
+"""Variance of evenly distributed ranks. A feature with at least this variance is scaled to a variance of 1."""
 MISSING = ""
 """Name of the column of missing values; the last column stands for the levels without a column of their own."""
 
@@ -61,7 +61,7 @@ class FeatureBlock:
 def feature_blocks(columns: Sequence[Column], rows: "DataFrame", known: "DataFrame", *, embedding: bool = False) -> list[FeatureBlock]:
     """The blocks of some features, scaled by the variance of `rows`. known: the rows in which numbers are ranked and levels counted.
 
-    embedding: numbers keep their values and their variances, as components of one vector do.
+    embedding: whether numbers keep their values and variances, as the components of one vector.
     """
     found = []
     for column in columns:

@@ -1,4 +1,4 @@
-"""Finds a prediction by id, in one model or in all."""
+"""Find a prediction by id, in one model or in all."""
 
 from datetime import UTC, datetime
 
@@ -17,9 +17,9 @@ def prediction_row(
     environment: str | None = None,
     as_of: datetime | None = None,
 ) -> Row:
-    """The prediction with an id, of one model or of all. If several models have the id, the newest (`also_in` has the others). If
-    several predictions of the chosen version and environment have the id: the one in production, else the newest (`other_answers` has the
-    rest).
+    """The prediction with an id, of one model or of any model. If several models have the id, it is the newest prediction (`also_in` has
+    the other models). If several predictions of the chosen version and environment have the id, it is the one in production, else the
+    newest (`other_answers` has the others).
 
     as_of: later labels are left out. Raises NotFoundError if no model has it, or it had not arrived by `as_of`.
     """
@@ -27,7 +27,7 @@ def prediction_row(
     models = [catalog.model(model)] if model else list(catalog.models)
     with store.snapshot():
         found: list[Row] = []
-        for removed in (False, True):  # the store first: an id that it lacks is looked up in the lake of each model
+        for removed in (False, True):  # the store first; an id that it lacks is searched in the lake of each model
             for candidate in [] if found else models:
                 row = of_model(store, candidate, prediction_id, as_of, version, environment, removed=removed)
                 if row is not None:
@@ -55,7 +55,7 @@ def of_model(
     *,
     removed: bool = True,
 ) -> Row | None:
-    """The prediction in one model; None if it does not exist (yet). removed: look also at days that retention removed."""
+    """The prediction in one model; None if it does not exist (yet). removed: whether days that retention removed are searched too."""
     try:
         stored = store.row(model.name, prediction_id, version, environment, removed=removed)
     except NotFoundError:

@@ -34,8 +34,8 @@ MIN_LAGS earlier values are needed.
 
 @dataclass(frozen=True)
 class ReferencePosition:
-    """Position of a number in percent of the reference's numbers. percentile: those below and half of the equal ones. exact: counted, not
-    interpolated in a bin. below, equal: those below, and those equal if that is known.
+    """Position of a number in percent of the reference's numbers. percentile: percent of smaller numbers plus half of the equal ones.
+    exact: whether it was counted and not interpolated in a bin. below, equal: percent of smaller numbers, and of equal ones if known.
     """
 
     percentile: float | None
@@ -65,7 +65,7 @@ def reference_histograms(case: CaseInProgress, columns: list[Column]) -> dict[st
 
 
 def checked_input(case: CaseInProgress, column: Column, counts: dict[int, int], usual: "NDArray[np.float64] | None") -> Input:
-    """One feature: its value against the reference, and its age against earlier ages."""
+    """The checked value of one feature: compared with the reference, and its age with earlier ages."""
     row = case.row
     value = row.features.get(column.name)
     edges = row.version.edges.get(column.reference, Edges())
@@ -120,7 +120,7 @@ def place_text(place: ReferencePosition) -> str:
 
 
 def category_input(column: Column, value: Any, edges: Edges, counts: dict[int, int]) -> Input:
-    """A category or a boolean."""
+    """The checked value of a category or boolean."""
     text = slice_level(value)
     share = bin_share(counts, edges.levels.index(text) if text in edges.levels else UNSEEN, sum(counts.values()))
     if share is None:
@@ -150,7 +150,7 @@ def reference_frequency_text(counts: dict[int, int], place: int, total: int) -> 
 
 
 def reference_percentile(value: float, edges: Edges, counts: dict[int, int]) -> ReferencePosition:
-    """Position of a number in the reference: counted where its bin has one value or none, else interpolated in its bin."""
+    """The position of a number in the reference. It is counted if the number's bin has one value or none, else interpolated in the bin."""
     limits = np.asarray(edges.edges, np.float64)
     if not limits.size or math.isnan(value):
         return ReferencePosition(None, True)
@@ -172,7 +172,7 @@ def reference_percentile(value: float, edges: Edges, counts: dict[int, int]) -> 
 
 
 def out_of_range(value: float, edges: Edges, counts: dict[int, int]) -> str:
-    """Why a number is out of range; empty if it is not."""
+    """The reason why a number is out of range; empty if it is not."""
     if math.isnan(value):
         return "" if counts.get(NAN) else "Not a number (NaN); the reference has no NaN."
     if edges.limits is None:
@@ -191,7 +191,7 @@ def out_of_range(value: float, edges: Edges, counts: dict[int, int]) -> str:
 
 
 def usual_lags(case: CaseInProgress) -> dict[str, "NDArray[np.float64]"]:
-    """Ages in seconds of earlier values by feature, where their reading times are logged."""
+    """Ages in seconds of earlier values by feature, if their reading times are logged."""
     if not case.row.stored.get("feature_at"):
         return {}
     window = comparison_rows.window_around(case)
@@ -200,7 +200,7 @@ def usual_lags(case: CaseInProgress) -> dict[str, "NDArray[np.float64]"]:
 
 
 def staleness_reason(age: float, usual: "NDArray[np.float64] | None") -> str:
-    """Why a value is stale; empty if it is not, or too few earlier ages are known."""
+    """The reason why a value is stale; empty if it is not, or if too few earlier ages are known."""
     if usual is None or usual.size < MIN_LAGS:
         return ""
     limit, middle = float(np.quantile(usual, STALE_SHARE)), float(np.median(usual))

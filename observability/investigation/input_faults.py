@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 FLAG_WEIGHT = {"absent": 0.8, "wrong_type": 0.9, "stale": 0.75, "unseen": 0.55, "out_of_range": 0.7}
 TOGETHER = 0.85
-"""Weight of more values missing at once than in nearly all of the reference, as when a feed fails."""
+"""Weight as a fault of more values missing at once than in nearly all of the reference, as when a feed fails."""
 RARE, UNCOMMON = 0.01, 0.05
 """Shares of the reference below which a missing value is rare, or uncommon."""
 COMMON_NOW = 0.02
@@ -27,7 +27,7 @@ def odd_inputs(case: CaseInProgress) -> tuple[tuple[float, Input], ...]:
 
 
 def suspected_features(case: CaseInProgress) -> tuple[str, ...]:
-    """The features of suspected inputs: the odd ones, and all missing ones where more are missing at once than usual."""
+    """The features of suspected inputs: the odd inputs, and all missing ones if more are missing at once than usual."""
     odd = [each.feature for _, each in odd_inputs(case)]
     missing = [each.feature for each in case.part("inputs") or () if {"null", "absent"} & set(each.flags)]
     return tuple(dict.fromkeys([*odd, *(missing if missing_together(case) else ())]))
@@ -42,9 +42,9 @@ def fault_weight(case: CaseInProgress, given: Input) -> float:
 
 
 def moved_with_others(case: CaseInProgress, given: Input, flag: str) -> bool:
-    """Whether a number is outside the reference, and many other current rows are outside on the same side. A number whose distance from the
-    reference is larger than the reference's range stays odd, however frequent it is: values that shift would pass through the values
-    between. So does an unseen level, since the model cannot know it.
+    """Whether a number is outside the reference, and many other current rows are outside on the same side. A number whose distance from
+    the reference is larger than the reference's range counts as odd even if it is frequent, because values that shift would also take the
+    values between. An unseen level counts as odd too, because the model cannot know it.
     """
     edges = case.row.version.edges.get(f"feature.{given.feature}")
     if flag != "out_of_range" or edges is None or edges.limits is None or not isinstance(given.value, int | float):
@@ -68,7 +68,7 @@ def importance_weight(case: CaseInProgress, feature: str) -> float:
 
 
 def missing_together(case: CaseInProgress) -> str | None:
-    """A sentence where more values are missing at once than in nearly all of the reference."""
+    """A sentence if more values are missing at once than in nearly all of the reference; else None."""
     columns = comparison_rows.compared_features(case.row)
     own = comparison_rows.values_by_reference(case.row)
     mine = sum(own[each.reference] is None for each in columns)

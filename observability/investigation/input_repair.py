@@ -1,8 +1,8 @@
-"""Test a suspected input: repair it, run the model again, and compare the answer with the label.
+"""Test a suspected input: replace it by good values, run the model again, and compare the answer with the label.
 
-The repair takes good values from rows near in time of the same source. The source is the level of the category (a station, an airport, a
-device) within which the values of consecutive rows differ least. Without such rows near in time, the values of similar rows are taken.
-Several repairs give the spread of the answer. Scores of repaired inputs are simulated.
+The good values come from rows near in time of the same source. The source is the level of the category (a station, an airport, a device)
+within which the values of consecutive rows differ least. Without such rows near in time, the values of similar rows are taken. Several
+repairs show the spread of the answer. Scores of repaired inputs are simulated.
 """
 
 from dataclasses import dataclass, replace
@@ -30,19 +30,21 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 NEAR, REPAIRS, MIN_REPAIRS = timedelta(hours=24), 10, 2
-"""Time before and after the case in which good values of its source are taken; repairs; minimum of them for one source."""
+"""Time before and after the case within which good values of its source are taken; number of repairs; minimum number of repairs for one
+source.
+"""
 STEADY = 0.5
 """Largest mean difference of consecutive rows of a level, in standard deviations of all rows, at which the level counts as one source."""
 FEW_MISSING = 0.5
-"""A feature with a smaller share of missing values must be present in a row that repairs it."""
+"""A feature whose share of missing values is smaller must be present in a row that repairs it."""
 SECONDS = 30.0
 NAMED, SOME_PART = 3, 0.1
-"""Features that a sentence names; part of an error from which it is stated."""
+"""Maximum number of features that a sentence names; share of an error from which it is stated."""
 
 
 @dataclass(frozen=True)
 class Donors:
-    """Rows that repair a case, nearest first, and where they come from in words."""
+    """The rows that repair a case, nearest first, and their origin in words."""
 
     frame: "DataFrame"
     text: str
@@ -113,8 +115,8 @@ def good_rows(case: CaseInProgress, frame: "DataFrame", columns: list[Column]) -
 
 
 def source_key(case: CaseInProgress, frame: "DataFrame", columns: list[Column]) -> str | None:
-    """The category, replica or device of the source: consecutive rows of one level differ least in these columns. None if no category
-    qualifies, or the case's levels are unknown.
+    """The category, replica or device that is the source: within its levels, consecutive rows differ least in these columns. None if no
+    category qualifies, or if the case's level is unknown.
     """
     own = [each.reference for each in columns]
     keys = [each.reference for each in case.row.model.columns if each.kind != "number" and each.reference not in own]
@@ -136,8 +138,8 @@ def case_level(case: CaseInProgress, key: str) -> str | None:
 
 
 def mean_step(frame: "DataFrame", key: str, columns: list[Column]) -> float:
-    """Mean difference of consecutive rows of one level: numbers in standard deviations, categories 1 if they differ; infinite with
-    no such rows.
+    """Mean difference of consecutive rows of one level. Numbers are in standard deviations; different categories count 1. Infinite without
+    such rows.
     """
     ordered = frame[frame[key].notna()]
     parts: list[float] = []
@@ -159,7 +161,7 @@ def mean_step(frame: "DataFrame", key: str, columns: list[Column]) -> float:
 
 
 def similar_rows(case: CaseInProgress, columns: list[Column]) -> "DataFrame":
-    """The nearest rows by the other features that have good values of these."""
+    """The rows that are nearest by the other features and have good values of these features."""
     import pandas as pd
 
     frame = pd.concat([comparison_rows.rows_of_reference(case), comparison_rows.labelled_rows_of(case)], ignore_index=True)
@@ -194,7 +196,7 @@ def judged_repair(case: CaseInProgress, features: tuple[str, ...], rows: Donors,
 
 
 def repair_sentence(case: CaseInProgress, found: InputRepair) -> str:
-    """Estimate the answer without the fault, with its spread, and whether the fault explains the error."""
+    """A sentence that estimates the answer without the fault, with its spread, and says whether the fault explains the error."""
     row = case.row
     names = join_words([*found.features[:NAMED], *([plural(len(found.features) - NAMED, "other")] if len(found.features) > NAMED else [])])
     name = "the score" if row.model.task != "multiclass" else "the probability of the label" if row.label_code >= 0 else "the probability"
@@ -241,7 +243,9 @@ def answer_scale(case: CaseInProgress, given: Floats) -> tuple[Floats, float | N
 
 
 def right_answers(case: CaseInProgress, given: Floats) -> Bools | None:
-    """Mask of the right answers: the decision is the label; for a regression, the error is not a large one. None if that is unknown."""
+    """A mask of the right answers: the decision equals the label; for a regression, the error is not large. None if the
+    label is unknown.
+    """
     row = case.row
     if row.model.task == "regression":
         limit = comparison_rows.error_definition(case).limit

@@ -26,9 +26,9 @@ class ItemNeighbour:
 def nearest_items(contents: Mapping[str, Mapping[str, Any]], item: str, most: int = 5) -> list[ItemNeighbour]:
     """The items of a project that are most like one of them, the nearest first; none without content in common.
 
-    Similarity is Gower's: the mean over the fields of the item, images left out. Texts count by the cosine of their words, which weigh less
-    the more items have them (tf-idf), numbers by their difference as a share of the range of all items, others by equality. A field that
-    the other item lacks counts 0.
+    Similarity is Gower's: the mean over the fields of the item, without images. Texts are compared by the cosine of their words, weighted
+    by tf-idf; numbers by their difference as a share of the range of all items; other values by equality. A field that the other item
+    lacks counts 0.
 
     Parameters
     ----------
@@ -65,7 +65,7 @@ def nearest_items(contents: Mapping[str, Mapping[str, Any]], item: str, most: in
 
 
 def _text_similarity(text: str, others: list[Any]) -> Floats:
-    """The cosine of a text with each of other values, words weighted by how few of all hold them."""
+    """The cosine of a text with each of other values. A word has more weight if fewer of all texts contain it."""
     counted = [Counter(WORD.findall(str(each).casefold())) if each is not None else Counter[str]() for each in (text, *others)]
     held = Counter(word for each in counted for word in each)
     weights = {word: 1 + math.log((1 + len(counted)) / (1 + n)) for word, n in held.items()}

@@ -1,4 +1,4 @@
-"""Known attributions of a prediction: logged with it, or computed ahead. Nothing is computed here, and no model is needed."""
+"""Known attributions of a prediction: logged with it, or computed ahead. This module computes none itself and needs no model."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -26,7 +26,7 @@ from observability.store.engine import Store
 
 
 def base_words(against: Against, rows: int | None) -> str:
-    """In words, the rows whose mean is the base value, with their number if it is known."""
+    """Words for the rows whose mean is the base value, with their number if it is known."""
     return f"{AGAINST[against]} of {rows:,} rows" if rows and against == "average" else AGAINST[against]
 
 
@@ -77,7 +77,7 @@ def is_number(value: Any) -> bool:
 
 
 def explained_score(row: Row) -> tuple[float | None, str | None]:
-    """The explained score; multiclass: of the decided class, with its name."""
+    """The explained score; for a multiclass model, that of the decided class, with its name."""
     place = class_of(row)
     if place < 0:
         return row.score, None
@@ -86,7 +86,7 @@ def explained_score(row: Row) -> tuple[float | None, str | None]:
 
 
 def class_of(row: Row) -> int:
-    """Multiclass: the decided class, else the most probable one; −1 for other tasks."""
+    """For a multiclass model, the decided class, else the most probable one; −1 for other tasks."""
     if row.model.task != "multiclass" or not row.model.classes:
         return -1
     if 0 <= row.decision < len(row.model.classes):
@@ -96,7 +96,7 @@ def class_of(row: Row) -> int:
 
 
 def precomputed_attributions(store: Store, row: Row) -> AttributionContrast | None:
-    """The attributions that the background work computed ahead (enrichment); None if there are none."""
+    """The attributions that were computed ahead in the background (enrichment); None if there are none."""
     held = store.attributions_of_prediction(row.model, row.version, row.id, row.environment)
     if held is None or held["base"] is None or held["output"] is None:
         return None
@@ -139,8 +139,8 @@ def contrast_from_numbers(
     note: str = "",
     mismatch: str = "",
 ) -> AttributionContrast:
-    """A contrast from plain numbers: bars sorted by size, additivity check, sentences. With many inputs, only the largest have their own
-    bars.
+    """A contrast from plain numbers, with bars sorted by size, the check of additivity, and sentences. With many inputs, only the largest
+    have their own bars.
     """
     values, errors = largest_and_others(values, errors)
     bars = tuple(
@@ -177,10 +177,10 @@ def contrast_from_numbers(
 def largest_and_others(
     values: Mapping[str, float], errors: Mapping[str, float] | None
 ) -> tuple[Mapping[str, float], Mapping[str, float] | None]:
-    """The largest attributions of one prediction, with the sum of all others as one, and their standard errors; few attributions are
-    returned unchanged.
+    """The largest attributions of one prediction with their standard errors, and the sum of all others as one attribution. If there are
+    few attributions, they are returned unchanged.
 
-    Latent features are not part of that sum: bars and sentences count all of them, on each side of 0.
+    Latent features are not part of that sum, because bars and sentences add them up separately above and below 0.
     """
     latent = dict.fromkeys(latent_features(values))
     names = [name for name in values if name not in latent]
@@ -202,7 +202,7 @@ def input_value(row: Row, name: str) -> Any:
 
 
 def adds_up(row: Row, values: Floats, base: float, output: float, residual: float, link: str, method: str) -> bool:
-    """Whether the bars add up: the residual is small, or the implied score is the logged one (logged scores are rounded)."""
+    """Whether the attributions add up: the residual is small, or the implied score is the logged score, which is rounded."""
     if not np.isfinite([base, output, residual]).all():
         return False
     if bool(additive_rows(values, np.array([base]), np.array([residual]))[0]):

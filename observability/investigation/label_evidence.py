@@ -1,11 +1,11 @@
 """Evidence on whether a label is wrong, from the model, the neighbours and the annotators.
 
 Classes: confident learning (Northcutt, Jiang and Chuang 2021; cleanlab's `filter_by="confident_learning"`). The threshold t_c of a class
-is the mean probability of c over rows labelled c. A label is suspect where the most probable of the classes that reach their threshold is
-another class, the label is not the most probable class, and few neighbours have it. It is also suspect where a large majority of
-neighbours disagrees and the model's probability is below the class's threshold. For measured outcomes the evidence only says that the
-label is unlikely (`measured`). A label of unknown origin is suspect only where it is wrong with a probability above EVEN
-(label_noise.py). Regression: the label is far outside the spread of its neighbours' labels, while the score is not.
+is the mean probability of c over rows labelled c. A label is suspect if the most probable of the classes that reach their threshold is
+another class, the label is not the most probable class, and few neighbours have it. It is also suspect if a large majority of neighbours
+disagrees and the model's probability is below the class's threshold. For measured outcomes the evidence only says that the label is
+unlikely (`measured`). A label of unknown origin is suspect only if it is wrong with a probability above EVEN (label_noise.py). Regression:
+the label is far outside the spread of its neighbours' labels, while the score is not.
 """
 
 from collections import Counter
@@ -34,7 +34,7 @@ TOLERANCE = 1e-6
 MEASURED = ("outcome", "correction")
 """Sources of labels that were measured or already corrected: a hard case is more likely than a wrong label."""
 FEW_AGREE = 0.2
-"""A large majority of neighbours disagrees where at most this share has the label, and less than of all rows."""
+"""A large majority of neighbours disagrees if at most this share has the label, and the share is smaller than among all rows."""
 HARDLY = 0.02
 """Minimum probability that a label is wrong for it to be evidence against the label."""
 MIN_VOTES, MAJORITY = 3, 0.75
@@ -152,8 +152,8 @@ def class_check(case: CaseInProgress, cast: "Counter[str]") -> LabelCheck:
 
 
 def label_conclusion(check: LabelCheck, rival: str = "", wrong: float | None = None) -> str:
-    """The conclusion on a label, as the end of a sentence. rival: the class that the model finds most probable, where that is another one.
-    wrong: the probability that the label is wrong, where it was estimated.
+    """The conclusion on a label, as the end of a sentence. rival: the class that the model finds most probable, if it is another one.
+    wrong: the probability that the label is wrong, if it was estimated.
     """
     if check.suspect and check.measured:
         standing = f"less likely than {rival or 'another class'}" if check.standing == "less likely" else check.standing
@@ -196,7 +196,7 @@ def number_check(case: CaseInProgress, cast: "Counter[str]") -> LabelCheck:
 
 
 def robust_error_deviation(case: CaseInProgress) -> float:
-    """Robust standard deviation of the model's errors in the period, a lower limit for the neighbours' spread; 0 where unknown."""
+    """Robust standard deviation of the model's errors in the period, which is a lower limit for the neighbours' spread; 0 if unknown."""
     frame = comparison_rows.labelled_rows_of(case)
     errors = (frame["score"] - frame["label_value"]).dropna().to_numpy(np.float64)
     return 1.4826 * float(np.median(np.abs(errors - np.median(errors)))) if errors.size else 0.0

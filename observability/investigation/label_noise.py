@@ -1,7 +1,7 @@
 """Probability that a label is wrong rather than an ordinary error of the model.
 
-A calibrated model is contradicted by true labels as often as it states: of ten labels with probability 10 %, one is right. So an unlikely
-label is evidence of a wrong one only as far as wrong labels are more frequent than correct labels of that probability.
+True labels contradict a calibrated model as often as it states: of ten labels with probability 10 %, one is right. Therefore an unlikely
+label is evidence of a wrong label only if wrong labels are more frequent than correct labels of that probability.
 """
 
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ NEAR_ROWS, MIN_SURE, SURE = 400, 40, 0.8
 confident.
 """
 BEYOND = 3.0
-"""Standard errors by which contradictions must exceed those at other times to assume a higher share of wrong labels."""
+"""Number of standard errors by which contradictions must exceed those at other times before a higher share of wrong labels is assumed."""
 JUDGED = ("human", "outcome", "correction")
 """Label sources of known origin. For other sources, the odds of wrong against unlikely labels decide how suspect a label is
 (`wrong_label_odds`).
@@ -74,7 +74,7 @@ def wrong_label_probability(case: CaseInProgress, confidence: float) -> float | 
 @dataclass(frozen=True)
 class WrongLabelRate:
     """Estimated rate of wrong labels: how much more often labels contradict n sure scores than these state. value: the middle of low and
-    high, because no excess is seen either if labels are right or if the model learned the wrong labels.
+    high. It is not low, because contradictions show no excess both if labels are right and if the model learned the wrong labels.
     """
 
     value: float
@@ -98,7 +98,7 @@ def wrong_label_rate(case: CaseInProgress) -> WrongLabelRate | None:
 
 
 def contradicted_at(case: CaseInProgress, sure: float) -> float:
-    """Share of labels that contradict the model where its probability is at least `sure`; 0 with too few such rows."""
+    """Share of labels that contradict the model among rows in which its probability is at least `sure`; 0 with too few such rows."""
     known, chances, other = contradicted_rows(case)
     rows_ = known & (chances >= sure)
     return float(other[rows_].mean()) if rows_.sum() >= MIN_SURE else 0.0
@@ -114,8 +114,8 @@ def contradicted_rows(case: CaseInProgress) -> tuple[Bools, Floats, Bools]:
 
 
 def noise_now(case: CaseInProgress) -> float:
-    """Share of wrong labels in the rows nearest in time, from the excess of contradictions over other times; 0 if not significant.
-    Half of the excess is used, since a worse model is contradicted more often as well.
+    """Share of wrong labels in the rows nearest in time, from the excess of contradictions over other times; 0 if not significant. Half of
+    the excess is used, because a worse model is contradicted more often too.
     """
     frame: DataFrame = comparison_rows.labelled_rows_of(case)
     known, chances, other = contradicted_rows(case)

@@ -1,8 +1,8 @@
 """The support of people for a label: raters, whose mean and spread are logged with it, or several annotators.
 
-The class of a mean rating is decided by borders that the store shows: labels of neighbouring classes have means on either side. The doubt
-is the probability that the same number of new raters would give another class. Their mean is taken as normal around the known mean, and
-both means have the standard error spread / √raters.
+The class of a mean rating is decided by borders that are estimated from stored labels: labels of neighbouring classes have means on either
+side of a border. The doubt is the probability that the same number of new raters would give another class. Their mean is taken as normal
+around the known mean, and both means have the standard error spread / √raters.
 """
 
 import re
@@ -44,7 +44,7 @@ class RaterSupport:
 
 
 def rating_fields(extra: Mapping[str, Any]) -> dict[str, float]:
-    """Number of raters, mean and spread among the fields that were logged with a label; missing ones are left out."""
+    """The number of raters, the mean and the spread, from the fields that were logged with a label; missing ones are left out."""
     numbers = {name: float(value) for name, value in extra.items() if isinstance(value, int | float) and not isinstance(value, bool)}
     found = {}
     for wanted, pattern in NAMES.items():
@@ -80,7 +80,7 @@ def rater_support(case: CaseInProgress) -> RaterSupport | None:
 
 
 def small_chance(share: float) -> str:
-    """A probability in words: two digits, and no more than that it is small below 0.1 %."""
+    """A probability in words with two digits. Below 0.1 % the words only say that it is small."""
     return "under 0.1 %" if share < 0.001 else percent(share, 2)
 
 
@@ -121,7 +121,9 @@ def border_between(low: Floats, high: Floats) -> float | None:
 
 
 def annotator_votes(case: CaseInProgress) -> Counter[str]:
-    """Labels of annotators: of the item in the model's labelling projects, else the newest of each annotator among the revisions."""
+    """The labels of annotators: those of the item in the model's labelling projects, else each annotator's newest label among the
+    revisions.
+    """
     cast = votes_of_item(case)
     newest = {revision.annotator: revision.value for revision in case.row.revisions if revision.annotator}
     return cast if cast or len(newest) < 2 else Counter(newest.values())

@@ -1,7 +1,7 @@
-"""The work of one labelling project: its queue, whose turn an item is, and the records that a person's answer becomes.
+"""The work of one labelling project: its queue, the person who is to label an item, and the records of a person's answer.
 
-Items are predictions of the project's model, and whatever was annotated or assigned before. Requests of cases to relabel come first and
-count only labels that were given since. Nobody sees the labels of others.
+Items are predictions of the project's model, and whatever was annotated or assigned before. Items that cases ask to relabel come first,
+and only labels given after the request count for them. Nobody sees the labels of others.
 """
 
 from collections import Counter
@@ -44,7 +44,7 @@ MAX_FRESH = 2_000
 
 @dataclass(frozen=True)
 class LandedItems:
-    """Items of a project that were landed without a prediction. classes, guideline: as the newest of them states."""
+    """Items of a project that were landed without a prediction. classes, guideline: as the newest item states."""
 
     items: Sequence[str] = ()
     classes: tuple[str, ...] = ()
@@ -53,7 +53,7 @@ class LandedItems:
 
 @dataclass(frozen=True)
 class LabellingTask:
-    """An item for one person. why_item, why_person: reasons in words. assigned: somebody had assigned it before."""
+    """An item for one person. why_item, why_person: reasons in words. assigned: whether the item was assigned to the person before."""
 
     item: str
     why_item: str
@@ -66,7 +66,7 @@ class LabellingTask:
 
 @dataclass(frozen=True)
 class LabellingBoard:
-    """The state of a project. answers: newest label of each annotator and item. counted: those that count towards settling.
+    """The state of a project. answers: newest label of each annotator and item. counted: the answers that count for settling an item.
 
     probabilities: the model's probabilities of items. requests: open requests by item. gold: known answers by item. guideline: the newest
     in use. given: open assignments (annotator, item, reason, score, policy), oldest first. taken: pairs that were labelled or skipped.
@@ -105,7 +105,7 @@ class LabellingBoard:
 
     @property
     def people(self) -> tuple[str, ...]:
-        """Everybody who has labelled or has open work."""
+        """Everybody who has labelled an item or has an open assignment."""
         return tuple(sorted({*map(str, self.answers["annotator"].unique()), *self.load}))
 
 
@@ -178,7 +178,7 @@ def labelling_board(
 
 
 def _fresh_items(items: Iterable[str], seen: Collection[str]) -> tuple[list[str], int]:
-    """Landed items that nobody has labelled, at most MAX_FRESH drawn by their names, and how many more there are."""
+    """Landed items that nobody has labelled, at most MAX_FRESH of them chosen by a hash of their names, and the number of the others."""
     fresh = [item for item in dict.fromkeys(items) if item not in seen]
     if len(fresh) <= MAX_FRESH:
         return fresh, 0
@@ -223,8 +223,8 @@ def next_task(board: LabellingBoard, who: str) -> LabellingTask | None:
 
 
 def shows_suggestion(item: str, asked: bool) -> bool:
-    """Whether an item shows its suggestion if suggestions are on. Items that a case asks to relabel never do, nor about a fifth of the
-    others.
+    """Whether an item shows its suggestion, if suggestions are on. Items that a case asks to relabel never show it, nor does about a fifth
+    of the other items.
     """
     return not asked and crc32(item.encode()) % BLIND_EVERY != 0
 
@@ -301,7 +301,7 @@ def settled_label(board: LabellingBoard, item: str, who: str, label: str) -> tup
     """The label that an answer settles and who gave it; None if the answer does not settle the item, or the item was settled with the same
     label before.
 
-    If a case asks to relabel the item, only labels since the request count.
+    If a case asks to relabel the item, only labels given after the request count.
     """
     rows = board.answers[board.answers["item"].astype(str) == item]
     if item in board.requests:

@@ -14,7 +14,7 @@ NUMBERED = re.compile(
 )
 """A name that consists of a word for a dimension and its number."""
 MIN_COMPONENTS = 3
-"""Features of the same word from which they count as the components of one representation."""
+"""Minimum number of features with the same word that count as the components of one representation."""
 
 
 class SeveralInputs(StrEnum):
@@ -60,8 +60,8 @@ def latent_bars_by_side(bars: Sequence[Bar]) -> tuple[tuple[Bar, ...], tuple[Bar
 
 
 def named_and_other_bars(bars: Sequence[Bar], most: int) -> tuple[list[Bar], list[Bar]]:
-    """The bars that are shown with their names, up to a limit, and all other bars; both largest first. The bar of latent features is always
-    named, since it is more than one input.
+    """The bars that are shown with their names, up to a limit, and all other bars; both largest first. The bar of latent features is
+    always named, because it stands for more than one input.
     """
     together = [bar for bar in bars[most:] if bar.value is TOGETHER]
     named = [*bars[: most - len(together)], *together]

@@ -29,7 +29,9 @@ TEXT_NAMES = (
     "input",
 )
 MIN_WORDS, MIN_FEATURE_WORDS = 3, 6
-"""Minimum number of words for a field of another name, or a feature value that is not a level of the reference, to count as a text."""
+"""Minimum number of words from which a field of another name counts as a text; minimum number for a feature value that is not a level of
+the reference.
+"""
 IMAGE_ENDINGS = (".png", ".jpg", ".jpeg", ".gif", ".webp", ".bmp")
 SIGNATURES = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"GIF87a", b"GIF89a", b"BM")
 FORMATS = ("PNG", "JPEG", "GIF", "WEBP", "BMP")
@@ -42,7 +44,7 @@ FOLDERS = "OBSERVABILITY_IMAGES"
 
 @dataclass(frozen=True)
 class LoggedText:
-    """A text that was logged. feature: it is a feature of the model."""
+    """A text that was logged. feature: whether it is a feature of the model."""
 
     name: str
     text: str
@@ -118,7 +120,9 @@ def image_folders(home: Path, environment: Mapping[str, Any] = os.environ) -> tu
 
 
 def image_bytes(image: LoggedImage, folders: Sequence[Path]) -> tuple[bytes | None, str]:
-    """The image, and "" or the sentence why it is not shown. Nothing is fetched; a file is read only inside of `folders`."""
+    """The image, and an empty text or the sentence why the image is not shown. Nothing is fetched; a file is read only inside of
+    `folders`.
+    """
     if image.kind == "web":
         return None, "An address on the web; it is never fetched."
     if image.kind == "data":
@@ -152,7 +156,7 @@ def image_bytes(image: LoggedImage, folders: Sequence[Path]) -> tuple[bytes | No
 
 
 def _image_problem(content: bytes) -> str:
-    """Why an image cannot be drawn, as a sentence; "" where it can. Only the first picture of an animation is looked at."""
+    """A sentence on why an image cannot be drawn; empty if it can. Of an animation, only the first picture is read."""
     from PIL import Image
 
     try:

@@ -48,7 +48,7 @@ class OtherAnswer:
 
     @property
     def selector(self) -> str:
-        """Environment and version, as `shadow/2`, which select this prediction of several with the id."""
+        """Environment and version, as `shadow/2`, which select this prediction among several with the id."""
         return f"{self.environment}/{self.version}"
 
 
@@ -56,9 +56,10 @@ class OtherAnswer:
 class Row:
     """One stored prediction. Times are UTC.
 
-    stored: all fields as the store gives them (times naive UTC). features, groups: by name, as stored (None: null, absent or of another
-    type; `absent` and `wrong_type` have which). decision: class index, −1 unknown or regression. revisions: labels in order of arrival.
-    other_answers: the other predictions of the same id, in production first. as_of: only what had arrived by then counts.
+    stored: all fields as the store returns them (times naive UTC). features, groups: by name, as stored (None: null, absent or of another
+    type; `absent` and `wrong_type` distinguish these). decision: class index, −1 if unknown or for a regression. revisions: labels in
+    order of arrival. other_answers: the other predictions with the same id, those in production first. as_of: records that arrived later
+    are ignored.
     """
 
     model: Model
@@ -84,7 +85,7 @@ class Row:
 
     @property
     def threshold(self) -> float:
-        """The decision threshold: the row's own, else the model's."""
+        """The decision threshold that was logged with the prediction, else the model's."""
         own = self.stored.get("threshold")
         return float(own) if own is not None else self.model.settings.threshold
 
@@ -95,7 +96,7 @@ class Row:
 
     @property
     def selector(self) -> str | None:
-        """Environment and version, as `shadow/2`, which select this prediction of several with the id; None if it is the only one."""
+        """Environment and version, as `shadow/2`, which select this prediction among several with the id; None if it is the only one."""
         return f"{self.environment}/{self.version.name}" if self.other_answers else None
 
     @cached_property
@@ -116,7 +117,7 @@ class Row:
 
     @property
     def label_code(self) -> int:
-        """Class index of the label (regression: 0 for a number); −1 where unknown or not a class."""
+        """Class index of the label (for a regression, 0 for a number); −1 if unknown or not a class."""
         if self.label is None:
             return -1
         if self.model.task == "regression":

@@ -1,6 +1,6 @@
 """Types of a model's answers about one prediction: attributions, distance to another decision, other versions.
 
-Each part can be missing; one that needs the artifact raises NotGivenError with what to do. `basis`: measured (logged, or the model's
+Each part can be missing. A part that needs the artifact raises NotGivenError with the next step. `basis`: measured (logged, or the model's
 score of the stored input), estimated (sampled, with an error) or simulated (an input that never occurred).
 """
 
@@ -18,7 +18,7 @@ AGAINST: dict[Against, str] = {"average": "the average", "similar": "similar cas
 
 @dataclass(frozen=True)
 class Bar:
-    """One feature's attribution in the link space. value: the input. standard_error: where sampled, else None."""
+    """One feature's attribution in the link space. value: the input. standard_error: None unless the attribution was sampled."""
 
     feature: str
     value: Any
@@ -86,9 +86,9 @@ class Contrasts:
 
 @dataclass(frozen=True)
 class Margin:
-    """Distance of the score from another decision. margin: binary, score − threshold; multiclass, largest probability minus the second
-    (`runner_up`); regression, half width of the band (`low`, `high`) of the median error. share_nearer: share of reference rows at
-    least as near; None without a reference. because: one sentence.
+    """Distance of the score from another decision. margin: for a binary model, score − threshold; for a multiclass model, largest
+    probability minus the second (`runner_up`); for a regression, half width of the band (`low`, `high`) of the median error. share_nearer:
+    share of reference rows at least as near; None without a reference. because: one sentence.
     """
 
     margin: float
@@ -104,7 +104,7 @@ class Margin:
 @dataclass(frozen=True)
 class Curve:
     """The score as a function of one feature, all else equal (ICE). values: numbers in order, or levels; scores: one each. at: the row's
-    value, and score the model's score of it. flips: values that reach the goal. goal: what that is, in words. locked: the feature is
+    value, and score the model's score of it. flips: values that reach the goal. goal: the goal in words. locked: whether the feature is
     immutable.
     """
 
@@ -157,8 +157,8 @@ class Goal:
 
 @dataclass(frozen=True)
 class WhatIf:
-    """The model's score of a changed input. changes: as requested. before: the model's score of the stored input. flips: the decision
-    changes.
+    """The model's score of a changed input. changes: as requested. before: the model's score of the stored input. flips: whether the
+    decision changes.
     """
 
     changes: Mapping[str, tuple[Any, Any]]
@@ -175,8 +175,9 @@ class WhatIf:
 class Answered:
     """One version's score of the stored input. role: this, previous, next, challenger (shadow) or baseline (most frequent class or mean
     label of the reference). source: logged (this version), shadow (a prediction of the same request) or computed. right: whether it equals
-    the label, None if unknown. since: when the version first answered, where that is after the request, so that it may have learned from
-    the outcome. absolute_error: regression. missing: features that the version needs and the input lacks. why: reason without a score.
+    the label, None if unknown. since: time of the version's first answer, if that is after the request, so that it may have learned from
+    the outcome. absolute_error: for a regression. missing: features that the version needs and the input lacks. why: reason without a
+    score.
     """
 
     version: str
@@ -216,8 +217,8 @@ class Regressed:
 @dataclass(frozen=True)
 class Churn:
     """Differences of two versions on the same rows. a: the version that served, b: the other. flips: other decisions (regression: scores
-    that differ by more than the median error); worse: right with a and wrong with b; better: the reverse; both among labelled rows.
-    regressed: the worst rows of `worse`. because: one sentence.
+    that differ by more than the median error); worse: rows that are right with a and wrong with b; better: the reverse; both among
+    labelled rows. regressed: the worst rows of `worse`. because: one sentence.
     """
 
     a: str

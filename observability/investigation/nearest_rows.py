@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
 
 def row_distances(row: "DataFrame", rows: "DataFrame", columns: Sequence[Column], scale: "DataFrame | None" = None) -> Floats:
-    """Distance of one row to each of `rows`, over `columns` (tables with features by name). scale: rows whose mean and standard deviation
-    are used (default: `rows`).
+    """Distance of one row to each of `rows`, over `columns` (tables with features by name). scale: the rows that give mean and standard
+    deviation (default: `rows`).
     """
     space = space_of(with_reference_names(rows if scale is None else scale, columns), columns)
     own = space.place(with_reference_names(row, columns))

@@ -1,8 +1,8 @@
 """Nearest rows of a case, and its distance from the reference.
 
-The distance is Euclidean over the features, of very many over the most important ones (core/analyzer.py): numbers in standard deviations
-of the reference (clipped at CAP from its mean); categories and booleans 1 if they differ; missing against present 1 (a missing number
-is placed at the mean). Groups are not used.
+The distance is Euclidean over the features; if there are very many, over the most important ones (core/analyzer.py). Numbers are in
+standard deviations of the reference, clipped at CAP from its mean. Categories and booleans count 1 if they differ. A missing value against
+a present one counts 1, and a missing number is placed at the mean. Groups are not used.
 """
 
 from collections.abc import Sequence
@@ -118,7 +118,7 @@ def neighbours(case: CaseInProgress) -> tuple[Neighbour, ...]:
 
 @computed_once
 def nearest_labelled(case: CaseInProgress) -> Near:
-    """The nearest labelled rows, without the case itself; a row that stands in the period and in the reference counts once. Raises
+    """The nearest labelled rows, without the case itself; a row that is in the period and in the reference counts once. Raises
     NotGivenError if there are none.
     """
     import pandas as pd
@@ -141,8 +141,8 @@ def nearest_labelled(case: CaseInProgress) -> Near:
 
 
 def copied_rows(case: CaseInProgress, frame: "DataFrame", rows: "DataFrame") -> Bools:
-    """Mask of the rows of a reference that are rows of another frame too: with the same instant and the same inputs. A reference has ids
-    of its own.
+    """Mask of the rows of a reference that are also in another frame, with the same instant and the same inputs. Ids are not compared,
+    because a reference has its own.
     """
     import pandas as pd
 
@@ -162,7 +162,7 @@ def with_labels(frame: "DataFrame", environment: str) -> "DataFrame":
 
 @computed_once
 def own_frame(case: CaseInProgress) -> "DataFrame":
-    """The case as a frame of one row with the columns by which rows are compared, made once."""
+    """The case as a frame of one row with the columns by which rows are compared. It is made once."""
     return case_frame(case.row, comparison_rows.compared_columns(case.row))
 
 
@@ -179,8 +179,8 @@ def case_frame(row: Row, columns: Sequence[Column] | None = None) -> "DataFrame"
 
 @dataclass(frozen=True)
 class Far:
-    """Distance of the case from its reference. share: of the n sampled reference rows that are at least as far from the others. now:
-    share of a sample of now_rows labelled rows of the period that are at least as far from the reference (None without rows).
+    """Distance of the case from its reference. share: share of the n sampled reference rows that are at least as far from the other rows.
+    now: share of a sample of now_rows labelled rows of the period that are at least as far from the reference (None without rows).
     """
 
     distance: float

@@ -33,14 +33,14 @@ def answer_text(row: Row) -> str:
         return f"Predicted {outcome_words(row.model, row.answer or '')}."
     named = outcome_words(row.model, row.answer) if row.answer else "no class"
     if row.model.task == "binary":
-        of_class = "" if row.decision == 1 else f": {class_words(row.model, row.model.classes[1])}"  # the score is that of the second class
+        of_class = "" if row.decision == 1 else f": {class_words(row.model, row.model.classes[1])}"  # the score belongs to the second class
         score = "" if row.score is None else f"{of_class} at {binary_score_text(row)} (threshold {format_figure(row.threshold)})"
         return f"Predicted {named}{score}."
     return f"Predicted {named}{'' if row.score is None else f' at {row.score:.2f}'}."
 
 
 def binary_score_text(row: Row) -> str:
-    """The score of a binary model with two decimals, or enough to be on the correct side of the threshold."""
+    """The score of a binary model with two decimals, or with more if they are needed to show on which side of the threshold it is."""
     assert row.score is not None
     return score_beside_threshold(row.score, row.threshold, f"{row.score:.2f}")
 
@@ -52,7 +52,7 @@ def score_digits(row: Row) -> str:
 
 
 def truth_text(row: Row, *, verdict: bool = True) -> str:
-    """The label and when it was known, as a sentence. verdict: whether the decision was right or wrong as well."""
+    """The label and when it was known, as a sentence. verdict: whether the sentence also says if the decision was right."""
     if row.label is None:
         return "Outcome unknown: no label has arrived."
     after = row.label.at - row.at

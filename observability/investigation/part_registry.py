@@ -9,7 +9,7 @@ from observability.investigation.evidence_types import NotGivenError
 
 
 def resolved_function(place: str) -> Any:
-    """The function at `module:function`, imported on first use, so an unused part costs no import."""
+    """The function at `module:function`. It is imported on first use, so that an unused part costs no import."""
     module, _, function = place.partition(":")
     return getattr(import_module(module), function)
 

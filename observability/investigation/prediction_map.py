@@ -1,4 +1,6 @@
-"""A map of a model's predictions by their inputs: a bounded sample of a window on the plane of most variance of its features."""
+"""A map of a model's predictions by their inputs: a bounded sample of a window, drawn on the first two principal components of the
+features.
+"""
 
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
     from observability.store.engine import Store
 
 MAX_POINTS, MAX_KNOWN, MAX_CELLS = 2_000, 4_000, 1_000_000
-"""Limits on predictions that are drawn, on rows of the reference that numbers are ranked in, and on feature values of each."""
+"""Maximum numbers of drawn predictions, of rows of the reference in which numbers are ranked, and of feature values of each."""
 MIN_POINTS = 10
 NAMED_FEATURES = 2
 
@@ -31,8 +33,8 @@ NAMED_FEATURES = 2
 class PredictionMap:
     """Predictions of a window on a plane. frame: the drawn rows (columns of comparison_rows.sample_columns, and `x`, `y`), in the order of
     their hash. total: predictions of the window. axes: for each axis its share of the variance, and the features that make the axis with
-    their parts of it, largest first. known: rows of the reference in which numbers are ranked; 0 where the drawn rows are taken.
-    embedding: the features are the components of a representation.
+    their parts of it, largest first. known: number of rows of the reference in which numbers are ranked; 0 if the drawn rows are used.
+    embedding: whether the features are the components of a representation.
     """
 
     model: Model
@@ -88,5 +90,5 @@ def prediction_map(store: "Store", model: Model, window: Window, *, embedding: b
 
 
 def encoded_rows(blocks: tuple[FeatureBlock, ...], frame: "DataFrame") -> Floats:
-    """(n, k): the columns of all blocks, side by side."""
+    """The columns of all blocks side by side, (n, k)."""
     return np.concatenate([block.columns_of(frame) for block in blocks], axis=1)

@@ -68,7 +68,7 @@ def project_classes(store: "Store", project: str) -> tuple[str, ...]:
 
 
 def project_settled_labels(store: "Store", project: str) -> "DataFrame":
-    """The settled labels of a project with the content of their items; without those that a case asks to label again.
+    """The settled labels of a project with the content of their items, without items that a case asks to relabel.
 
     The columns are the same as in `settled_labels_table`.
     """

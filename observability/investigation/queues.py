@@ -106,8 +106,8 @@ def uncertain_predictions(store: "Store", window: Window, limit: int = MAX_QUEUE
 
 
 def suspect_labels(store: "Store", window: Window, limit: int = MAX_QUEUE) -> Inbox:
-    """Labels that the model contradicts with confidence (label_evidence.py), in a bounded sample of labelled rows; regressions: outlying
-    errors.
+    """Labels that the model contradicts with confidence (label_evidence.py), in a bounded sample of labelled rows; for regressions,
+    outlying errors.
     """
     model = model_with_labels(store, window)
     chances = probability_columns(model)
@@ -226,8 +226,8 @@ def model_with_labels(store: "Store", window: Window) -> Model:
 
 
 def newest_two(store: "Store", model: Model, window: Window) -> tuple[Window, Window]:
-    """Windows of the newest version and the one before it among those active in the window; or of the shadow version and production.
-    Raises NotGivenError if only one is active.
+    """The windows of the two newest versions among those active in the window, or of the version in shadow and of production. Raises
+    NotGivenError if only one is active.
     """
     live = store.activity()
     live = live[(live["model"] == model.name) & live["environment"].isin(["production", "shadow"])]

@@ -1,7 +1,7 @@
 """Predictions to relabel, and the worksheet for annotators.
 
-A request is an action (`do: relabel`); it is done where a label arrived since, or where its state says so. The worksheet is blind: it has
-the inputs, without label and score; filled in, `load --kind label` accepts it.
+A request is an action (`do: relabel`). It is done if a label has arrived since, or if its state says so. The worksheet is blind: it has
+the inputs, without label and score. Once filled in, `load --kind label` accepts it.
 """
 
 from dataclasses import asdict, dataclass
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 State = Literal["open", "done", "cancelled"]
 PEOPLE = 2
-"""Annotators per prediction, each without the other's label."""
+"""Number of annotators per prediction, each of whom labels without seeing the other's label."""
 MAX_ROWS = 5000
 """Maximum number of rows of a worksheet, oldest requests first."""
 WORKSHEET_COLUMNS = ("id", "model", "at", "value", "annotator", "source", "note")
@@ -31,8 +31,8 @@ WORKSHEET_COLUMNS = ("id", "model", "at", "value", "annotator", "source", "note"
 
 @dataclass(frozen=True)
 class Wanted:
-    """A request to relabel one prediction. since: time of the (newest) request; labels: number that arrived since, `newest` the last
-    arrival. state: open, done (a label arrived, or the action is done) or cancelled.
+    """A request to relabel one prediction. since: time of the (newest) request; labels: number of labels that arrived since; newest: the
+    last arrival. state: open, done (a label arrived, or the action is done) or cancelled.
     """
 
     model: str

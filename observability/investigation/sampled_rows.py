@@ -33,8 +33,8 @@ FACTS = ("id", "score", "decision", "label", "label_value")
 
 @dataclass(frozen=True)
 class RealRows:
-    """Rows of one version. inputs: features by name (numbers float64, others objects, None missing); facts of the same rows: id, score,
-    decision, label (class index, −1 unknown; regression 0 where labelled), label_value, environment. Read-only.
+    """Rows of one version. inputs: features by name (numbers float64, others objects, None if missing). facts: of the same rows, id,
+    score, decision, label (class index, −1 unknown; regression 0 where labelled), label_value, environment. Read-only.
     """
 
     model: Model
@@ -51,12 +51,12 @@ class RealRows:
 
     @cached_property
     def absolute_error(self) -> Floats:
-        """Regression: |score − label|, NaN without a label."""
+        """For a regression, |score − label|; NaN without a label."""
         return np.abs(self.facts["score"].to_numpy(np.float64) - self.facts["label_value"].to_numpy(np.float64))
 
     @cached_property
     def right(self) -> Bools:
-        """Correct rows: the decision is the label; regression: an absolute error up to the median."""
+        """A mask of the right rows: the decision equals the label; for a regression, the absolute error is at most the median."""
         if self.model.task == "regression":
             known = np.isfinite(self.absolute_error)
             limit = float(np.median(self.absolute_error[known])) if known.any() else -1.0
@@ -76,7 +76,7 @@ class RealRows:
 
 
 def version_features(model: Model, version: Version) -> tuple[Column, ...]:
-    """The features of a version: those it was registered with, else all of the model's."""
+    """The features of a version: those with which it was registered, else all features of the model."""
     known = {each.name: each for each in model.features()}
     return tuple(known[name] for name in version.features if name in known) or model.features()
 
@@ -119,8 +119,8 @@ def real_rows(store: "Store", row: "Row", *, production: bool = True, features: 
     """A bounded sample of the reference and, with `production`, of the version's predictions in the 90 days before, without the row
     itself.
 
-    The rows with the smallest id hashes, so the sample is always the same. features: the features to read; by default all features of the
-    version. Raises NotGivenError if there are no rows.
+    The sample has the rows with the smallest id hashes, so it is always the same. features: the features to read; by default all features
+    of the version. Raises NotGivenError if there are no rows.
     """
     import pandas as pd
 
@@ -157,7 +157,7 @@ def as_environment(name: str) -> Literal["production", "shadow", "validation", "
 
 
 def sample_rows(columns: Sequence[Column], rows: int) -> int:
-    """The number of rows that a sample of these columns holds at most, where `rows` are wanted."""
+    """The maximum number of rows of a sample with these columns, if `rows` are wanted."""
     return max(LEAST_ROWS, min(rows, SAMPLE_CELLS // max(len(columns), 1)))
 
 

@@ -64,7 +64,7 @@ def explain(store: "Store", row: "Row", *, worker: "Worker | None" = None, progr
 
 
 def attribution_contrasts(store: "Store", row: "Row", *, worker: "Worker | None" = None, progress: Progress | None = None) -> Contrasts:
-    """Attributions against the average, similar cases and correct twins, with their stability. Missing ones have a reason; nothing is
+    """Attributions against the average, similar cases and correct twins, with their stability. Missing ones have a reason; no error is
     raised.
     """
     why: dict[str, str] = {}
@@ -109,7 +109,7 @@ def part_progress(progress: Progress | None, low: float, high: float) -> Progres
 def computed_attributions(store: "Store", row: "Row", worker: "Worker | None", progress: Progress | None) -> AttributionContrast:
     """Attributions against the average, computed as in the enrichment."""
     place = class_of(row)
-    asked = None  # without a model file nothing is kept, so what it would be kept under is not made
+    asked = None  # without a model file nothing is cached, so no key is made
     if row.version.artifact is not None:
         asked = [asked_of(stored_input(row)), place, row.version.registered_at, row.version.reference_rows]
     found = cached_answer(store, row, row.version, "average", asked, lambda: worker_attributions(store, row, worker, progress))
@@ -153,7 +153,7 @@ def worker_attributions(store: "Store", row: "Row", worker: "Worker | None", pro
 
 
 def reproduction_sentences(row: "Row", score: float) -> str:
-    """Sentences where the artifact gives another score than the logged (rounded) one, here or when it was registered."""
+    """Sentences if the artifact gives another score than the logged (rounded) one, here or when it was registered."""
     logged_score, _ = explained_score(row)
     near = SCORE_TOLERANCE if row.model.classes else 0.01 * max(abs(score), 1e-9)
     earlier = row.version.artifact_difference or ""
@@ -205,7 +205,7 @@ def backgrounds_of(row: "Row", rows: RealRows) -> tuple[dict[Against, Background
 def held_against(
     store: "Store", row: "Row", worker: "Worker | None", backgrounds: Mapping[Against, Background], progress: Progress | None
 ) -> "dict[Against, Held]":
-    """The row against each background, in one call of the worker."""
+    """The row compared with each background, in one call of the worker."""
     from observability.worker.requests import explain_contrast
 
     found = explain_contrast(

@@ -1,7 +1,8 @@
-"""Judge the newest audits of a version: against the owner's level, against the audit before, and by their age.
+"""Judge the newest audits of a version. Their values are compared with the owner's level and with the previous audit; their age is checked
+too.
 
 Reads records of the kind `audit` (robustness, membership, explanations, fairness, leakage). An audit is about one version and its model
-file: a new version, or one with a replaced file, has none. For audits of kind `precision`, only existence and age are judged here;
+file, so a new version, or one with a replaced file, has none. For audits of kind `precision`, only existence and age are judged here;
 operations/trade_offs judges their figures.
 """
 
@@ -42,7 +43,7 @@ RATE_WORDS = {
     "precision": "Precision",
 }
 MAX_NAMED_NUMBERS = 4
-"""Numbers of an audit without a headline that its sentence names."""
+"""Maximum number of figures that the sentence names for an audit without a headline."""
 WORDS = {
     "robustness": "Robustness",
     "membership": "Membership",
@@ -132,7 +133,7 @@ def audit_findings(now: StoredAudit, before: StoredAudit | None, context: Contex
 
 
 def audit_headline_finding(now: StoredAudit, before: StoredAudit | None, context: Context) -> Finding:
-    """Return the finding about the headline value of an audit: unknown without a level and without an earlier audit.
+    """Return the finding about the headline value of an audit. It is unknown if there is neither a level nor an earlier audit.
 
     A feature that alone predicts the label is a warning even then.
     """
@@ -185,7 +186,9 @@ def expired_finding(audit: StoredAudit, context: Context) -> Finding:
 
 
 def never_for_version(last: StoredAudit, context: Context) -> Finding:
-    """Return the finding about a kind of audit that an earlier version, or an earlier file of this one, had and this one has not."""
+    """Return the finding about a kind of audit that was made of an earlier version, or of an earlier file of this version, but not of this
+    version.
+    """
     since: datetime = max(context.version.registered_at or last.at, last.at)
     because = (
         f"Version {context.version.name} has no {last.kind} audit: the newest is of version {last.version}, {format_day(last.at)}. "
@@ -201,7 +204,7 @@ def never_for_version(last: StoredAudit, context: Context) -> Finding:
 
 
 def validity_finding(audit: StoredAudit, days: float, because: str, context: Context) -> Finding:
-    """Return a finding that an audit is no longer valid. days: until it expires, negative since then."""
+    """Return a finding that an audit is no longer valid. days: number of days until it expires; negative if it has expired."""
     base = context.undecided(NAME, audit.kind, METRIC, 1, because, against="level")
     return replace(
         base, value=days, low=days, high=days, limit=0.0, severity="watch", rank=2.0, evidence=audit_evidence(audit) | {"valid": False}
@@ -209,7 +212,9 @@ def validity_finding(audit: StoredAudit, days: float, because: str, context: Con
 
 
 def headline_sentence(now: StoredAudit, before: StoredAudit | None, level: float | None, name: str) -> str:
-    """Return the value of an audit in words, with the owner's level and the audit before; without either, the level to set (name)."""
+    """Return the value of an audit in words, compared with the owner's level and the previous audit. Without either, the sentence names
+    the level to set (name).
+    """
     said = f"{audit_value_words(now)}, on {now.rows:,} {ROWS[str(now.metric)]}"
     if now.metric == "training_overlap" and (repeated := repeated_training_share(now)) is not None:
         said += f"; {percent(repeated)} of training rows equal another one"
@@ -237,7 +242,7 @@ def repeated_training_share(audit: StoredAudit) -> float | None:
 
 
 def knows_the_label(audit: StoredAudit, level: float | None) -> bool:
-    """Return whether a feature alone knows the label, if the owner states no level."""
+    """Return whether a feature alone reveals the label, if the owner states no level."""
     return level is None and audit.metric == HEADLINES["leakage"] and audit.value is not None and audit.value >= KNOWS
 
 
@@ -252,7 +257,9 @@ ROWS = {
 
 
 def audit_value_words(audit: StoredAudit) -> str:
-    """Return what an audit measured, with its value and interval; only these where its results lack the rest of the sentence."""
+    """Return the measured quantity of an audit with its value and interval. If the results lack a part of the sentence, it
+    has only these.
+    """
     figures = [format_figure(end) for end in (audit.value, audit.low, audit.high) if end is not None]
     if len(figures) == 3:
         with suppress(LookupError, TypeError, ValueError):

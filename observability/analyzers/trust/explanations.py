@@ -1,9 +1,9 @@
 """Compare feature attributions with the reference, and check them against the logged outputs.
 
-Shares of the mean absolute attribution (SHAP) of the features are compared with the reference (with the model's own past where the
-reference has none): how much of the attribution moved between features (total variation distance), and whether their ranking held (NDCG).
-Each is compared with a limit and with sampling noise at this sample size. Only the sample of each day counts, weighted to the day's
-predictions; the rows with the worst errors are excluded.
+Shares of the mean absolute attribution (SHAP) of the features are compared with the reference (with the model's own past if the reference
+has none): the share of the attribution that moved between features (total variation distance), and whether the ranking of the features
+changed (NDCG). Each is compared with a limit and with sampling noise at this sample size. Only the sample of each day counts, weighted to
+the day's predictions; the rows with the worst errors are excluded.
 """
 
 from dataclasses import replace
@@ -37,7 +37,7 @@ DISTANCE, NDCG = 0.1, 0.90
 FEATURE = 0.05
 """Smallest change of a feature's share that gives a finding about the feature."""
 BROKEN = 0.01
-"""Smallest significant share of rows at which inconsistent attributions, or an artifact with other scores, need action."""
+"""Smallest significant share of rows with inconsistent attributions, or for which the artifact gives other scores, that needs action."""
 MINIMUM_ROWS, ROWS, PAST_DAYS = 100, 3000, 28
 NO_ARTIFACT = (
     "Nothing explains the scores of version {}: register it with `--artifact FILE` (LightGBM text, XGBoost json, skops or ONNX), "
@@ -91,7 +91,7 @@ def analyze(frames: Frames, context: Context) -> list[Finding]:
 
 
 def why_not_explained(context: Context, now: ExplainedSample) -> str:
-    """Return why nothing is explained, and what to do."""
+    """Return why nothing is explained, and the next step."""
     if not context.version.artifact:
         return NO_ARTIFACT.format(context.version.name)
     if failed := context.counters.get("not_explained", {}).get(context.version.name):
@@ -122,7 +122,7 @@ def attribution_findings(
 ) -> list[Finding]:
     """Return the findings of the comparison: distance and ranking, then the features.
 
-    The features are tested only where the distance is beyond its limit.
+    The features are tested only if the distance is beyond its limit.
     """
     limits = context.model.settings.limits
     limit, lowest = limits.get(f"{NAME}/attribution_distance", DISTANCE), limits.get(f"{NAME}/attribution_ndcg", NDCG)
@@ -217,7 +217,9 @@ def attribution_onset(now: ExplainedSample, before: ExplainedSample, change: Att
 
 
 def severity_of(beyond: bool, far_beyond: bool, adjusted: float, too_small: bool, context: Context) -> Severity:
-    """Return the severity of a value that is beyond the limit, or far beyond; unknown if sampling noise alone passes the limit."""
+    """Return the severity of a value that is beyond the limit, or far beyond it. It is unknown if sampling noise alone
+    exceeds the limit.
+    """
     severity = significant_severity(beyond, far_beyond, adjusted, context.budget)
     return "unknown" if severity == "ok" and too_small else severity
 
@@ -295,7 +297,7 @@ def risen_and_fallen_features(now: ExplainedSample, before: ExplainedSample, cha
 def ranking_sentence(
     now: ExplainedSample, before: ExplainedSample, change: AttributionChange, against: Against, severity: Severity, lowest: float
 ) -> str:
-    """Return whether the ranking of the features held."""
+    """Return a sentence on whether the ranking of the features changed."""
     first, was = main_drivers(now, 1), main_drivers(before, 1)
     rows = f"on {now.n:,} explained predictions"
     if severity == "watch":

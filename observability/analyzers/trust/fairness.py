@@ -128,7 +128,7 @@ def analyze(frames: Frames, context: Context) -> list[Finding]:
 
 
 def ungrouped_attributes(context: Context) -> list[str]:
-    """Return the sensitive attributes that cannot be grouped by: numbers for which this version has no bands."""
+    """Return the sensitive attributes by which rows cannot be grouped: numbers for which this version has no bands."""
     if context.model.task is None:
         return []
     grouped = {attribute.name for attribute in sensitive_attributes(context.model, context.version)}
@@ -153,7 +153,8 @@ def group_baselines(
 def most_telling(of_windows: Sequence[list[Finding]]) -> list[Finding]:
     """Return the findings of the most informative window of each rate.
 
-    Order: the worst severity, then the whole window, then the smallest p-value. Windows of one rate are one claim.
+    The most informative window has the worst severity; then the whole window comes first, then the smallest p-value. All windows of a rate
+    are one claim.
     """
     return min(
         of_windows,
@@ -180,7 +181,7 @@ def label_state(frames: Frames) -> LabelledDays:
 
 
 def labelled_windows(side: ComparedGroups, labels: LabelledDays) -> list[GroupWindow]:
-    """Return only the whole window, with its number of days that have enough labels: the last days have too few."""
+    """Return only the whole window, with the number of its days that have enough labels. The last days have too few labels."""
     return [replace(window, days=max(labels.days, 1)) for window in side.windows if window.whole]
 
 
@@ -236,7 +237,9 @@ def criterion_finding(
 def fairness_evidence(
     now: GroupMetrics, before: GroupMetrics | None, judged: CriterionDistance, adjusted: float, chosen: bool
 ) -> dict[str, Any]:
-    """Return every group's figures, the null, the ratio, and whether base rates differ (then criteria exclude each other)."""
+    """Return every group's figures, the null distribution, the ratio, and whether base rates differ, in which case the criteria exclude
+    each other.
+    """
     rates = judged.criterion.rates
     groups = []
     for place, name in enumerate(now.names[:64]):
@@ -345,7 +348,7 @@ def too_few_groups(context: Context, attribute: Attribute, now: GroupMetrics, cr
 
 
 def undecided_fairness(context: Context, subject: str, metric: str, n: int, against: Against, because: str = "") -> Finding:
-    """Return a finding of severity `unknown`, to be filled in where a verdict is possible."""
+    """Return a finding of severity `unknown`, whose fields are replaced if a verdict is possible."""
     return context.undecided(NAME, subject, metric, n, because, against=against)
 
 

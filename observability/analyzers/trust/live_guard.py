@@ -57,13 +57,13 @@ if TYPE_CHECKING:
 
 NAME, FAR_RATE, ODD_SUBJECTS = "trust/live_guard", "far_request_share", "odd_subjects"
 REQUESTS, REFERENCE, MIN_ASKED = 4000, 3000, 100
-"""Requests and rows of the reference that are looked at, and the fewest requests."""
+"""Maximum numbers of requests and of rows of the reference that are read, and minimum number of requests."""
 ACTIONS, MIN_ACTIONS = Sample("outcomes", ("id", "decision", "label", "extra"), REQUESTS), 20
-"""The query for what people did with answers, and the fewest errors or right answers for a finding about reliance."""
+"""The query for the actions of people on answers, and the minimum number of errors or right answers for a finding about reliance."""
 FAR_WATCH = 0.03
 """Share of far requests that is a warning: three times the share of the reference's own rows."""
 MUCH_MORE = 2.0
-"""If far requests are usual, a share of them is new only from this multiple of the largest share of the past weeks on."""
+"""If far requests are usual, their share is new only if it is at least this multiple of the largest share of the past weeks."""
 METRIC_OF = {
     "extraction": "input_coverage",
     "unfamiliar": FAR_RATE,
@@ -80,8 +80,8 @@ OF_TEXTS = ("oversized", "prompt")
 
 
 def needs(context: Context) -> dict[str, Ask]:
-    """Ask for samples of the requests, of their texts in the weeks before, and of the reference; of a version without a reference only for
-    the texts; nothing for a controller.
+    """Ask for samples of the requests, of their texts in the weeks before, and of the reference. For a version without a reference, ask
+    only for the texts; for a controller, ask for nothing.
     """
     context = of_guarded_features(context)
     features = tuple(each.reference for each in context.model.features())
@@ -107,7 +107,7 @@ def sized_columns(context: Context) -> tuple[str, ...]:
 
 
 def of_guarded_features(context: Context) -> Context:
-    """Return the context whose model has the features in which requests are placed: of very many the most important ones."""
+    """Return the context whose model has the features that define the input space; of very many, the most important ones."""
     model = context.model
     names = set(context.most_important(tuple(each.name for each in model.features())))
     columns = tuple(each for each in model.columns if each.role != "feature" or each.name in names)
@@ -147,7 +147,7 @@ def odd_texts_of(now: "DataFrame", frames: Frames, context: Context) -> OddTexts
 
 
 def text_findings(odd: OddTexts, requests: int, context: Context) -> list[Finding]:
-    """Return a finding about each kind of odd texts, or one that texts of several words hold none; nothing without such texts."""
+    """Return a finding about each kind of odd texts, or one finding that there are none; empty without texts of several words."""
     found = [claim_finding(claim, requests, context) for claim in odd.claims]
     if not odd.texts or found:
         return found
@@ -170,8 +170,8 @@ def text_findings(odd: OddTexts, requests: int, context: Context) -> list[Findin
 
 
 def far_finding(guard: GuardedRequests, before: "DataFrame", context: Context) -> Finding:
-    """Return the share of requests that are far from the reference, compared with the share of far rows in the reference or with the
-    owner's level.
+    """Return the finding about the share of requests that are far from the reference. It is compared with the share of far rows in the
+    reference, or with the owner's level.
 
     before: requests of the past weeks; they decide whether the share is ongoing.
     """
@@ -231,7 +231,9 @@ def far_in_past(guard: GuardedRequests, before: "DataFrame", base: Finding, limi
 
 
 def senders_sentence(senders: Sequence[FarSender], far: int, requests: int) -> str:
-    """Return which part of the far requests a few subjects send, beside their part of all requests; without a full stop."""
+    """Return words on which share of the far requests a few subjects send, compared with their share of all requests;
+    without a full stop.
+    """
     part, share = (format_share(each) for each in (sum(s.n for s in senders) / requests, sum(s.far for s in senders) / far))
     verb = "sends" if len(senders) == 1 else "send"
     return f"{plural(len(senders), 'subject')} with {part} of all requests {verb} {share} of the far ones"
@@ -305,8 +307,8 @@ def claim_sentence(claim: GuardClaim, requests: int) -> str:
 
 
 def reliance_findings(actions: "DataFrame", context: Context) -> Iterator[Finding]:
-    """Yield the share of the model's errors that people followed, and the share of its right answers that they overrode, compared with
-    the owner's level.
+    """Yield the findings about the share of the model's errors that people followed, and about the share of its right answers that they
+    overrode, compared with the owner's level.
     """
     found = reliance_of(acted_pairs(actions, context.model))
     shares = (
