@@ -53,7 +53,7 @@ def context_for(
 
 
 def bins_of(values: pd.Series, edges: Edges | None) -> np.ndarray:
-    """The bin of each value, by hand."""
+    """The bin of each value, computed by hand."""
     cuts = SCORE_EDGES if edges is None else np.asarray(edges.edges)
 
     def one(value: object) -> int:
@@ -76,7 +76,7 @@ def bins_of(values: pd.Series, edges: Edges | None) -> np.ndarray:
 
 
 def answer(aggregate: Aggregate, rows: pd.DataFrame, context: Context) -> pd.DataFrame:
-    """The answer to an aggregate over raw rows with the columns at, score, label (NaN: none yet), decision and the features."""
+    """The answer to an aggregate over raw rows that have the columns at, score, label (NaN: none yet), decision and the features."""
     frame = rows.copy()
     frame["w"] = frame["weight"] if "weight" in frame else 1.0
     keys = {}
@@ -125,7 +125,7 @@ def answer(aggregate: Aggregate, rows: pd.DataFrame, context: Context) -> pd.Dat
 
 
 def finite(values: pd.Series) -> pd.Series:
-    """The finite numbers of a column, NaN for anything else."""
+    """The numbers of a column; values that are not finite numbers become NaN."""
     return pd.to_numeric(values, errors="coerce").astype(float).replace([np.inf, -np.inf], np.nan)
 
 
@@ -160,7 +160,9 @@ def counted(ask: Ask, rows: pd.DataFrame, context: Context) -> pd.DataFrame:
 
 
 def taken(sample: Sample, rows: pd.DataFrame) -> pd.DataFrame:
-    """The first rows as the answer to a sample: the hash of a row is its position. Absent values and values of another type are missing."""
+    """The first rows of a sample, as the store would return them: here the hash of a row is its position. Absent values and values of
+    another type become missing.
+    """
     some = rows.head(sample.rows).reset_index(drop=True)
     columns = {"id": pd.Series([f"p{place:07}" for place in range(len(some))], dtype=object)}
     for reference in sample.columns:

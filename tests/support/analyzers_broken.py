@@ -13,7 +13,7 @@ COUNT = Aggregate("predictions", keys=(Bucket("day"),))
 
 
 def claim(context: Context, value: float, *, severity: str = "ok", against: Against = "level", subject: str = "model") -> Finding:
-    """A finding that keeps every law on its own."""
+    """A finding that breaks no law by itself."""
     return Finding(
         analyzer="broken/one", model=context.model.name, version=context.version.name, subject=subject, metric="volume", unit="predictions",
         value=value, low=value, high=value, n=int(value), severity=severity, because=f"There are {value:g} predictions.",
@@ -22,76 +22,76 @@ def claim(context: Context, value: float, *, severity: str = "ok", against: Agai
 
 
 def columns(context: Context) -> tuple[str, ...]:
-    """The features that can be asked for."""
+    """The features that an analyzer can ask for."""
     return tuple(each.reference for each in context.model.features())
 
 
 def counts(context: Context) -> dict[str, Ask]:
-    """Predictions of the window by day."""
+    """Asks for the predictions of the window by day."""
     return {"current": Ask(COUNT)}
 
 
 def histograms(context: Context) -> dict[str, Ask]:
-    """Histograms of the features."""
+    """Asks for the histograms of the features."""
     return {"current": Ask(Aggregate("predictions", histogram=columns(context)) if columns(context) else COUNT)}
 
 
 def rows(frames: Frames) -> float:
-    """Rows of the window."""
+    """The number of rows in the window."""
     return float(frames["current"]["n"].sum())
 
 
 def broken(analyze: Callable[[Frames, Context], list[Finding]], needs: Callable[[Context], dict[str, Ask]] = counts) -> Analyzer:
-    """An analyzer that breaks one law."""
+    """An analyzer made of these two functions, which breaks one law."""
     return Analyzer("broken/one", "Which law is broken?", needs, analyze)
 
 
 def calls_nothing_fine(frames: Frames, context: Context) -> list[Finding]:
-    """1: says ok of an empty window."""
+    """Breaks law 1: says ok of an empty window."""
     return [claim(context, rows(frames))]
 
 
 def acts_on_itself(frames: Frames, context: Context) -> list[Finding]:
-    """2: sees a fall wherever there is a reference."""
+    """Breaks law 2: reports a fall whenever there is a reference."""
     severity = "act" if rows(frames) else "unknown"
     return [claim(context, rows(frames), severity=severity, against="past")]
 
 
 def takes_the_first_row(frames: Frames, context: Context) -> list[Finding]:
-    """3: rests on which row comes first."""
+    """Breaks law 3: its finding depends on which row comes first."""
     n = frames["current"]["n"]
     return [claim(context, float(n.iloc[0]) if len(n) else 0.0, severity="ok" if len(n) else "unknown")]
 
 
 def counts_rows_of_the_answer(frames: Frames, context: Context) -> list[Finding]:
-    """4: takes the length of the frame for the number of groups, although parts of an answer may hold a group twice."""
+    """Breaks law 4: takes the length of the frame for the number of groups, although parts of an answer may hold a group twice."""
     length = len(frames["current"])
     return [claim(context, float(length), severity="ok" if length else "unknown")]
 
 
 def writes_into_its_frame(frames: Frames, context: Context) -> list[Finding]:
-    """5: leaves a column behind."""
+    """Breaks law 5: adds a column to the frame that it was given."""
     frames["current"]["share"] = frames["current"]["n"] / max(rows(frames), 1.0)
     return [claim(context, rows(frames), severity="ok" if rows(frames) else "unknown")]
 
 
 def turns_its_interval_around(frames: Frames, context: Context) -> list[Finding]:
-    """6: low is above the value."""
+    """Breaks law 6: the lower end of its interval is above the value."""
     return [replace(claim(context, rows(frames), severity="ok" if rows(frames) else "unknown"), low=rows(frames) + 1)]
 
 
 def asks_for_a_column_that_is_not_there(context: Context) -> dict[str, Ask]:
-    """7: rests on a feature that no catalog declares."""
+    """Breaks law 7: asks for a feature that no catalog declares."""
     return {"current": Ask(Aggregate("predictions", histogram=("feature.nobody has it",)))}
 
 
 def counts_its_calls(frames: Frames, context: Context) -> list[Finding]:
-    """8: remembers how often it was called, so no two engines give the same."""
+    """Breaks law 8: counts its calls, so that no two engines get the same finding."""
     return [claim(context, float(next(CALLS)), severity="ok" if rows(frames) else "unknown")]
 
 
 def needs_every_column(frames: Frames, context: Context) -> list[Finding]:
-    """9: one missing column makes all other columns fail."""
+    """Breaks law 9: if one column is missing, it says nothing about the other columns either."""
     if "column" not in frames["current"]:
         return [claim(context, rows(frames), severity="ok" if rows(frames) else "unknown")]
     of = {name: float(part["n"].sum()) for name, part in frames["current"].groupby("column")}
@@ -99,7 +99,7 @@ def needs_every_column(frames: Frames, context: Context) -> list[Finding]:
 
 
 def counts_what_the_catalog_knows_now(frames: Frames, context: Context) -> list[Finding]:
-    """10: columns and versions that arrived later are in the catalog already."""
+    """Breaks law 10: counts columns and versions that came into the catalog after the window."""
     known = float(len(context.model.versions) + len(context.model.columns))
     return [claim(context, known, severity="ok" if rows(frames) else "unknown")]
 
@@ -121,4 +121,4 @@ BROKEN: dict[int, Analyzer] = {
     9: broken(needs_every_column, histograms),
     10: broken(counts_what_the_catalog_knows_now),
 }
-"""By the number of the law that each breaks."""
+"""The broken analyzers, by the number of the law that each breaks."""

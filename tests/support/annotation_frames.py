@@ -39,7 +39,9 @@ def said(annotated: pd.DataFrame, assigned: pd.DataFrame | None = None, prices: 
 
 
 def labelled(days: int = 35, a_day: int = 12, wrong: float = 0.05, late: float = 0.05, seed: int = 0, people: str = "abcd") -> pd.DataFrame:
-    """Items of three labels of four people; wrong: share of wrong labels before the window, late: in it."""
+    """Items with one of three labels, annotated by four people. wrong: the share of wrong labels before the window; late: the share in the
+    window.
+    """
     rng = np.random.default_rng(seed)
     rows = []
     for day in range(days):

@@ -12,18 +12,18 @@ ORIGIN = f"http://{HOST}"
 
 @dataclass
 class Reply:
-    """A response: status, headers (name, value) in order, body."""
+    """A response: its status, its headers as (name, value) in order, and its body."""
 
     status: int = 0
     headers: list[tuple[str, str]] = field(default_factory=list)
     body: bytes = b""
 
     def header(self, name: str) -> str | None:
-        """The first header of a name."""
+        """The first header with this name."""
         return next((value for key, value in self.headers if key == name), None)
 
     def cookies(self) -> dict[str, str]:
-        """The cookies that it sets."""
+        """The cookies that the response sets."""
         pairs = [value.split(";")[0].partition("=") for key, value in self.headers if key == "set-cookie"]
         return {name: value for name, _, value in pairs}
 
@@ -55,7 +55,7 @@ def http(
     host: str = HOST,
     server: str = "127.0.0.1",
 ) -> Reply:
-    """One HTTP request."""
+    """The response of an application to one HTTP request."""
     reply, sent = Reply(), [body]
     scope = {**_scope("http", path, {"host": host, **(headers or {})}, server), "method": method}
 

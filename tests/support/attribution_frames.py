@@ -1,4 +1,4 @@
-"""Frames of attributions and of what was served."""
+"""Frames of attributions and of the predictions that were served."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -25,7 +25,7 @@ def attributions(rng: np.random.Generator, n: int, sizes: np.ndarray = SIZES, *,
 
 
 def served(days: int = 7, n: int = 1000) -> pd.DataFrame:
-    """Predictions by day, those that failed too."""
+    """Predictions by day, including those that failed."""
     frame = pd.DataFrame({"period": [START.replace(tzinfo=None) + timedelta(days=k) for k in range(days)], "status": "ok", "n": n})
     failed = frame.assign(status="error", n=7)
     return pd.concat([frame, failed], ignore_index=True).assign(w=lambda each: each["n"].astype(float))

@@ -1,4 +1,4 @@
-"""Audits of kind `augmentation`: of simulated trainings, clean or with chosen effects."""
+"""Audits of kind `augmentation`, made of simulated trainings without any effect or with chosen effects."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -42,9 +42,10 @@ def predictions(
 def numeric_predictions(
     rng: np.random.Generator, *, rows: int = 1500, seeds: int = 8, gain: float = 0.0, harm: float = 0.0
 ) -> pd.DataFrame:
-    """Numbers that trainings with and without an augmentation predict: a row's own error, and one of the seed.
+    """Numbers that trainings with and without an augmentation predict: each is off by an error of its row and an error of its seed.
 
-    gain: share by which the errors of all rows shrink with it; harm: share by which those of the rows of `south` grow. Copies have a fifth more error.
+    gain: share by which the errors of all rows shrink with it; harm: share by which the errors of the rows of `south` grow. The errors of
+    copies are a fifth larger.
     """
     label, region = rng.normal(100, 20, rows), rng.choice(REGIONS, size=rows, p=SHARES)
     own, size = rng.normal(0, 8, rows), (1 - gain) * np.where(region == "south", 1 + harm, 1.0)
@@ -57,7 +58,7 @@ def numeric_predictions(
 
 
 def audit_row(results: dict[str, Any], **more: Any) -> dict[str, Any]:
-    """An audit of the model `loan` 3, as the store gives it."""
+    """The audit of version 3 of the model `loan`, as the store returns it."""
     about = {"model": "loan", "version": "3", "at": AT.replace(tzinfo=None), "audit": "augmentation", "expires": None}
     return {**about, "results": {"in_use": True, **results, **more}}
 
@@ -68,6 +69,6 @@ def simulated_audit(seed: int, **effects: Any) -> dict[str, Any]:
 
 
 def augmentation_findings(rows: list[dict[str, Any]], budget: float = 0.0143) -> list[Finding]:
-    """The findings about some audits in the week."""
+    """The findings about some audits of the week."""
     frames = {"audits": pd.DataFrame(rows, columns=list(studies.AUDITS.columns or ()))}
     return studies.analyze(frames, Context(EVERY_MODEL, NO_VERSION, Window("", NOW - timedelta(days=7), NOW), NOW, budget))

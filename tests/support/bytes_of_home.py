@@ -7,7 +7,7 @@ import duckdb
 
 
 def found_in(folder: Path, *needles: str) -> list[str]:
-    """The files of a folder whose bytes hold a needle, and the tables of databases whose rows do."""
+    """The files of a folder whose bytes hold a text, and the tables of databases in which a row holds it."""
     places = []
     for path in sorted(folder.rglob("*")):
         if path.is_file():

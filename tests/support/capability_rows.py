@@ -7,7 +7,7 @@ COLUMNS = ("System", "Page", "Records", "Analyzer", "Faults in the lab", "In the
 
 
 def capability_rows() -> list[dict[str, str]]:
-    """The rows of all tables of the document, by column, and their `Section`."""
+    """The rows of all tables of the document: each row by column, with the heading of its table as `Section`."""
     found, section = [], ""
     for line in TABLE.read_text(encoding="utf-8").splitlines():
         cells = [cell.strip() for cell in line.strip("|").split("|")]
@@ -19,7 +19,7 @@ def capability_rows() -> list[dict[str, str]]:
 
 
 def capability_analyzers() -> set[str]:
-    """Analyzers that a row names."""
+    """The analyzers that the rows name."""
     return {name for row in capability_rows() for name in row["Analyzer"].split(", ")} - {"–"}
 
 

@@ -1,4 +1,4 @@
-"""Served predictions of the sample fleet with their labels from the raw files, and slices that err more."""
+"""Served predictions of the sample fleet with their labels from the raw files, and slices with more errors than the rest."""
 
 import hashlib
 import json
@@ -13,7 +13,9 @@ WEATHER = (
     "visibility_miles", "pressure_change_3h_mb", "rain_3h_in",
 )  # fmt: skip
 LARGE_MINUTES = 33.0
-"""Minutes from which a wrong delay is an error: one in five of the reference's is larger (README: the mean is 22)."""
+"""A predicted delay that is off by more minutes than these counts as an error. One in five predictions of the reference is off by more
+(the README gives a mean of 22).
+"""
 SLICES = (
     ("employment", "RELP", "group quarters", None, None), ("employment", "AGEP", None, 19.0, 26.0), ("employment", "AGEP", None, 65.0, 73.0),
     ("flights-late", "departure_hour", None, 19.68, 24.0),
@@ -40,11 +42,11 @@ def outcomes(model: str) -> pd.DataFrame:
 
 
 def in_order(frame: pd.DataFrame) -> pd.DataFrame:
-    """Rows in the order of the MD5 of their id."""
+    """The rows in the order of the MD5 of their ids."""
     return frame.iloc[np.argsort([hashlib.md5(each.encode()).hexdigest() for each in frame["id"]])]
 
 
 def inside(frame: pd.DataFrame, slice_: tuple[str, str, str | None, float | None, float | None]) -> "pd.Series[bool]":
-    """Which rows a slice holds."""
+    """For each row, whether it is in the slice."""
     _, column, level, low, high = slice_
     return frame[column] == level if level is not None else (frame[column] >= low) & (frame[column] < high)

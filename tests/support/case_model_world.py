@@ -1,7 +1,8 @@
 """A small store whose versions have real model files, for the questions of a case to the model. Seeded.
 
-* credit: binary. Versions 1 and 2 are LightGBM of the same features, 3 wants one that no stored input has, 4 has no file. Version 1 answered `c-0` to `c-399`,
-  version 2 answered the first 150 of them in the shadow (`s-…`). `age` and `town` are locked. Income and town have nulls.
+* credit: binary. Versions 1 and 2 are LightGBM of the same features, 3 needs a feature that no stored input has, 4 has no file.
+  Version 1 answered `c-0` to `c-399`, version 2 answered the first 150 of them in the shadow (`s-…`). `age` and `town` are locked.
+  Income and town have nulls.
 * rent: regression, a linear model in a skops file. mood: three classes, LightGBM.
 * logged: binary, no file: attributions came with the predictions; `l-bad` does not add up, `l-bare` has no base value.
 """
@@ -33,7 +34,7 @@ SETTINGS = '[settings]\nthreshold = 0.4\nimmutable = ["age", "town"]\n'
 
 @dataclass(frozen=True)
 class ModelWorld:
-    """The store, the fitted models, and the rows that they answered."""
+    """The store, the fitted models, and the rows that the models answered."""
 
     store: Database
     home: Path
@@ -153,7 +154,7 @@ def rent(store: Database, folder: Path, rng: np.random.Generator) -> tuple[dict[
             label="label", score=("score",), features=tuple(held), artifact=folder / "rent.skops",
         ),
     )  # fmt: skip
-    truth[0] = model.predict(frame.head(1))[0] + 400  # r-0 is far off
+    truth[0] = model.predict(frame.head(1))[0] + 400  # the label of r-0 is far from the prediction
     records = [*records_of("rent", "1", "r", frame, model.predict(frame)), *labels_of("rent", "r", truth.tolist())]
     return {"rent": model}, {"rent": frame, "rent held": held}, records
 
@@ -194,7 +195,7 @@ def logged(store: Database, folder: Path, rng: np.random.Generator) -> list[dict
 
 
 def build(folder: Path) -> ModelWorld:
-    """The world, in a folder."""
+    """Build the world in a folder."""
     copied_once("case-model-world", fill, folder)
     models, frames = pickle.loads((folder / FITTED).read_bytes())
     return ModelWorld(open_store(folder / "home", threads=2), folder / "home", models, frames)
@@ -219,7 +220,7 @@ def fill(folder: Path) -> None:
 
 
 def copied_store(world: ModelWorld, folder: Path) -> Database:
-    """The world's store in another home, without model files and without their cached answers."""
+    """The world's store, copied to another home without model files and without cached answers."""
     folder.mkdir(parents=True)
     world.store.cursor().execute("CHECKPOINT")
     shutil.copyfile(world.home / "store.duckdb", folder / "store.duckdb")

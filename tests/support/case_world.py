@@ -1,6 +1,8 @@
-"""A small store for the tests of cases: every kind of odd input, of label and of model, planted at rows that are known by name. Seeded.
+"""A small store for the tests of cases: it has every kind of odd input, odd label and model, each in a row that the tests know by name.
+Seeded.
 
-* loan: binary, registered with a reference of 1,200 rows; 1,600 predictions over 28 days. `north` is a weak slice: half of its decisions are wrong.
+* loan: binary, registered with a reference of 1,200 rows; 1,600 predictions over 28 days. `north` is a weak slice: half of
+  its decisions are wrong.
 * price: regression; the same ids `both-1`, `both-2` as loan.
 * kind: multiclass; its item `k-1` was annotated by five people.
 """
@@ -90,12 +92,12 @@ def moods(rng: np.random.Generator, n: int) -> pd.DataFrame:
 
 
 def iso(instant: datetime) -> str:
-    """RFC 3339."""
+    """An instant in the format of RFC 3339."""
     return instant.isoformat()
 
 
 def moment(place: int, n: int) -> datetime:
-    """When row `place` of n was predicted: evenly spread."""
+    """When row `place` of n rows was predicted. The rows are evenly spread over time."""
     return START + timedelta(days=DAYS) * (place / n)
 
 
@@ -117,7 +119,7 @@ def loan_records(frame: pd.DataFrame) -> list[dict]:
             "subject": f"p{place % 400}", "device": f"d{place % 3}", "latency_ms": 12.5, "acted_at": iso(at + timedelta(minutes=5)),
             "feature_at": {"income": iso(at - timedelta(minutes=10 + place % 7)), "debt": iso(at - timedelta(minutes=1))},
         }  # fmt: skip
-        if own == "loan-100":  # everything about its inputs is odd
+        if own == "loan-100":  # all of its inputs are odd
             prediction["features"] |= {"city": HOSTILE, "income": None, "debt": 900.0, "age": "old"}
             del prediction["features"]["owner"]
             prediction["feature_at"] = {"debt": iso(at - timedelta(days=3))}
@@ -169,7 +171,7 @@ def price_records(frame: pd.DataFrame) -> list[dict]:
 
 
 def kind_records(frame: pd.DataFrame) -> list[dict]:
-    """Predictions and labels of kind; the label of k-1 is given the class that is farthest."""
+    """Predictions and labels of the model kind. The label of k-1 is the class that is farthest from its prediction."""
     records, n = [], len(frame)
     for place, row in enumerate(frame.to_dict("records")):
         at = moment(place, n)
@@ -204,7 +206,7 @@ def others() -> list[dict]:
 
 
 def unusual() -> list[dict]:
-    """A request that failed and has no score, and predictions of a model that nobody registered."""
+    """A request that failed and therefore has no score, and predictions of a model that nobody registered."""
     at = iso(START + timedelta(days=3))
     failed = {"kind": "prediction", "id": "price-failed", "model": "price", "version": "1", "at": at, "received_at": at,
               "features": {"size": 90.5, "grade": None}, "status": "timeout"}  # fmt: skip
@@ -218,7 +220,7 @@ def unusual() -> list[dict]:
 
 
 def build(folder: Path) -> World:
-    """The world, in a folder."""
+    """Build the world in a folder."""
     copied_once("case-world", fill, folder)
     loan_reference, loan, price_reference, price, kind_reference, kind = raw_rows()
     store = open_store(folder / "home", threads=2)

@@ -1,4 +1,4 @@
-"""A collector for tests: the HTTP routes with their loader in a process of their own, which can be killed and started again.
+"""A collector for tests: a separate process with the HTTP routes and their loader, which can be killed and started again.
 
 `python tests/support/collector.py HOME PORT` runs one.
 """
@@ -42,7 +42,7 @@ class Collector:
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self, wait: bool = True) -> None:
-        """Start it; wait until it answers."""
+        """Start the process. wait: until it answers."""
         self.process = subprocess.Popen([sys.executable, __file__, str(self.home), str(self.port)])
         end = time.monotonic() + 180
         while wait:
@@ -53,13 +53,13 @@ class Collector:
             time.sleep(0.05)
 
     def kill(self) -> None:
-        """Kill it without notice."""
+        """Kill the process without notice."""
         if self.process is not None:
             self.process.kill()
             self.process.wait()
 
     def stored_ids(self) -> list[str]:
-        """Ids of all stored predictions, once all of landing is loaded. The collector must not run."""
+        """The ids of all stored predictions, after all of landing is loaded. The collector must not run at that time."""
         from observability.store.opener import open_store
 
         with open_store(self.home) as store:

@@ -20,7 +20,7 @@ class Done:
     error: str
 
     def json(self) -> Any:
-        """The answer, after checking that the command ended well."""
+        """The answer as a Python value. The test fails if the command did not end well."""
         assert self.code == 0, self
         return json.loads(self.out)
 
@@ -43,7 +43,7 @@ def by_metric(findings: list[dict[str, Any]], analyzer: str = "serving/performan
 
 
 def contents(home: Path, command: Command) -> dict[str, Any]:
-    """What a store holds: models with their counts, records, rejected lines, files left in landing."""
+    """The contents of a store: models with their counts, records, rejected lines, and files left in landing."""
     status = command(home, "status", "--json").json()
     models = {each["model"]: (each["versions"], each["predictions"], each["reference_rows"], each["labels"]) for each in status["models"]}
     left = sorted(each.name for each in home.rglob("*") if each.is_file() and each.parent.name in ("uploads", "ready", "tmp"))
@@ -51,7 +51,7 @@ def contents(home: Path, command: Command) -> dict[str, Any]:
 
 
 def one_sentence(done: Done, code: int, *words: str) -> None:
-    """Check for one line on the error stream (a sentence with the words) and nothing on the output."""
+    """Check that the error stream has one line, a sentence with these words, and that the output is empty."""
     assert done.code == code, done
     assert done.out == ""
     lines = done.error.strip().splitlines()

@@ -1,4 +1,4 @@
-"""Decisions of a model that steers a queue, clean or with a planted fault."""
+"""Decisions of a model that steers a queue, without faults or with a planted one."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -16,14 +16,14 @@ START = datetime(2026, 3, 2)
 END = START + timedelta(days=7)
 WINDOW = Window("", START.replace(tzinfo=UTC), END.replace(tzinfo=UTC))
 GAIN = 0.9
-"""What the model's decisions cost, relative to the heuristic's."""
+"""The cost of the model's decisions, relative to the cost of the heuristic's."""
 
 
 def controller_decisions(
     rng: np.random.Generator, *, an_hour: int = 12, before: int = 28, gain: float = GAIN, pairs: bool = True, shares: bool = True
 ) -> pd.DataFrame:
-    """Decisions as the store gives them. The load is correlated over hours; the heuristic steers a quarter of the six-hour periods, and a
-    guardrail one decision in a hundred.
+    """Decisions as the store returns them. The load is correlated over hours; the heuristic steers a quarter of the six-hour periods, and
+    a guardrail one decision in a hundred.
     """
     hours = 24 * (before + 7)
     load = np.empty(hours)
@@ -66,13 +66,13 @@ def controller_decisions(
 
 
 def decision_frame(rows: list[dict[str, Any]]) -> pd.DataFrame:
-    """Decisions as the store gives them."""
+    """Decisions in the form in which the store returns them."""
     frame = pd.DataFrame(rows, columns=list(DECISION_COLUMNS))
     frame["at"] = pd.to_datetime(frame["at"]).astype("datetime64[us]")
     return frame
 
 
 def controller_findings(decisions: pd.DataFrame, budget: float = 0.0143) -> list[Finding]:
-    """The findings about the decisions in the week."""
+    """The findings about the decisions of the week."""
     context = Context(EVERY_MODEL, NO_VERSION, WINDOW, WINDOW.end, budget)
     return controllers.analyze({"decisions": decisions}, context)

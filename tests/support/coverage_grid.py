@@ -1,7 +1,8 @@
 """Cells for which a nominal 95 % interval has to cover the truth: the drawn sample, and the truth of its distribution.
 
-The truth is worked out from the distribution itself (by hand, by numpy on cell chances), never by the function under test. capped: means, rates with n p ≥
-10 and ROC AUC may not be conservative either. bounded: a distance at zero, whose interval may always cover zero.
+The truth is computed from the distribution itself (by hand, or with numpy from the probabilities of its cells), never with the function
+under test. capped: means, rates with n p ≥ 10 and ROC AUC may not be conservative either. bounded: a distance at zero, whose interval may
+always cover zero.
 """
 
 from collections.abc import Callable, Iterator
@@ -22,7 +23,7 @@ Draw = Callable[[np.random.Generator], Interval | tuple[float | None, float | No
 
 @dataclass(frozen=True)
 class Cell:
-    """One cell. family: the interval; where: n, rate and so on in words; draw: one simulated interval."""
+    """One cell. family: the interval; where: n, rate and other settings in words. draw: makes one simulated interval."""
 
     family: str
     where: str
@@ -33,7 +34,7 @@ class Cell:
 
 
 def coverage(cell: Cell, runs: int, seed: int = 1) -> tuple[float, int]:
-    """(share of simulations whose interval holds the truth, how many gave an interval)."""
+    """The share of simulations whose interval holds the truth, and the number of simulations that gave an interval."""
     rng = np.random.default_rng([seed, len(cell.where), *cell.where.encode()])
     held = known = 0
     for _ in range(runs):
@@ -55,12 +56,12 @@ def verdict(cell: Cell, share: float, runs: int) -> str:
 
 
 def moments(values: np.ndarray) -> Moments:
-    """Sums of a sample."""
+    """The moments of a sample."""
     return Moments(float(values.size), float(values.sum()), float(values @ values))
 
 
 def rates() -> Iterator[Cell]:
-    """One proportion, two, their ratio, F1."""
+    """Cells for the intervals of one proportion, of two proportions, of their ratio, and of F1."""
     for n in (30, 100, 500, 5000):
         for p in (0.0, 0.01, 0.05, 0.2, 0.5, 0.9):
             yield Cell(
@@ -98,7 +99,7 @@ def rates() -> Iterator[Cell]:
 
 
 def means() -> Iterator[Cell]:
-    """A mean, two, RMSE, R², a ratio of totals by day."""
+    """Cells for the intervals of one mean, of two means, of RMSE, of R², and of a ratio of totals by day."""
     shapes = {"normal": (lambda rng, n: rng.normal(3, 2, n), 3.0), "exponential": (lambda rng, n: rng.exponential(1, n), 1.0),
               "t with 5": (lambda rng, n: rng.standard_t(5, n), 0.0)}  # fmt: skip
     for n in (30, 100, 500, 5000):
@@ -134,7 +135,7 @@ def means() -> Iterator[Cell]:
 
 
 def rankings() -> Iterator[Cell]:
-    """ROC AUC and PR AUC of scores in 200 bins."""
+    """Cells for ROC AUC and PR AUC of scores in 200 bins."""
     edges = np.linspace(-4, 6, 199)
 
     def chances(shift: float) -> np.ndarray:
@@ -161,7 +162,7 @@ def rankings() -> Iterator[Cell]:
 
 
 def distances() -> Iterator[Cell]:
-    """PSI and ECE: at zero bounded, else near the truth."""
+    """Cells for PSI and ECE: bounded ones with a true value of zero, and others with a true value above zero."""
     cuts = stats.norm.ppf(np.arange(1, 10) / 10)
     axis = ColumnAxis(10, np.arange(12), cuts, np.arange(10.0), 1.0, None)
     for n, m in ((500, 5000), (3500, 5000), (3500, 50_000)):
@@ -195,7 +196,7 @@ def distances() -> Iterator[Cell]:
 
 
 def extremes() -> Iterator[Cell]:
-    """The largest difference between groups, and the smallest ratio; latency quantiles."""
+    """Cells for the largest difference and the smallest ratio between groups, and for quantiles of latency."""
     for groups in (2, 5):
         for n in (100, 1000):
             for p, effect in ((0.2, 0.0), (0.2, 0.1), (0.5, 0.05)):

@@ -22,9 +22,11 @@ from tests.support.record_lines import OTHERS, label, prediction
 
 SEGMENTS, EACH = 4, 50
 REGISTERED = "held"
-"""A model that was registered by hand: landing keeps nothing of it."""
+"""The name of a model that was registered by hand. Landing has no record of it."""
 NO_MATTER = ("rowid", "stream", "arrived", "at_loaded", "key", "registered_at", "artifact", "created_at")
-"""Columns that may differ in a store built again: numbers that it gives itself, and when it was built. Arrivals are counted."""
+"""Columns that may differ in a store that was rebuilt: numbers that the store assigns, and the time of the rebuild. Arrivals
+are counted.
+"""
 
 
 def segment_records(number: int) -> list[dict[str, object] | bytes]:
@@ -89,7 +91,7 @@ def truncate_anywhere(path: Path, pick: random.Random) -> None:
 
 
 Rows = dict[str, tuple[int, ...]]
-"""Of each table, by its name: rows, different times of arrival, and a checksum of all that the rows hold."""
+"""For each table, by name: the number of rows, the number of different times of arrival, and a checksum of the rows' contents."""
 
 
 @dataclass(frozen=True)
@@ -112,7 +114,7 @@ def damaged_home(home: Path, expected: Rows) -> Damaged:
             problems = verify_store(store)["problems"]
     except ObservabilityError as error:
         return Damaged("told", str(error))
-    except Exception as error:  # DuckDB's own words, as `status` and pages show them
+    except Exception as error:  # DuckDB's own message, as `status` and pages show it
         return Damaged("told" if "orrupt" in str(error) or "checksum" in str(error) else "silent", f"{type(error).__name__}: {error}")
     noted = [entry["what"] for entry in repairs(home)]
     if problems:
@@ -127,13 +129,13 @@ def damaged_home(home: Path, expected: Rows) -> Damaged:
 
 
 def rows_of(home: Path) -> Rows:
-    """Numbers and checksums of the rows of a home that is whole."""
+    """The row counts and checksums of an undamaged home."""
     with open_store(home, threads=1) as store:
         return rows_in(store)
 
 
 def rows_in(store: DuckStore) -> Rows:
-    """Numbers and checksums of all that a store holds of models, by model and table, and of the records of every other kind."""
+    """Row counts and checksums: of the models' rows by model and table, and of the records of every other kind."""
     with store.cursor() as cursor:
         found = {}
         for model in store.catalog().models:

@@ -1,4 +1,4 @@
-"""Open a page of the dashboard as a session does, and read its tables and texts."""
+"""Open a page of the dashboard as a browser session does, and read its tables and texts."""
 
 import json
 import re
@@ -13,7 +13,7 @@ from observability.dashboard import application, background_findings, links
 
 PAGES = list(links.page_files().values())
 WHOLE = {"from": "2026-03-02T00:00", "to": "2026-03-16T00:00", "window": "Chosen dates"}
-"""The whole window of tests/support/dashboard_world.py."""
+"""The parameters of the whole window of tests/support/dashboard_world.py."""
 
 
 def by_name(path: Path) -> str:
@@ -22,7 +22,7 @@ def by_name(path: Path) -> str:
 
 
 def opened(page: str, *, within: float = 300, whole: bool = True, **parameters: str | list[str]) -> AppTest:
-    """The page as a link with these parameters opens it. within: seconds after which it fails. whole: for a page that is drawn before its
+    """The page, opened by a link with these parameters. within: seconds after which the test fails. whole: if the page is drawn before its
     findings, wait for them.
     """
     app = AppTest.from_file(str(application.SHELL), default_timeout=within)
@@ -43,7 +43,7 @@ def are_findings_pending(app: AppTest) -> bool:
 
 
 def run_until_findings_are_known(app: AppTest) -> None:
-    """Draw a page again once its findings are computed, as it does by itself in a browser."""
+    """Draw a page again when its findings are computed. In a browser the page does this by itself."""
     while are_findings_pending(app):
         wait([*background_findings._under_way.values()])
         app.run()
@@ -56,7 +56,7 @@ def tables(app: AppTest) -> dict[str, dict]:
 
 
 def words(app: AppTest) -> str:
-    """All text that a page shows, without escapes and with ordinary blanks."""
+    """All text that a page shows, without escapes and with ordinary spaces."""
     parts = [
         each.value
         for kind in ("title", "header", "markdown", "caption", "warning", "error", "success", "info")
@@ -72,7 +72,7 @@ FOLDED = ("expander", "expandable", "popover", "status")
 
 
 def unfolded_words(app: AppTest, *, before: str | None = None) -> int:
-    """The number of words that a page shows from its title on without a click, logged texts left out.
+    """The number of words that a page shows from its title on without a click. Logged texts are not counted.
 
     before: only above the first element of this type.
     """
@@ -87,12 +87,12 @@ def unfolded_words(app: AppTest, *, before: str | None = None) -> int:
 
 
 SENTENCES = ("title", "header", "subheader", "markdown", "caption", "warning", "error", "success", "info")
-"""Elements that hold headings and sentences; labels of controls, cells of tables and axes are neither."""
+"""Elements that hold headings and sentences; labels of controls, cells of tables and axes are not among them."""
 
 
 def sentence_words(app: AppTest) -> tuple[int, int]:
-    """The words of headings and sentences that a page shows without a click: in all, and above its first figure, a chart or a table; 0
-    where it has none.
+    """How many words of headings and sentences a page shows without a click: on the whole page, and above its first chart or table (0 if
+    it has neither).
     """
     total, above = 0, None
     for element in _shown(app.main):
@@ -132,7 +132,9 @@ class Folded:
 
 
 def _element_text(element: Node) -> str:
-    """The words of an element: of a table those of its titles and cells, else its text or its label, without icons and colours."""
+    """The words of an element: for a table the words of its titles and cells, for other elements the text or label without icons and
+    colours.
+    """
     if element.type == "bidi_component":
         data = json.loads(element.proto.json)
         cells = [

@@ -34,7 +34,7 @@ class World:
 
 
 def rows(rng: np.random.Generator, n: int, shift: float = 0.0) -> pd.DataFrame:
-    """Features, score, label of n rows; the second half of a window is shifted and loses values."""
+    """Features, score and label of n rows. In the second half of a window, the values are shifted and some are missing."""
     late = np.arange(n) >= n / 2
     frame = pd.DataFrame(
         {
@@ -53,7 +53,9 @@ def rows(rng: np.random.Generator, n: int, shift: float = 0.0) -> pd.DataFrame:
 
 
 def served(frame: pd.DataFrame, model: str, prefix: str) -> list[dict]:
-    """Prediction and label records of a frame, spread evenly over the window; a tenth of the labels of the last two days have arrived."""
+    """Prediction and label records of a frame, spread evenly over the window. Of the last two days, only a tenth of the labels have
+    arrived.
+    """
     records = []
     step = timedelta(days=DAYS) / len(frame)
     for i, row in enumerate(frame.to_dict("records")):
@@ -70,14 +72,14 @@ def served(frame: pd.DataFrame, model: str, prefix: str) -> list[dict]:
 
 
 def build(folder: Path) -> World:
-    """The world, in a folder."""
+    """Build the world in a folder."""
     loan_reference, loan, price_reference, price = raw_rows()
     copied_once("dashboard-world", fill, folder / "home")
     return World(open_store(folder / "home"), price, loan, price_reference, loan_reference)
 
 
 def raw_rows() -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame, pd.DataFrame]:
-    """References and served rows of the two models; the same each time."""
+    """References and served rows of the two models. Each call gives the same ones."""
     rng = np.random.default_rng(11)
     loan_reference, loan = rows(rng, 2000), rows(rng, 2800)
     price_reference, price = rows(rng, 2000), rows(rng, 2800, shift=12.0)

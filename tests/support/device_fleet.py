@@ -1,4 +1,4 @@
-"""Batches of collecting devices with column statistics, clean or with a fault."""
+"""Batches of collecting devices with column statistics, without faults or with one."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -19,7 +19,9 @@ COLUMNS = ["batch", "at", "source", "rows", "device", "rejected_rows", "captured
 def device_batches(
     rng: np.random.Generator, *, fleet: int = 6, before: int = 60, rows: int = 500, weather: float = 3.0, level: float = 1.0
 ) -> list[dict[str, Any]]:
-    """A batch of each device each day: a temperature that all share (weather), a humidity of its own, a share of missing and bad values."""
+    """One batch per device and day: a temperature that all devices share (weather), a humidity of the device's own, and shares of missing
+    and bad values.
+    """
     season = np.cumsum(rng.normal(0, weather / 3, before + 7))
     own, found = rng.normal(0, level, fleet), []
     for place, day in enumerate(range(-before, 7)):
@@ -51,13 +53,13 @@ def of_device(batches: list[dict[str, Any]], device: str, since: int = 0) -> lis
 
 
 def stored_batches(batches: list[dict[str, Any]]) -> pd.DataFrame:
-    """The batches as the store gives them."""
+    """The batches in the form in which the store returns them."""
     rows = pd.DataFrame(batches, columns=COLUMNS)
     return rows.astype({"at": "datetime64[us]", "captured_to": "datetime64[us]", "rows": "Int64", "rejected_rows": "Int64"})
 
 
 def device_findings(batches: list[dict[str, Any]], budget: float = 0.0143) -> list[Finding]:
-    """The findings about the devices in the week."""
+    """The findings about the devices of the week."""
     frame = stored_batches(batches)
     frame[["source", "device"]] = frame[["source", "device"]].astype(object)
     context = Context(

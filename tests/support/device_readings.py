@@ -13,7 +13,7 @@ NOISE = {"watts": 12.0, "utilisation": 0.05, "temperature_c": 2.5, "memory_gb": 
 
 
 def correlated(rng: np.random.Generator, n: int, by: float = 0.8) -> np.ndarray:
-    """An AR(1) series of variance 1."""
+    """An AR(1) series with variance 1."""
     found = np.empty(n)
     found[0] = rng.normal()
     for place in range(1, n):
@@ -22,7 +22,8 @@ def correlated(rng: np.random.Generator, n: int, by: float = 0.8) -> np.ndarray:
 
 
 def device_rows(run: str, seed: int, *, devices: int = 4, n: int = 160, start: int = 0, each: float = 2.0, **moved: float) -> pd.DataFrame:
-    """Readings every 10 s of accelerators that share a load and differ a little. moved: by reading, what is added at the first device.
+    """Readings every 10 s of accelerators that share a load and differ a little. moved: for each kind of reading, the amount added on the
+    first device.
 
     start: hours after START. each: standard deviation of temperatures between devices, °C; the other readings differ in proportion.
     """

@@ -8,7 +8,7 @@ from types import FunctionType, ModuleType
 
 
 def public_functions(package: ModuleType, *, without: frozenset[str] = frozenset()) -> list[FunctionType]:
-    """Public functions that the modules of a package define; caches are unwrapped."""
+    """Public functions that the modules of a package define, without the wrappers of caches."""
     found = []
     for module in pkgutil.iter_modules(package.__path__):
         if module.name not in without:
@@ -19,16 +19,16 @@ def public_functions(package: ModuleType, *, without: frozenset[str] = frozenset
 
 
 def qualified(function: FunctionType) -> str:
-    """Module and name, as the id of a test."""
+    """The module and name of a function, as the id of a test."""
     return f"{function.__module__.rpartition('.')[2]}.{function.__name__}"
 
 
 def sections(function: FunctionType) -> dict[str, str]:
-    """Text of each numpydoc section; the summary under an empty name."""
+    """The text of each numpydoc section. The summary has an empty name."""
     parts = re.split(r"^(\w+)\n-+\n", inspect.getdoc(function) or "", flags=re.MULTILINE)
     return {"": parts[0], **dict(zip(parts[1::2], parts[2::2], strict=True))}
 
 
 def documented_parameters(function: FunctionType) -> list[str]:
-    """Names in the section Parameters, in order."""
+    """The names in the section Parameters, in order."""
     return re.findall(r"^(\w+) : ", sections(function).get("Parameters", ""), flags=re.MULTILINE)

@@ -1,4 +1,4 @@
-"""Reports of devices that serve a model, clean or with a planted fault."""
+"""Reports of devices that serve a model, without faults or with a planted one."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -17,7 +17,7 @@ END = START + timedelta(days=7)
 
 
 def device_reports(rng: np.random.Generator, *, fleet: int = 120, before: int = 28) -> list[dict[str, Any]]:
-    """A report of each device each day, of three classes, two versions of firmware and one version of the model."""
+    """One report per device and day, about three classes, two versions of firmware and one version of the model."""
     found = []
     for place in range(fleet):
         kind = ("phone", "tablet", "kiosk")[place % 3]
@@ -64,12 +64,12 @@ def rolled_out_reports(rows: list[dict[str, Any]], *, days: int, crashes: float,
 
 
 def report_frame(rows: list[dict[str, Any]]) -> pd.DataFrame:
-    """Reports as the store gives them."""
+    """Reports in the form in which the store returns them."""
     return pd.DataFrame(rows, columns=list(REPORT_COLUMNS)).astype(dict.fromkeys(("at", "synced_at", "oldest_at"), "datetime64[us]"))
 
 
 def edge_findings(rows: list[dict[str, Any]], budget: float = 0.0143, counters: dict[str, Any] | None = None) -> list[Finding]:
-    """The findings about the devices in the week."""
+    """The findings about the devices of the week."""
     frame = report_frame(rows)
     frames = {"reports": frame[frame["at"] >= START], "past reports": frame[frame["at"] < START], "versions": frame}
     end = END.replace(tzinfo=UTC)

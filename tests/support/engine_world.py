@@ -1,8 +1,8 @@
-"""A small store with every difficulty of counting, for the tests of the engine. Seeded; four models:
+"""A small seeded store with every difficulty of counting, for the tests of the engine. It has four models:
 
-* loan: binary, two registered versions with different features and edges (one feature is called "score", one name is hostile), a version
-  that nobody registered, shadow and validation rows, some of them under the id of the request that another version answered, weights, sensitive columns, labels late, early, revised, twice, unknown, as true and
-  false.
+* loan: binary, with two registered versions that differ in features and edges (one feature is called "score", one name is hostile), and a
+  version that nobody registered. It has shadow and validation rows, some of them under the id of the request that another version
+  answered, weights, sensitive columns, and labels that come late, early, revised, twice, as true and false, or with an unknown id.
 * eta: regression with edges of score and error, infinities, a failed prediction.
 * kind: multiclass whose class names need quoting.
 * stray: never registered.
@@ -97,7 +97,7 @@ def build(home, records_at_once=600):
 
 
 def copied(home):
-    """A separate store with all this content, in `home`."""
+    """A separate store with the same content, in `home`."""
     copied_once("engine-world", lambda draft: build(draft).close(), home)
     return open_store(home, threads=2)
 
@@ -179,7 +179,7 @@ def fits(value, kind):
 
 
 def envelope(random_, id_, at, model, version, features):
-    """What every prediction has."""
+    """The fields that every prediction has."""
     record = {"kind": "prediction", "id": id_, "at": iso(at), "model": model, "version": version, "features": features}
     record["received_at"] = iso(
         at
@@ -211,7 +211,7 @@ def value(random_, make):
 
 
 def scored(random_, record, make):
-    """The record with a score; a failed one may have none, and its status then says so."""
+    """The record with a score; a failed request may have none, and then has the status of an error."""
     if record["status"] in ("error", "timeout", "rejected") and random_.random() < 0.7:
         return record
     return record | {"score": make()}
@@ -298,7 +298,7 @@ def loan(random_, rows=420):
 
 
 def other_answers(i, record):
-    """Answers of other versions to some of the requests, under the request's own id and time; without drawing a number."""
+    """Answers of other versions to some of the requests, under the request's own id and time. It draws no random number."""
     if i % 5 or record["environment"] != "production":
         return
     others = [("2", "shadow"), ("3", "shadow"), ("3", "production")][: 1 + i % 3]

@@ -1,4 +1,4 @@
-"""The engines of the conformance suite (tests/store/test_engine_questions.py), and the files that run the others."""
+"""The engines of the conformance suite (tests/store/test_engine_questions.py), and the files that test the other engines."""
 
 import ast
 import importlib
@@ -23,7 +23,9 @@ ENGINES: dict[str, Callable[[Store, ReplayLab], Engine]] = {
     "MemoryEngine": lambda store, lab: memory_engine(lab),
     "ReferenceEngine": lambda store, lab: ReferenceEngine(store),
 }
-"""How the suite makes each engine, by its class, from a store and a simulated log that hold the same rows. A new engine is a line here."""
+"""How the suite makes each engine, by its class, from a store and a simulated log that hold the same rows. A new engine
+needs a line here.
+"""
 OTHER_SUITES = {
     "LakeEngine": "tests/store/test_lake_questions.py",
     "PublishedStore": "tests/server/test_replica.py",
@@ -33,7 +35,7 @@ OTHER_SUITES = {
 
 
 def engine_classes() -> set[str]:
-    """Names of the classes of the product that answer questions: subclasses of `Engine` with an own or inherited `ask`."""
+    """Names of the classes of the product that answer questions: subclasses of `Engine` that define or inherit `ask`."""
     bases = {"Engine"}
     places: set[str] = set()
     parsed = {name: ast.parse(path.read_text(encoding="utf-8")) for name, path in source_files().items()}
@@ -55,7 +57,7 @@ def engine_classes() -> set[str]:
 
 
 def without_suite(classes: set[str]) -> list[str]:
-    """The classes that no suite runs, each with the line to write."""
+    """The classes that no suite tests, each with the line to write."""
     return [
         f"tests/support/engines.py, ENGINES: how to make {name} from a store and a log; or OTHER_SUITES: the file that compares its answers"
         for name in sorted(classes - ENGINES.keys() - OTHER_SUITES.keys())
@@ -63,7 +65,7 @@ def without_suite(classes: set[str]) -> list[str]:
 
 
 def _subclasses(base: type[Engine]) -> Iterator[type[Engine]]:
-    """All subclasses of a class that are imported."""
+    """All imported subclasses of a class."""
     for each in base.__subclasses__():
         yield each
         yield from _subclasses(each)

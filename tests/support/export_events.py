@@ -20,7 +20,7 @@ ATTESTED = "sha256:5f2c"
 
 
 def export(day: float = 1, **fields: Any) -> dict[str, Any]:
-    """An export without fault, so many days after the start."""
+    """An export without fault, the given number of days after the start."""
     plain = {
         "text": "monthly extract", "recipient": "acme", "dataset": "customers", "columns": TAGS, "rows": 900, "transform": "hashed",
         "legal_basis": "contract", "k": 12.0,
@@ -35,13 +35,13 @@ def noised(day: float = 1, **fields: Any) -> dict[str, Any]:
 
 
 def export_frame(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
-    """Exports as the store answers `EXPORTS`."""
+    """Exports in the form in which the store answers `EXPORTS`."""
     frame = pd.DataFrame([dict.fromkeys(EXPORT_COLUMNS) | dict(row) for row in rows], columns=list(EXPORT_COLUMNS), dtype=object)
     return frame.assign(at=pd.to_datetime(frame["at"]).astype("datetime64[us]"))
 
 
 def levels(*stated: Mapping[str, Any]) -> pd.DataFrame:
-    """Decisions of owners on recipients, as the store answers `LEVELS`."""
+    """Decisions of owners about recipients, in the form in which the store answers `LEVELS`."""
     rows = [
         {"decision": f"d{place}", "at": START - timedelta(days=30 - place), "state": None, "extra": {"recipient": "acme", **extra}}
         for place, extra in enumerate(stated)
@@ -51,7 +51,7 @@ def levels(*stated: Mapping[str, Any]) -> pd.DataFrame:
 
 
 def stated_levels() -> pd.DataFrame:
-    """The owner's limits for `acme`, which clean exports meet."""
+    """The limits that the owner set for `acme`. Exports without fault meet them."""
     return levels({"epsilon": 8.0, "k": 5, "attestation": ATTESTED})
 
 

@@ -1,4 +1,4 @@
-"""Runs Python code in a process of its own in which files cannot grow beyond a size, and mounts small disks."""
+"""Runs Python code in a separate process in which files cannot grow beyond a size, and mounts small disks."""
 
 import contextlib
 import os
@@ -34,7 +34,7 @@ def run_limited(home: Path, file_bytes: int, *argv: object) -> subprocess.Comple
 
 @contextlib.contextmanager
 def small_disk(folder: Path, size: str) -> Iterator[Path]:
-    """A real file system of this size at the folder. Skips the test where mounting is not allowed."""
+    """A real file system of this size, mounted at the folder. Skips the test if mounting is not allowed."""
     folder.mkdir(parents=True, exist_ok=True)
     mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder)], capture_output=True, text=True)
     if mounted.returncode != 0:

@@ -1,4 +1,4 @@
-"""A vendor of a chat model on the loopback: it answers by a function, and notes the requests."""
+"""A vendor of a chat model on loopback: a function gives its answers, and it notes the requests."""
 
 import json
 import threading
@@ -21,7 +21,7 @@ def completion(text: str, model: str = "chat-small-2026-01", tokens: tuple[int, 
 
 
 class FakeVendor:
-    """reply: from the question to a response. seen: path, headers and body of each request."""
+    """reply: the function from the question to a response. seen: path, headers and body of each request."""
 
     def __init__(self, reply: Callable[[str], Reply]) -> None:
         self.reply, self.seen, self.url = reply, [], ""
@@ -68,7 +68,7 @@ def serving_vendor(reply: Callable[[str], Reply]) -> Iterator[FakeVendor]:
 
 
 def probe_toml(url: str, **own: str) -> str:
-    """A probe file with three questions of two classes. own: further lines of [probe], as TOML."""
+    """A probe file with three questions of two classes. own: further lines of [probe] in TOML."""
     further = "\n".join(f"{name} = {value}" for name, value in own.items())
     return f'''[probe]
 model = "acme/chat-small"

@@ -19,7 +19,7 @@ from tests.support.sample_home import ROOT, environment
 
 SOURCE = Path(__file__).with_name("fault_shim.c")
 CALLS = ("write", "sync", "rename", "open", "truncate")
-"""The calls that can fail: `write` is write and pwrite, `sync` fsync and fdatasync."""
+"""The calls that can fail. `write` stands for write and pwrite, `sync` for fsync and fdatasync."""
 
 WRITER = """
 import sys, time
@@ -37,7 +37,7 @@ while number < records and time.monotonic() < end:
         time.sleep(0.05)
 log.close()
 """
-"""Logs records, each again until it is acknowledged, for so many seconds at most."""
+"""Logs records for at most the given number of seconds, and repeats each until it is acknowledged."""
 
 OWNER = """
 import sys, time
@@ -70,11 +70,11 @@ if failure:
     print(failure, file=sys.stderr)
     sys.exit(3)
 """
-"""Takes records as HTTP does and loads them, each again until it is acknowledged, for so many seconds at most."""
+"""Takes records as over HTTP and loads them for at most the given number of seconds, and repeats each until it is acknowledged."""
 
 
 def compiled_shim(folder: Path, source: Path = SOURCE) -> Path:
-    """A shim as a library. Skips the test where there is no C compiler."""
+    """A shim, compiled as a library. Skips the test if there is no C compiler."""
     compiler = shutil.which("gcc") or shutil.which("cc")
     if compiler is None:
         pytest.skip("no C compiler is installed")
@@ -94,7 +94,7 @@ class Fault:
     forever: bool = False
 
     def environment(self, shim: Path, folder: Path, note: Path | None = None) -> dict[str, str]:
-        """The environment of a process under this fault. note: a file that is made when it fails."""
+        """The environment of a process under this fault. note: a file that is created when the call fails."""
         chosen = {"LD_PRELOAD": str(shim), "FAULT_FOLDER": str(folder), "FAULT_CALL": self.call, "FAULT_AT": str(self.at)}
         noted = {} if note is None else {"FAULT_NOTE": str(note)}
         return chosen | noted | ({"FAULT_FOREVER": "1"} if self.forever else {})
@@ -102,7 +102,7 @@ class Fault:
 
 @dataclass(frozen=True)
 class UnderFault:
-    """The outcome of a home. reached: whether the call failed at all; problems: violations of the promises."""
+    """The outcome of a home. reached: whether the call failed at all. problems: the violations of the store's promises."""
 
     reached: bool
     acknowledged: int
@@ -140,22 +140,22 @@ def run_under_fault(shim: Path, home: Path, fault: Fault, argv: list[str], befor
 
 
 def writer_command(home: Path, fsync: str, seconds: float, records: int = 100) -> list[str]:
-    """The writer's arguments of Python."""
+    """The arguments of Python that run the writer."""
     return ["-c", WRITER, str(home), str(records), fsync, str(seconds)]
 
 
 def owner_command(home: Path, seconds: float, records: int = 20) -> list[str]:
-    """The owner's arguments of Python."""
+    """The arguments of Python that run the owner."""
     return ["-c", OWNER, str(home), str(records), str(seconds)]
 
 
 def loader_command() -> list[str]:
-    """The loader's arguments of Python."""
+    """The arguments of Python that run the loader."""
     return ["-m", "observability", "load"]
 
 
 def waiting_home(home: Path, *, store: bool, segments: int = 5, each: int = 60) -> set[str]:
-    """Make a home with acknowledged predictions in several segments, with an empty store or without one; returns their ids."""
+    """Make a home with acknowledged predictions in several segments, with an empty store or without any; returns the predictions' ids."""
     from observability import Logger
 
     if store:
@@ -168,7 +168,7 @@ def waiting_home(home: Path, *, store: bool, segments: int = 5, each: int = 60) 
 
 
 def without_marks(home: Path) -> None:
-    """Remove what a run left beside a home."""
+    """Remove the files that a run left beside a home."""
     shutil.rmtree(home, ignore_errors=True)
     if home.with_suffix(".reached").exists():
         os.unlink(home.with_suffix(".reached"))

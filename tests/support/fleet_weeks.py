@@ -1,4 +1,4 @@
-"""Simulated weeks of a fleet: daily statistics of correlated models, with planted faults, and the alarms."""
+"""Simulated weeks of a fleet: daily statistics of correlated models with planted faults, and the alarms that they cause."""
 
 from dataclasses import dataclass, replace
 
@@ -14,13 +14,13 @@ from tests.support.fleet_incidents import drift_incident
 DAYS, FIRST_DAY = RUNS_A_WEEK, 2
 WINDOWS = (1, 3, 7)
 FAULTY = 50
-"""One model in so many has a fault."""
+"""One model in this many has a fault."""
 
 
 @dataclass(frozen=True)
 class FleetWeeks:
-    """Means over the weeks. false_*: false alarms of a fleet-week; power_*: share of faulty models alarmed; alone: each model by itself.
-    shared_*: for weeks with one fault in a third of the models, the alarms (one is right) and the share of weeks that alarm.
+    """Means over the weeks. false_*: false alarms of a fleet-week; power_*: share of faulty models with an alarm. alone: each model judged
+    by itself. shared_*: for weeks with one fault in a third of the models, the alarms (one is right) and the share of weeks that alarm.
     """
 
     false_alone: float
@@ -32,7 +32,9 @@ class FleetWeeks:
 
 
 def daily_p_values(rng: np.random.Generator, models: int, correlation: float, faulty: np.ndarray, effect: float) -> np.ndarray:
-    """Two-sided p-values, (days, models): of the largest of the mean changes over the last 1, 3 and 7 days, for three looks."""
+    """Two-sided p-values by day and model: each for the largest of the mean changes over the last 1, 3 and 7 days, corrected for three
+    looks.
+    """
     days = DAYS + WINDOWS[-1] - 1
     x = np.sqrt(correlation) * rng.normal(size=(days, 1)) + np.sqrt(1 - correlation) * rng.normal(size=(days, models))
     x[days - DAYS + FIRST_DAY :, faulty] += effect
@@ -43,10 +45,10 @@ def daily_p_values(rng: np.random.Generator, models: int, correlation: float, fa
 
 
 def alarms_of_day(p: np.ndarray) -> tuple[np.ndarray, bool]:
-    """The models with a single alert, and whether an alert reports those that changed together.
+    """The models with an alert of their own, and whether a shared alert reports the models that changed together.
 
-    The product's own functions decide. All changes are about one input and dated to one day, so that chance alone is shared as often as
-    it can be.
+    The product's own functions decide. All changes are about one input and dated to one day, so that chance alone is shared as often as it
+    can be.
     """
     incidents = {place: drift_incident(f"m{place}", evidence=evidence_of(p[place])) for place in np.flatnonzero(p * DAYS <= MODEL_BUDGET)}
     if not incidents:
@@ -87,7 +89,7 @@ def simulate_fleet_weeks(models: int, correlation: float, *, weeks: int, effect:
 
 
 def _singles(days: np.ndarray, faulty: np.ndarray) -> list[float]:
-    """False alarms alone and in the fleet, and the shares of faulty models found, of one week."""
+    """For one week: false alarms alone and in the fleet, and the shares of faulty models that were found."""
     wrong = np.ones(days.shape[1], bool)
     wrong[faulty] = False
     alone = (days * DAYS <= MODEL_BUDGET).any(axis=0)

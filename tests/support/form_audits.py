@@ -1,4 +1,4 @@
-"""Audits of kind `precision` with forms of a model, clean or with chosen figures."""
+"""Audits of kind `precision` with forms of a model, without faults or with chosen figures."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -34,7 +34,7 @@ def clean_form(rng: np.random.Generator, name: str, rate: float = 0.004, probes:
 
 
 def audit_row(forms: list[dict[str, Any]], **results: Any) -> dict[str, Any]:
-    """An audit of the model `loan` 3 with its served form and others, as the store gives it."""
+    """An audit of the model `loan` 3 with its served form and other forms, as the store returns it."""
     served = clean_form(np.random.default_rng(0), "as served", 0.0) | {
         "parent": None,
         "latency_p50_ms": 0.9,
@@ -52,14 +52,14 @@ def audit_row(forms: list[dict[str, Any]], **results: Any) -> dict[str, Any]:
 
 
 def form_audits(rows: list[dict[str, Any]]) -> list[TradeOffAudit]:
-    """The audits of some rows."""
+    """The audits in these rows."""
     return trade_off_audits(pd.DataFrame(rows))
 
 
 def trade_off_findings(
     rows: list[dict[str, Any]], decisions: list[dict[str, Any]] | None = None, *, now: datetime = NOW, budget: float = 0.0143
 ) -> list[Finding]:
-    """The findings about some audits in the week."""
+    """The findings about some audits of the week."""
     columns = {"audits": list(trade_offs.PRECISION_AUDITS.columns or ()), "decisions": list(FORM_DECISIONS.columns or ())}
     frames = {
         "audits": pd.DataFrame(rows, columns=columns["audits"]),

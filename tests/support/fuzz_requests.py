@@ -1,4 +1,5 @@
-"""Random requests to the dashboard's process, the same for the same seed: most of them wrong in one way, some right, some wrong in several.
+"""Random requests to the dashboard's process, the same for the same seed. Most are wrong in one way, some are right, and some are wrong in
+several ways.
 
 Every record that a request brings has an id that begins with the request's mark, so a stored record shows which request brought it.
 """
@@ -39,7 +40,7 @@ FOREIGN_PATHS = (
     "/v1/logs",
     "/app/static/x",
 )
-"""Paths that are Streamlit's, and some that are nobody's."""
+"""Paths that Streamlit serves, and some that nothing serves."""
 TRAVERSALS = (
     "/../",
     "/%2e%2e/",
@@ -82,7 +83,7 @@ MEDIA = ("application/json", "application/x-ndjson", "application/x-protobuf", "
          "\u00e9", "")  # fmt: skip
 ENCODINGS = ("gzip", "identity", "deflate", "br", "gzip, gzip", "x-gzip", "\u00e9", "GZIP")
 LENGTHS = ("-1", "abc", "1e3", "0x10", "99999999999999999999", "+5", " 5", "5, 5", "5 5", "", "\u00b2")
-"""What Content-Length may not say."""
+"""Values that Content-Length may not have."""
 
 
 @dataclass(frozen=True)
@@ -99,23 +100,23 @@ class FuzzRequest:
 
     @property
     def mark(self) -> str:
-        """How the ids of its records begin."""
+        """The text with which the ids of the request's records begin."""
         return mark_of(self.number)
 
     @property
     def path(self) -> str:
-        """The target without its query."""
+        """The request's target without its query."""
         return self.target.partition("?")[0]
 
     def described(self) -> str:
-        """The request in a line."""
+        """A description of the request in one line."""
         return (
             f"{self.number}: {self.method[:20]} {self.target[:120]!r} {dict(self.headers)!r:.300} length={self.length} {self.body[:200]!r}"
         )
 
 
 def mark_of(number: int) -> str:
-    """How the ids of the records of a request begin."""
+    """The text with which the ids of a request's records begin."""
     return f"fz{number}z"
 
 
@@ -143,15 +144,16 @@ class Fuzz:
         self.dice, self.mutants = random.Random(self.seed), Mutants(self.seed)
 
     def requests(self, count: int) -> list[FuzzRequest]:
-        """So many requests."""
+        """The given number of random requests."""
         return [self.request(number) for number in range(count)]
 
     def request(self, number: int) -> FuzzRequest:
-        """One request."""
+        """The random request with this number."""
         dice = self.dice
         path, query = self.path(number), self.query() if dice.random() < 0.3 else ""
         if path.startswith("/api/v1/findings") and dice.random() < 0.95:
-            query = self.query() + f"&{dice.choice(('from=soon', 'x=1', 'model=nobody', 'slice=&'))}"  # a check of all models takes seconds
+            # with a wrong part, since a check of all models takes seconds
+            query = self.query() + f"&{dice.choice(('from=soon', 'x=1', 'model=nobody', 'slice=&'))}"
         takes_records = path.startswith(("/api/v1/", "/v1/", "/mcp", "/_owner"))
         method = dice.choice(ODD_METHODS) if dice.random() < 0.02 else dice.choice(METHODS)
         if takes_records and dice.random() < 0.75:
@@ -192,12 +194,12 @@ class Fuzz:
         return path if path.startswith("/") or dice.random() < 0.1 else "/" + path
 
     def query(self) -> str:
-        """`?` and parameters, known and unknown, right and wrong."""
+        """`?` and parameters: known and unknown ones, with right and wrong values."""
         dice = self.dice
         return "?" + "&".join(f"{dice.choice(NAMES)}={dice.choice(VALUES)}" for _ in range(dice.randint(0, 4))).replace("#", "")
 
     def headers(self, number: int, path: str, method: str) -> list[tuple[str, str]]:
-        """Token, media type, encoding, cookies and attributes of events: mostly those that fit."""
+        """Token, media type, encoding, cookies and attributes of events: mostly the ones that fit the path."""
         dice, found = self.dice, list[tuple[str, str]]()
         writes = method == "POST" and not path.startswith("/mcp")
         fits = self.tokens["owner" if path.startswith("/_owner") and dice.random() < 0.5 else "write" if writes else "read"]
@@ -236,7 +238,7 @@ class Fuzz:
         return found
 
     def body(self, number: int, path: str) -> bytes:
-        """A body that fits the path, and one in four that does not."""
+        """A body: three of four fit the path, and one does not."""
         dice = self.dice
         if dice.random() < 0.25:
             return self.hostile_body(number)
@@ -267,7 +269,7 @@ class Fuzz:
         return (b"\r\n" if dice.random() < 0.1 else b"\n").join(lines)
 
     def record_lines(self, number: int, labels: bool) -> list[bytes]:
-        """Lines of records, right and nearly right, with ids of this request."""
+        """Lines of records with ids of this request, right and nearly right."""
         dice, mark, found = self.dice, mark_of(number), list[bytes]()
         for place in range(dice.choice((1, 1, 2, 3, 10))):
             line = (self.mutants.label() if labels or dice.random() < 0.1 else self.mutants.prediction()).encode()
@@ -276,7 +278,7 @@ class Fuzz:
                 line = json.dumps(
                     {"kind": kind, **OTHERS[kind], dice.choice(list(OTHERS[kind])): dice.choice((None, 1, "x", [], {}, "\ud800", mark))}
                 ).encode()
-            elif b'"id"' in line:  # the id comes last, where the last of two of one name is the one that counts
+            elif b'"id"' in line:  # the id comes last, because of two members with one name the last counts
                 line = line.rstrip()[:-1] + f',"id":"{mark}-{place}"}}'.encode()
                 line = line.replace(b'"id"', b'"was"', line.count(b'"id"') - 1)
             if dice.random() < 0.1:
@@ -318,7 +320,7 @@ class Fuzz:
         )
 
     def event_body(self, number: int) -> bytes:
-        """A body of a model server, or an event of the JSON format."""
+        """A request body for a model server, or an event in the JSON format."""
         dice = self.dice
         rows: Any = dice.choice(([[1, 2]], [[1, "x"]], [], None, {}, [{"age": 1}], [10**400], [[[1]]], 1))
         tensor = {"name": "x", "shape": dice.choice(([1, 2], [-1], [10**12, 10**12], None, ["a"], [0])), "datatype": dice.choice(("FP32", "BYTES", "X", 1)),
@@ -336,7 +338,7 @@ class Fuzz:
         return json.dumps(event if dice.random() < 0.5 else [event, dice.choice((event, None, 1, []))]).encode()
 
     def lineage(self, number: int) -> Any:
-        """A run event of OpenLineage, or what looks like one."""
+        """A run event of OpenLineage, or something that resembles one."""
         dice = self.dice
         data_set: Any = {"namespace": dice.choice(("n", None, 1)), "name": dice.choice((mark_of(number), None, [])), "facets": dice.choice(({}, None, {"version": {"datasetVersion": "1"}}, []))}  # fmt: skip
         event = {"eventType": dice.choice(("COMPLETE", "START", "x", None, 1)), "eventTime": dice.choice(VALUES), "run": dice.choice(({"runId": "r"}, None, [], {"runId": 1})),

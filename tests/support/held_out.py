@@ -1,4 +1,4 @@
-"""A file of held-out predictions as the README's `register` names its columns."""
+"""A file of held-out predictions whose columns have the names in the README's `register` command."""
 
 import csv
 import random

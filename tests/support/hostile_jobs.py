@@ -1,4 +1,4 @@
-"""Jobs that misbehave, each in one way, and some that behave."""
+"""Jobs that each misbehave in one way, and some that behave well."""
 
 import ctypes
 import os
@@ -90,7 +90,7 @@ def output(frames, arguments, files, report):
 
 
 def pipe():
-    """The pipe of progress, found as foreign code would find it."""
+    """The pipe for progress, found in the way in which foreign code would find it."""
     return max(place for place in range(3, 64) if tried(lambda: os.fstat(place)) == "done" and stat.S_ISFIFO(os.fstat(place).st_mode))
 
 

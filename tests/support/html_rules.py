@@ -18,7 +18,7 @@ ELEMENTS = frozenset(
 )
 """Elements that a report may use: current ones, none of which runs or fetches anything."""
 ATTRIBUTES = frozenset("id class style lang dir title role scope colspan rowspan href datetime".split())
-"""Attributes that they may carry, beside aria-* and those of the head."""
+"""Attributes that they may carry, besides aria-* and the attributes in the head."""
 PHRASING = frozenset("br span strong em code bdi a abbr time small sub sup".split())
 """Elements that may stand in a paragraph or a heading."""
 

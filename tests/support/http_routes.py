@@ -12,14 +12,14 @@ from starlette.routing import BaseRoute
 
 @dataclass
 class Answer:
-    """One answer: status, headers, body."""
+    """One answer: its status, headers and body."""
 
     status: int = 0
     headers: dict[str, str] = field(default_factory=dict)
     body: bytes = b""
 
     def json(self) -> Any:
-        """The body."""
+        """The body, read as JSON."""
         assert self.headers["content-type"] == "application/json"
         return json.loads(self.body)
 
@@ -27,7 +27,7 @@ class Answer:
 def ask_routes(
     routes: Sequence[BaseRoute], method: str, path: str, token: str | None = None, body: bytes = b"", headers: dict[str, str] | None = None
 ) -> Answer:
-    """One request."""
+    """The answer to one request."""
     address, _, query = path.partition("?")
     sent = {} if token is None else {"authorization": f"Bearer {token}"}
     scope = {

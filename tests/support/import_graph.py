@@ -13,7 +13,7 @@ DYNAMIC = re.compile(r"(?:observability|pages)(?:\.[a-z_0-9]+)+(?::[A-Za-z_0-9]+
 
 
 def source_files(root: Path = ROOT) -> dict[str, Path]:
-    """Every module of the product by its dotted name: `observability`, `pages`, `sample_data` and `app`."""
+    """The file of every module of the product, by its dotted name: `observability`, `pages`, `sample_data` and `app`."""
     paths = [path for folder in ("observability", "pages", "sample_data") for path in sorted((root / folder).rglob("*.py"))]
     return {module_name(path, root): path for path in [*paths, root / "app.py"] if path.exists()}
 
@@ -55,7 +55,7 @@ def module_names(text: str) -> ModuleNames:
 
 
 def import_graph(files: Mapping[str, Path]) -> dict[str, set[str]]:
-    """Each module with the modules of `files` that it imports. A package is named only where its own `__init__` is imported from."""
+    """Each module with the modules of `files` that it imports. A package is named only if something is imported from its own `__init__`."""
     graph: dict[str, set[str]] = {}
     for name, path in files.items():
         graph[name] = {home for target in imported_names(path) if (home := known_module(target, files)) is not None} - {name}
@@ -109,7 +109,7 @@ def package_of(module: str) -> str:
 
 
 def package_graph(graph: Mapping[str, Iterable[str]]) -> dict[str, dict[str, list[tuple[str, str]]]]:
-    """Each package with the packages that it imports, and by which pairs of modules."""
+    """Each package with the packages that it imports, and the pairs of modules that cause each import."""
     arrows: dict[str, dict[str, list[tuple[str, str]]]] = {}
     for name, targets in graph.items():
         for target in targets:

@@ -1,4 +1,4 @@
-"""Reads sources with the importers, and takes their items apart."""
+"""Reads sources with the importers, and splits the items into records and refusals."""
 
 import gzip
 from collections import Counter
@@ -9,7 +9,7 @@ from observability.importers.source_records import CarriedRecord, ReadOptions, S
 from observability.importers.sources import open_source
 
 FIXTURES = Path(__file__).parents[1] / "importers" / "fixtures"
-"""Files that the real libraries wrote; make_fixtures.py beside them says which."""
+"""Files that the real libraries wrote; make_fixtures.py beside them names the libraries."""
 
 
 def unpacked_fixture(name: str, folder: Path) -> Path:
@@ -31,7 +31,7 @@ def records_of(items: list[SourceItem], kind: str, **fields: object) -> list[dic
 
 
 def refused_counts(items: list[SourceItem]) -> dict[tuple[str, str], int]:
-    """Number of refused entries by sort and reason."""
+    """The number of refused entries by sort and reason."""
     counts: Counter[tuple[str, str]] = Counter()
     for item in items:
         if not isinstance(item, CarriedRecord):

@@ -1,7 +1,8 @@
 """Kills writers, the loader and the owner at random moments while records arrive, and compares stored with acknowledged records.
 
-Real processes and SIGKILL. Writers log predictions and labels through the SDK; another process posts over HTTP, which is not killed. The
-store is held in turn by a process that only loads and by an owner, which loads and serves HTTP. Each notes its acknowledgements.
+Real processes and SIGKILL. Writers log predictions and labels through the SDK; another process posts over HTTP, which is not killed. Two
+kinds of process hold the store, never both at once: one only loads, the other is an owner, which loads and serves HTTP. Every process
+notes what was acknowledged to it.
 """
 
 import os
@@ -20,7 +21,7 @@ from tests.support.collector import Collector
 ROOT = Path(__file__).parents[2]
 BATCH = 50
 PATIENCE = 20.0
-"""Seconds for which a process that holds the store may take to load something before it is killed all the same."""
+"""Seconds for which a process that holds the store may take to load something; after that it is killed in any case."""
 
 WRITER = """
 import os, sys, time
@@ -84,8 +85,8 @@ while True:
 
 @dataclass(frozen=True)
 class Killed:
-    """What was killed and what was acknowledged: kills by kind of process, how many of them came after the process had loaded something, ids
-    of predictions and labels by the letters p and l.
+    """What was killed and what was acknowledged: kills by kind of process, how many of them came after the process had loaded something,
+    and the acknowledged ids of predictions (letter p) and labels (letter l).
     """
 
     kills: Counter[str]
@@ -132,7 +133,7 @@ class _Processes:
         assert self.holder is not None
         until = time.monotonic() + self.pick.choice([0.0, PATIENCE])
         while time.monotonic() < until and loaded_segments(self.home) <= self.loaded:
-            time.sleep(0.01)  # every second one has loaded something: on a slow machine none of them would get there
+            time.sleep(0.01)  # wait at every second kill: on a slow machine no process would have loaded anything otherwise
         assert self.holder.poll() is None, f"the {self.kind} ended by itself"
         kill(self.holder)
         self.loads += loaded_segments(self.home) > self.loaded
@@ -148,7 +149,7 @@ def kill(process: "subprocess.Popen[bytes]") -> None:
 
 
 def killed_again_and_again(home: Path, kills: int, events: int, pause: float = 0.6, writers: int = 2, seed: int | None = None) -> Killed:
-    """Kill so many processes, on average one in `pause` seconds, while at least so many events are acknowledged."""
+    """Kill `kills` processes, on average one in `pause` seconds, until at least `events` events are acknowledged."""
     pick = random.Random(seed)
     processes = _Processes(home, events / (kills * pause) / writers, pick)
     poster = processes.start(POSTER, home, processes.collector.port, processes.collector.token, BATCH)
@@ -170,19 +171,19 @@ def killed_again_and_again(home: Path, kills: int, events: int, pause: float = 0
 
 
 def loaded_segments(home: Path) -> int:
-    """Segments that were loaded."""
+    """The number of segments that were loaded."""
     folder = home / "landing" / "loaded"
     return len(os.listdir(folder)) if folder.exists() else 0
 
 
 def lines_below(home: Path) -> int:
-    """About how many events were acknowledged so far."""
+    """About how many events have been acknowledged so far."""
     files = list(home.glob("acknowledged-*"))
     return sum(path.stat().st_size for path in files) // 14
 
 
 def acknowledged_ids(home: Path) -> dict[str, list[str]]:
-    """The ids that were acknowledged, of predictions (p) and labels (l)."""
+    """The acknowledged ids of predictions (p) and of labels (l)."""
     found: dict[str, list[str]] = {"p": [], "l": []}
     for path in home.glob("acknowledged-*"):
         for line in path.read_text().split("\n")[:-1]:
@@ -192,7 +193,7 @@ def acknowledged_ids(home: Path) -> dict[str, list[str]]:
 
 @dataclass(frozen=True)
 class Compared:
-    """Of one kind of records: how many were acknowledged and stored, which of them are lost, how many are stored twice."""
+    """For one kind of records: how many were acknowledged and stored, which are lost, and how many are stored twice."""
 
     acknowledged: int
     stored: int
@@ -218,5 +219,5 @@ def compared(home: Path, acknowledged: dict[str, list[str]]) -> dict[str, Compar
 
 
 def seed_of_today() -> int:
-    """A seed that a failed run prints."""
+    """A seed that changes every day; a failed run prints it."""
     return int.from_bytes(os.urandom(4))

@@ -21,7 +21,7 @@ DAY = timedelta(days=1)
 
 
 class KilledError(Exception):
-    """Stands for a kill: nothing after it runs."""
+    """Stands for the death of the process: no code after it runs."""
 
 
 def stored(store, table, model):
@@ -43,25 +43,25 @@ def assert_same_rows(store, lake, models=("loan", "eta", "kind")):
 
 
 def prediction(number, day, model="m"):
-    """A record of a model without features, at midnight of a day of March."""
+    """A record of a prediction without features, at midnight of a day of March."""
     at = f"2026-03-{day:02}T00:00:00Z"
     return {"kind": "prediction", "id": f"{day}-{number}", "at": at, "model": model, "version": "1", "score": 0.5, "features": {}}
 
 
 def label(id_, day, model="m"):
-    """A label of a prediction, at midnight of a day of March."""
+    """The label of a prediction, at midnight of a day of March."""
     return {"kind": "label", "id": id_, "at": f"2026-03-{day:02}T00:00:00Z", "model": model, "value": 1}
 
 
 def loaded(store, *records):
-    """Load records, all of which are stored."""
+    """Load records, and check that all of them are stored."""
     land(store, *records)
     report = store.load_landing()
     assert report.rejected == 0 and report.stored >= len(records)
 
 
 def keep_three_days(store, lake):
-    """Settings that keep rows of three days, and all of them in a lake."""
+    """Settings that keep rows in the store for three days, and all rows in a lake."""
     (store.home / "keeping.toml").write_text(f'[retention]\nrows = 3\n[lake_export]\nfolder = "{lake}"\n')
 
 
@@ -80,7 +80,7 @@ def late_records(ids, day, value=1):
 
 
 def labels_counted(store):
-    """How many outcomes of 1 March have a label, by label."""
+    """The number of outcomes of 1 March with each label."""
     key, hours = store.catalog().model("m").key, f"BETWEEN {int(START.timestamp() // 3600)} AND {int(START.timestamp() // 3600) + 23}"
     with store.cursor() as cursor:
         found = cursor.execute(
@@ -91,6 +91,6 @@ def labels_counted(store):
 
 
 def open_store_again(home, folder):
-    """A copy of a home, opened, which reads the same lake."""
+    """A copy of a home, opened as a store that reads the same lake."""
     shutil.copytree(home, folder / "copy")
     return new_store(folder / "copy")

@@ -17,7 +17,7 @@ KEY, SECRET = "AKIDLAKETEST0000", "secret-of-the-lake-tests"
 
 @contextlib.contextmanager
 def s3_server() -> Iterator[dict[str, str]]:
-    """The environment in which buckets are on a server of this machine."""
+    """The environment variables with which buckets are on a server of this machine."""
     port = free_port()
     server = subprocess.Popen([sys.executable, "-m", "moto.server", "-p", str(port)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
@@ -42,7 +42,7 @@ def s3_server() -> Iterator[dict[str, str]]:
 
 
 def bucket_client(environment: dict[str, str]):
-    """A client of the server, of Amazon's own library."""
+    """A client of the server, from Amazon's own library."""
     import boto3
 
     return boto3.client(
@@ -80,7 +80,7 @@ def parquet_bytes(table: pa.Table, rows_a_group: int | None = None) -> bytes:
 
 
 def set_environment(monkeypatch, environment: dict[str, str]) -> None:
-    """Let this process use the server, and no other credentials."""
+    """Let this process use the server and no other credentials."""
     for name in [*os.environ]:
         if name.startswith(("AWS_", "GOOGLE_", "AZURE_")):
             monkeypatch.delenv(name)

@@ -7,7 +7,7 @@ _numbers = itertools.count()
 
 
 def land(store, *records, name=None):
-    """Publishes records (dictionaries, or raw bytes) as one segment; return its path."""
+    """Publish records (dictionaries or raw bytes) as one segment; returns its path."""
     ready = store.landing / "ready"
     ready.mkdir(parents=True, exist_ok=True)
     lines = [each if isinstance(each, bytes) else json.dumps(each).encode() for each in records]

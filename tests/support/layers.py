@@ -24,7 +24,7 @@ FLOORS = (
     ("dashboard", "__main__", "observability"),
     ("app", "pages", "sample_data"),
 )
-"""Packages from the ground up. A package imports from lower floors only. A package that stands on no floor fails the test."""
+"""Packages from the ground up. A package may import only from lower floors. A package that is on no floor fails the test."""
 FLOOR_OF = {package: floor for floor, packages in enumerate(FLOORS) for package in packages}
 
 

@@ -1,6 +1,7 @@
-"""The number of repetitions and cases of a test: a few in every run of the suite, and as many as its claim needs in `make test-long`.
+"""The number of repetitions and cases of a test: a few in every run of the suite, and in `make test-long` as many as the test's claim
+needs.
 
-A test that only a long run needs is marked: `@pytest.mark.long  # what guards the same in a short run`.
+A test that only a long run needs is marked: `@pytest.mark.long # what guards the same in a short run`.
 """
 
 import os

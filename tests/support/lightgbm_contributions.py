@@ -1,4 +1,4 @@
-"""Attributions of LightGBM models, as LightGBM itself computes them."""
+"""Attributions of LightGBM models, computed by LightGBM itself."""
 
 import lightgbm
 import numpy as np
@@ -8,7 +8,7 @@ from tests.support import raw_rows
 
 
 def lightgbm_contributions(model: str, rows: pd.DataFrame) -> pd.DataFrame:
-    """LightGBM's own exact attributions of a model of the sample data."""
+    """The exact attributions that LightGBM itself computes for a model of the sample data."""
     booster = lightgbm.Booster(model_file=str(raw_rows.SAMPLE / f"{model}.lightgbm.txt"))
     levels = iter(booster.pandas_categorical)
     inputs = rows[booster.feature_name()].copy()

@@ -1,4 +1,5 @@
-"""A small store of one live model, for the laws of analyzers: five weeks of a binary model with nights, late and revised labels, and faults.
+"""A small store of one live model, for the laws of analyzers: five weeks of a binary model with quiet nights, late and revised labels, and
+faults.
 
 The faults of its last week: nulls in `age`, an unseen level of `region`, a silence, lines that come twice, a column nobody registered, a
 second version with another set of features, and its answers in shadow of the first. Version 1 logs its attributions; version 2 has an
@@ -38,7 +39,7 @@ def build(home: Path) -> Database:
 
 
 def filled(home: Path) -> Database:
-    """That store, filled in an empty folder."""
+    """The same store, filled in an empty folder."""
     store = open_store(home, threads=2)
     for version, features in (("1", ("age", "income", "region")), ("2", ("age", "region", "tenure"))):
         path = home / "reference.csv"
@@ -58,19 +59,19 @@ def filled(home: Path) -> Database:
 
 
 def build_with_later(home: Path) -> Database:
-    """The store with everything that ever arrived."""
+    """The store with everything that ever arrived, including what came after AS_OF."""
     copied_once("live-world-later", later_draft, home)
     return open_store(home, threads=2)
 
 
 def later_draft(home: Path) -> None:
-    """That store in an empty folder, closed."""
+    """Fill an empty folder with that store, and close it."""
     with closing(build(home)) as store:
         load_later(store)
 
 
 def load_later(store: Database) -> None:
-    """All that arrived after AS_OF: predictions of days that were over, revised labels, a new column, a new version, a new model."""
+    """All that arrived after AS_OF: predictions for days before AS_OF, revised labels, a new column, a new version, a new model."""
     load(store, [each for each in records() if arrival(each) > AS_OF])
 
 
@@ -85,7 +86,7 @@ def load(store: Database, lines: list[dict]) -> None:
 
 
 def explain(store: Database) -> None:
-    """Explains all that is not explained yet; the artifact of version 2 is a sum of three terms."""
+    """Explain every prediction that is not explained yet. The artifact of version 2 is a sum of three terms."""
 
     def worker(_worker, _artifact, rows, **_options):
         numbers = [rows[name].fillna(0).to_numpy(float) for name in ("age", "tenure")]
@@ -134,7 +135,7 @@ def person(rng: random.Random) -> dict:
 
 
 def records() -> list[dict]:
-    """Every record, whenever it arrived; the same each time."""
+    """Every record, including those that arrive late. Each call gives the same ones."""
     rng = random.Random(11)
     found = []
     for hour in range(-24 * PAST, 24 * DAYS):
@@ -195,7 +196,9 @@ def prediction(rng: random.Random, name: str, at: datetime) -> list[dict]:
 
 
 def in_shadow(found: list[dict]) -> list[dict]:
-    """Answers of the second version, on devices, to requests of the last week that the first one served: it knows that the outcome turned."""
+    """Answers of the second version, on devices, to requests of the last week that the first one served: the second version knows that the
+    outcome has changed.
+    """
     asked = [each for each in found if each["kind"] == "prediction" and each["version"] == "1" and each["at"] >= stamp(START)]
     return [
         {
@@ -211,7 +214,7 @@ def in_shadow(found: list[dict]) -> list[dict]:
 
 
 def logged_attributions(features: dict, score: float, *, breaks: bool) -> dict:
-    """Attributions that add up to the score, those of some rows not."""
+    """Attributions that add up to the score, except those of some rows."""
     age = features.get("age")
     by_age = 0.004 * (age - 40) if isinstance(age, float) else 0.0
     by_region = -0.05 if features.get("region") == "west" else 0.02
@@ -280,8 +283,8 @@ def prices() -> list[dict]:
 
 
 def labelling(rng: random.Random) -> list[dict]:
-    """A project of the model's name: twelve items a day for three people who mostly agree, one of whom answers at random in the last week. Half of the
-    items are gold items, and most people see what a machine suggests.
+    """A project of the model's name: twelve items a day for three people who mostly agree, except that one of them answers at random in
+    the last week. Half of the items have known labels (gold items), and most people see what a machine suggests.
     """
     found, other = [], random.Random(17)
     for day in range(-PAST, DAYS):
@@ -300,7 +303,7 @@ def labelling(rng: random.Random) -> list[dict]:
 
 
 def helped(rng: random.Random, item: str, truth: str) -> dict:
-    """What stands beside a label: the known answer of every second item, a suggestion that most people see, how long it took."""
+    """The further fields of an annotation: the known answer of every second item, a suggestion that most people see, how long it took."""
     found: dict = {"gold": truth} if int(item.rpartition("-")[2]) % 2 else {}
     if rng.random() < 0.7:
         found |= {
@@ -325,7 +328,7 @@ def deliveries(rng: random.Random) -> list[dict]:
 
 
 def cleanings(rng: random.Random) -> list[dict]:
-    """A rule that drops four times as many rows from the second day on, most of them of one group; one that ran twice."""
+    """Runs of a rule that drops four times as many rows from the second day on, most of them from one group. One run was logged twice."""
     found = []
     for day in range(-PAST, DAYS, 2):
         at, faulty = START + timedelta(days=day, hours=3), day >= 1
@@ -404,7 +407,9 @@ def spoken(rng: random.Random) -> list[dict]:
 
 
 def exports() -> list[dict]:
-    """An extract a day to one recipient, whose k falls; noised counts beyond a stated budget; and a canary that a night's answers repeat."""
+    """An extract a day to one recipient, whose k falls; noised counts that exceed a stated budget; and a canary text that the answers of
+    one night repeat.
+    """
     about, found = {"kind": "event", "what": "export", "text": "an extract", "model": "live"}, []
     for day in range(-5, DAYS):
         at = stamp(START + timedelta(days=day, hours=5))
@@ -449,8 +454,8 @@ def steering(rng: random.Random) -> list[dict]:
 
 
 def datasets() -> list[dict]:
-    """A version a day of one dataset, of which one was logged again with another content, one version of another, twice and
-    without a checksum, and a decision to store the first exactly.
+    """A version a day of one dataset, one of them logged again with different content. There is also one version of another dataset,
+    logged twice and without a checksum, and a decision to store the first dataset exactly.
     """
     decided = {"kind": "decision", "decision": "of storage", "author": "ann", "model": "live", "statement": "exactly"}
     found: list[dict] = [decided | {"form": "exact", "dataset": "people", "at": stamp(START - timedelta(days=1))}]
@@ -512,5 +517,5 @@ def storage_places() -> list[dict]:
 
 
 def stamp(instant: datetime) -> str:
-    """RFC 3339."""
+    """A time in the format of RFC 3339."""
     return instant.isoformat().replace("+00:00", "Z")

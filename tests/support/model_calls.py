@@ -1,4 +1,6 @@
-"""Weeks of a language model's calls, as a Sample gives them: weekly and weekday variation, topics, tokens, kinds of answers, refusals."""
+"""Weeks of calls to a language model, as a Sample returns them: weekly and weekday variation, topics, tokens, kinds of
+answers, refusals.
+"""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -74,7 +76,7 @@ def calls(
 
 
 def shares(usual: tuple[float, ...], moved: np.ndarray) -> np.ndarray:
-    """Shares whose logits moved."""
+    """Shares after their logits are moved."""
     found = np.array(usual) * np.exp(moved)
     return found / found.sum()
 
@@ -82,7 +84,7 @@ def shares(usual: tuple[float, ...], moved: np.ndarray) -> np.ndarray:
 def frames_of(
     seed: int, a_day: int = 100, variation: float = 0.1, weeks: int = 8, restless: float | None = None
 ) -> tuple[dict[str, pd.DataFrame], Context]:
-    """A window and so many weeks before, without a change."""
+    """A window without a change and the given number of weeks before it."""
     rng = np.random.default_rng(seed)
     past = calls(rng, weeks, a_day, variation=variation, restless=restless)
     return {"past": past, "current": calls(rng, 1, a_day, first_week=0, variation=variation, restless=restless)}, CONTEXT

@@ -64,12 +64,12 @@ class AlarmRates:
 
     @property
     def power(self) -> float:
-        """Share of degraded weeks with an alarm; nan without such weeks."""
+        """The share of degraded weeks with an alarm; nan if there is no degraded week."""
         return self.degraded_alarms / self.degraded if self.degraded else nan
 
     @property
     def false_alarm_rate(self) -> float:
-        """Share of sound weeks with an alarm; nan without such weeks."""
+        """The share of sound weeks with an alarm; nan if there is no sound week."""
         return self.sound_alarms / self.sound if self.sound else nan
 
 
@@ -84,7 +84,7 @@ def alarm_rates(weeks: Iterable[tuple[Truth, bool | None]]) -> AlarmRates:
 
 
 def auroc(values: Sequence[float], positive: Sequence[bool]) -> float:
-    """The chance that a degraded week has a larger value than another, ties as half; nan where one kind is missing."""
+    """The chance that a degraded week has a larger value than another week, with ties counted as half; nan if one kind is missing."""
     truth = np.asarray(positive, dtype=bool)
     above, below = int(truth.sum()), int((~truth).sum())
     if not above or not below:
@@ -93,7 +93,7 @@ def auroc(values: Sequence[float], positive: Sequence[bool]) -> float:
 
 
 def power_at(values: Sequence[float], positive: Sequence[bool], false_alarm_rate: float) -> float:
-    """The largest share of degraded weeks above a limit that leaves at most so many of the others above it; nan where one kind is missing."""
+    """The largest share of degraded weeks above a limit that leaves at most so many of the others above it; nan if one kind is missing."""
     truth, scores = np.asarray(positive, dtype=bool), np.asarray(values, dtype=float)
     if not truth.any() or truth.all():
         return nan

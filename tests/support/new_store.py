@@ -1,4 +1,4 @@
-"""A new store in half of the usual time: an empty store is made once in each process, and copied."""
+"""Open a new store in half of the usual time: each process makes an empty store once, and copies it."""
 
 import atexit
 import functools

@@ -24,5 +24,5 @@ def nightly_lines() -> list[dict[str, Any]]:
 
 
 def gate_batches(store: Store) -> None:
-    """Set the field that is the key of a row, which turns the gate on."""
+    """Set the field that holds the key of a row. This setting turns the gate on."""
     store.update_settings("churn", replace(store.catalog().model("churn").settings, batch_key="subject"))

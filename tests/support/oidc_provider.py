@@ -39,7 +39,7 @@ class Provider:
 
     @property
     def metadata_url(self) -> str:
-        """Where the description of the provider is."""
+        """The address of the provider's description."""
         return f"{self.issuer}/.well-known/openid-configuration"
 
     def description(self) -> dict[str, Any]:
@@ -57,7 +57,7 @@ class Provider:
         }
 
     def authorize(self, asked: dict[str, str]) -> str | None:
-        """The address that the browser is sent to, with a code; None for a request that is refused."""
+        """The address, with a code, to which the browser is sent; None if the request is refused."""
         if (
             asked.get("client_id") != CLIENT
             or asked.get("redirect_uri") != self.redirect_uri
@@ -69,7 +69,7 @@ class Provider:
         return f"{self.redirect_uri}?{urlencode({'code': code, 'state': asked['state']})}"
 
     def tokens(self, given: dict[str, str], authorization: str) -> dict[str, Any] | None:
-        """The tokens for a code; None for a request that is refused."""
+        """The tokens in exchange for a code; None if the request is refused."""
         expected = base64.b64encode(f"{CLIENT}:{SECRET}".encode()).decode()
         asked = self.codes.pop(given.get("code", ""), None)
         if asked is None or authorization != f"Basic {expected}":

@@ -1,4 +1,4 @@
-"""An incident that one finding forms."""
+"""An incident made of one finding."""
 
 from datetime import timedelta
 
@@ -8,7 +8,7 @@ from tests.support.dashboard_world import END
 
 
 def of_one(model: str, because: str) -> Incident:
-    """The incident that one finding of a model forms."""
+    """The incident that consists of one finding of a model."""
     found = Finding(
         analyzer="data/quality", model=model, version="1", subject="wind", metric="null_rate", value=0.85, n=1819, severity="watch",
         because=because, start=END - timedelta(days=7), end=END, against="reference",

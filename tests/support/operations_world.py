@@ -1,4 +1,4 @@
-"""Small frames for the tests of energy and money: what the store would answer, made by hand."""
+"""Small frames for the tests of energy and money, made by hand in the form of the store's answers."""
 
 from datetime import datetime
 
@@ -17,7 +17,7 @@ def place(**settings) -> PriceScope:
 
 
 def records(columns: tuple[str, ...], rows: list[dict], times: tuple[str, ...], numbers: tuple[str, ...]) -> pd.DataFrame:
-    """A frame of records as the store gives them."""
+    """A frame of records in the form in which the store returns them."""
     frame = pd.DataFrame([{name: row.get(name) for name in columns} for row in rows], columns=list(columns))
     for name in columns:
         if name in times:
@@ -30,25 +30,25 @@ def records(columns: tuple[str, ...], rows: list[dict], times: tuple[str, ...], 
 
 
 def resources(*rows: dict) -> pd.DataFrame:
-    """Readings; `at` in seconds after START."""
+    """Readings of resources. `at` is in seconds after START."""
     timed = [{**row, "at": START + pd.Timedelta(seconds=row["at"])} for row in rows]
     columns = (*RESOURCE_COLUMNS, "temperature_c", "memory_gb")
     return records(columns, timed, ("at",), ("watts", "utilisation", "energy_j", "seconds", "temperature_c", "memory_gb"))
 
 
 def runs(*rows: dict) -> pd.DataFrame:
-    """Starts and ends; `at` in seconds after START."""
+    """Starts and ends of runs. `at` is in seconds after START."""
     return records(RUN_COLUMNS, [{**row, "at": START + pd.Timedelta(seconds=row["at"])} for row in rows], ("at",), ())
 
 
 def run_steps(*rows: dict) -> pd.DataFrame:
-    """Steps of runs; `at` in seconds after START."""
+    """Steps of runs. `at` is in seconds after START."""
     timed = [{"stride": 1, **row, "at": START + pd.Timedelta(seconds=row["at"])} for row in rows]
     return records(("run", "at", "step", "stride"), timed, ("at",), ()).astype({"step": "Int64", "stride": "int64"})
 
 
 def prices(*rows: dict) -> pd.DataFrame:
-    """Price records; `from` in hours after START."""
+    """Price records. `from` is in hours after START."""
     filled = [{"amount": 0.0, "currency": "EUR", **row, "from": START + pd.Timedelta(hours=row.get("from", -24))} for row in rows]
     return records(PRICE_COLUMNS, filled, ("from",), ("amount", "carbon_g_per_kwh", "pue", "embodied_g"))
 
@@ -61,7 +61,7 @@ def served(counts: list[float], version: str = "1") -> pd.DataFrame:
 
 
 def use(measure: str, counts: list[float], each: list[float], version: str = "1") -> pd.DataFrame:
-    """Sums of a measure by hour: so many rows with the same value each."""
+    """Sums of a measure by hour: each hour has this many rows with the same value."""
     frame = served(counts, version)
     totals = pd.Series([n * x for n, x in zip(counts, each)], dtype=float)
     return frame.assign(measure=measure, total=totals, squares=totals**2, low=0.0, high=0.0)

@@ -1,4 +1,4 @@
-"""Files as outsiders write them: other names, words as labels, an extra column; and files that are wrong."""
+"""Files as outsiders write them: with other column names, words as labels and an extra column. Also files with errors."""
 
 from io import BytesIO
 from pathlib import Path
@@ -12,7 +12,7 @@ HELD_OUT, SERVED = 3000, 1400
 
 
 def table(rows: int, seed: int, start: str) -> pd.DataFrame:
-    """Customers of a shop, a row every quarter of an hour, with a model's probability of leaving and whether they left."""
+    """Customers of a shop, one row every quarter of an hour, with a model's probability of leaving and whether they left."""
     random = np.random.default_rng(seed)
     spend = random.gamma(2.0, 40.0, rows).round(2)
     visits = random.poisson(6, rows)

@@ -6,15 +6,17 @@ import os
 import socket
 
 FIRST, LAST = 11_000, 32_000
-"""Below the ports that Linux gives to connections and to whoever asks for any: none of those takes a port before its server does."""
+"""The range lies below the ports that Linux assigns by itself, so that no connection takes a port before the server that is meant to use
+it.
+"""
 _places = itertools.count(os.getpid() * 101)
 
 
 def free_port() -> int:
-    """A port of loopback that nobody listens on, each time another one. Other processes begin elsewhere."""
+    """A port of loopback on which nothing listens. Each call gives another one; other processes begin elsewhere in the range."""
     while True:
         port = FIRST + next(_places) % (LAST - FIRST)
         with socket.socket() as probe, contextlib.suppress(OSError):
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as servers do: a port that was just released is free
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # like servers, which can reuse a port that was just released
             probe.bind(("127.0.0.1", port))
             return port

@@ -1,7 +1,8 @@
-"""A load on a home while every call to its files is recorded, and the acknowledged records that survive a loss of power at any moment.
+"""Puts a load on a home while every call to its files is recorded, and finds the acknowledged records that survive a loss of power at any
+moment.
 
-Two services log with `fsync="always"`, two post over HTTP, and the owner loads, writes down checkpoints and stores what people enter; it is
-stopped and started again meanwhile. Each notes its acknowledgements in a file whose calls are recorded too.
+Two services log with `fsync="always"`, two post over HTTP, and the owner loads, writes down checkpoints and stores what people enter; it
+is stopped and started again meanwhile. Each notes its acknowledgements in a file whose calls are recorded too.
 """
 
 import contextlib
@@ -120,13 +121,15 @@ while time.monotonic() < end:
 
 @dataclass(frozen=True)
 class Recorded:
-    """A folder as it was when the record began, with the record and the effects of its entries."""
+    """A folder as it was when the recording began, with the record of the calls and their effects."""
 
     root: Path
     record: Path
 
     def calls(self) -> list[Call]:
-        """The entries of the record. A folder may be noted after what another process made in it meanwhile; it is put before that."""
+        """The entries of the record. A folder may be recorded after files that another process made in it meanwhile; its entry is moved
+        before theirs.
+        """
         found = list(calls(self.record.read_bytes()))
         made = {os.fsdecode(call.first): place for place, call in reversed(list(enumerate(found))) if call.call == "D"}
         known, ordered = {str(self.root)}, dict[int, Call]()
@@ -141,7 +144,9 @@ class Recorded:
 
 
 def recorded_load(folder: Path, seconds: float, restarts: int) -> Recorded:
-    """Run the load below a folder for some seconds, with the owner stopped and started again so many times. Skips without a C compiler."""
+    """Run the load below a folder for some seconds, and stop and start the owner `restarts` times meanwhile. Skips the test if there is no
+    C compiler.
+    """
     root = folder / "root"
     root.mkdir()
     found = Recorded(root, folder / "record")
@@ -174,7 +179,7 @@ def recorded_load(folder: Path, seconds: float, restarts: int) -> Recorded:
 
 
 def wait_for_port(port: int, process: subprocess.Popen[str]) -> None:
-    """Until a process listens on a port."""
+    """Wait until a process listens on a port."""
     end = time.monotonic() + 180
     while True:
         with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port)):
@@ -185,7 +190,7 @@ def wait_for_port(port: int, process: subprocess.Popen[str]) -> None:
 
 @dataclass(frozen=True)
 class AfterLoss:
-    """The outcome of a home: the number of acknowledged records, the missing ones, those stored twice, and its repairs."""
+    """The outcome of a home: the number of acknowledged records, the records that are missing or stored twice, and the store's repairs."""
 
     acknowledged: int
     lost: list[str]
@@ -214,7 +219,7 @@ def after_loss(disk: Disk, target: Path, pick: random.Random | None) -> AfterLos
 
 
 def cut_again_and_again(recorded: Recorded, work: Path, cuts: int, seed: int) -> list[AfterLoss]:
-    """Cut the power at so many random entries of the record; in every second cut some unsynced data survive."""
+    """Cut the power at `cuts` random entries of the record; in every second cut some unsynced data survive."""
     pick, entries = random.Random(seed), recorded.calls()
     places = sorted(pick.sample(range(len(entries)), min(cuts, len(entries))))
     disk, found, number = Disk(recorded.root), [], 0

@@ -4,8 +4,8 @@ An entry of the record: call (1 byte), inode, place, size (8 bytes each), length
 Calls: C a file is created, D a folder is made, W bytes are written at a place, Z bytes become zero, T the file is cut or grown to a size,
 S file or folder was synced (place: length of the record before the call began), R renamed, L linked, U and X removed.
 
-What is on disk: the bytes of a file as of its last sync, and the names in a folder as of the folder's last sync. A rename is one step for
-both folders, as file systems with a journal do it. All else may be lost: either all of it, or each part by chance.
+On disk are the bytes of a file as of its last sync, and the names in a folder as of the folder's last sync. A rename is one step for both
+folders, as in file systems with a journal. Everything else may be lost: either all of it, or each part by chance.
 """
 
 import os
@@ -24,7 +24,7 @@ SECTOR = 512
 
 @dataclass(frozen=True)
 class Call:
-    """One entry of the record. end: length of the record after it."""
+    """One entry of the record. end: the record's length after this entry."""
 
     call: str
     inode: int
@@ -36,12 +36,12 @@ class Call:
 
 
 def recording(folder: Path, below: Path, record: Path) -> dict[str, str]:
-    """The environment in which a process's calls below a folder are recorded. Skips the test where there is no C compiler."""
+    """The environment in which a process's calls below a folder are recorded. Skips the test if there is no C compiler."""
     return {"LD_PRELOAD": str(compiled_shim(folder, SHIM)), "POWER_FOLDER": str(below), "POWER_RECORD": str(record)}
 
 
 def calls(record: bytes) -> Iterator[Call]:
-    """The whole entries of a record."""
+    """The complete entries of a record."""
     place = 0
     while place + HEAD.size <= len(record):
         call, inode, at, size, first, second = HEAD.unpack_from(record, place)
@@ -54,26 +54,26 @@ def calls(record: bytes) -> Iterator[Call]:
 
 @dataclass
 class File:
-    """A file: its bytes on disk, and what happened since: (end of the entry, place, bytes) or (end, size, None) where it was cut."""
+    """A file: its bytes on disk, and its changes since: (end of the entry, place, bytes), or (end, size, None) if it was cut."""
 
     synced: bytearray = field(default_factory=bytearray)
     since: list[tuple[int, int, bytes | None]] = field(default_factory=list)
 
     def sync(self, before: int) -> None:
-        """What ended before the sync began is on disk."""
+        """Put on disk every change that ended before the sync began."""
         for _, place, data in (change for change in self.since if change[0] <= before):
             change_bytes(self.synced, place, data)
         self.since = [change for change in self.since if change[0] > before]
 
     def whole(self) -> bytes:
-        """Its bytes as processes see them."""
+        """The file's bytes as processes see them."""
         content = bytearray(self.synced)
         for _, place, data in self.since:
             change_bytes(content, place, data)
         return bytes(content)
 
     def after_loss(self, pick: random.Random | None) -> bytes:
-        """Its bytes after a loss of power: what was synced; where something picks, with any of the later changes, whole or in part."""
+        """The file's bytes after a loss of power: the synced ones. With `pick`, some of the later changes are added, whole or in part."""
         if pick is None:
             return bytes(self.synced)
         content = bytearray(self.synced)
@@ -85,7 +85,9 @@ class File:
 
 
 def change_bytes(content: bytearray, place: int, data: bytes | None) -> None:
-    """Write bytes at a place of a file, with zeros before them where it was shorter; None: cut or grow it to `place` bytes."""
+    """Write bytes at a place of a file, with zeros before them if the file was shorter. If the bytes are None, the file is cut or grown to
+    `place` bytes.
+    """
     end = place if data is None else place + len(data)
     if len(content) < end:
         content.extend(bytes(end - len(content)))
@@ -101,7 +103,7 @@ Folder = dict[str, "File | int"]
 
 @dataclass(frozen=True, eq=False)
 class Renamed:
-    """A change of entries: name and folder that it goes from, name and folder that it comes to, None where there is none."""
+    """A change of entries: the folder and name that it removes, and the folder and name that it adds; None if there is none."""
 
     end: int
     what: "File | int"
@@ -109,19 +111,19 @@ class Renamed:
     new: tuple[int, str] | None
 
     def apply(self, folders: dict[int, Folder]) -> None:
-        """Make the change."""
+        """Make this change in the folders."""
         if self.gone is not None and folders.setdefault(self.gone[0], {}).get(self.gone[1]) is self.what:
             del folders[self.gone[0]][self.gone[1]]
         if self.new is not None:
             folders.setdefault(self.new[0], {})[self.new[1]] = self.what
 
     def touches(self, folder: int) -> bool:
-        """Whether it changes entries of a folder."""
+        """Whether this change concerns a folder's entries."""
         return folder in {place[0] for place in (self.gone, self.new) if place}
 
 
 class Disk:
-    """A folder that exists when the record begins, with what processes see of it (`seen`) and what is on disk (`synced`)."""
+    """A folder that exists when the record begins: as processes see it (`seen`), and as it is on disk (`synced`)."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -141,10 +143,10 @@ class Disk:
         self.pending.append(change)
 
     def apply(self, call: Call) -> None:
-        """Follow one entry of the record."""
+        """Apply one entry of the record."""
         match call.call:
             case "C":
-                self.folders.pop(call.inode, None)  # the system gives the number of a removed folder to a new file
+                self.folders.pop(call.inode, None)  # the system may give the number of a removed folder to a new file
                 self.inodes[call.inode] = File()
                 self._change(Renamed(call.end, self.inodes[call.inode], None, self._place(call.first)))
             case "D":
@@ -181,7 +183,7 @@ class Disk:
             self.numbers[new + path.removeprefix(old)] = self.numbers.pop(path)
 
     def _sync_folder(self, folder: int, before: int) -> None:
-        """The entries of a folder are on disk as they were before the sync, and what happened to the same files and folders earlier."""
+        """Put a folder's entries on disk as they were before the sync, together with earlier changes of the same files and folders."""
         early = [change for change in self.pending if change.end <= before]
         concerned = {id(change.what): change.end for change in early if change.touches(folder)}  # the last change of each
         done = [change for change in early if change.touches(folder) or change.end < concerned.get(id(change.what), 0)]
@@ -190,7 +192,7 @@ class Disk:
         self.pending = [change for change in self.pending if change not in done]
 
     def file(self, *names: str) -> bytes:
-        """The bytes of a file as processes see them; nothing where it is not there."""
+        """The bytes of a file as processes see them; nothing if the file does not exist."""
         found: File | int | None = 0
         for name in names:
             found = self.seen.get(found, {}).get(name) if isinstance(found, int) else None

@@ -13,7 +13,7 @@ EXACT = 1e-9
 
 
 def proven_value(store: Store, finding: Finding) -> float | None:
-    """The single figure that a finding's proof gives."""
+    """The single figure that the proof of a finding gives."""
     assert finding.proof is not None
     answer = store.query_views(finding.proof)
     assert answer.columns == (finding.metric.partition(" of ")[0],), finding.proof
@@ -22,7 +22,7 @@ def proven_value(store: Store, finding: Finding) -> float | None:
 
 
 def differing(store: Store, findings: Iterable[Finding]) -> list[str]:
-    """The findings whose proof does not give their value: exactly, or within the error that is stated for the metric."""
+    """The findings whose proof does not give their value, neither exactly nor within the error that is stated for the metric."""
     found = []
     for finding in findings:
         if finding.proof is None:

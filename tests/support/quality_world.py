@@ -1,4 +1,4 @@
-"""Rows of a model with breakable columns and arrivals, and the findings of data/quality about them."""
+"""Rows of a model whose columns and arrivals can be made faulty, and the findings of data/quality about them."""
 
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -13,7 +13,7 @@ from tests.support.analyzer_worlds import START, context_for, frames_for, spread
 
 FEATURES = ("age", "income", "region")
 PATTERN = np.concatenate([np.zeros(5), np.linspace(20, 60, 10), np.linspace(60, 10, 9)])
-"""Predictions expected in each hour of a day: none in five hours of the night."""
+"""The number of predictions expected in each hour of a day: none in five hours of the night."""
 
 
 def quality_rows(n: int, seed: int, days: int = 7) -> pd.DataFrame:
@@ -36,7 +36,7 @@ def quality_world(reference: pd.DataFrame | None, features: tuple[str, ...] = FE
 
 
 def live_stream(days: int, seed: int, start: datetime = START, noise: float = 0.05) -> pd.DataFrame:
-    """Event times of a live model with nights, weekends at half, and days that differ."""
+    """Event times of a live model with quiet nights, half the traffic on weekends, and days that differ."""
     rng = np.random.default_rng(seed)
     at = []
     for day in range(days):
@@ -63,14 +63,14 @@ def quality_findings(
 
 
 def column_quality(current: pd.DataFrame, reference: pd.DataFrame | None, **options) -> dict[tuple[str, str], Finding]:
-    """Findings about columns, by subject and metric."""
+    """The findings about columns, by subject and metric."""
     return {(each.subject, each.metric): each for each in quality_findings(quality_world(reference, **options), current, reference)}
 
 
 def arrival_quality(
     current: pd.DataFrame, history: pd.DataFrame, *, now: datetime | None = None, days: int = 7, **options
 ) -> dict[str, Finding]:
-    """Findings about arrival, by metric, of event times only."""
+    """The findings about arrival by metric, from event times only."""
     context = context_for(None, task="regression", days=days, **options)
     context = replace(context, now=now or context.now)
     return {each.metric: each for each in quality_findings(context, current, None, history=history) if each.subject == "model"}

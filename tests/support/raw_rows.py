@@ -12,11 +12,11 @@ from tests.support.sample_home import ROOT
 
 SAMPLE = ROOT / "sample_data"
 FLOOR = 1e-4
-"""Shares below this are raised to it before the logarithm, as is usual for the PSI."""
+"""Shares below this value are raised to it before the logarithm, as is usual for the PSI."""
 
 
 def predictions(model: str) -> pd.DataFrame:
-    """The predictions that a model of the fleet served, with their labels (NaN where none came)."""
+    """The predictions that a model of the fleet served, with their labels (NaN if no label came)."""
     served = pd.read_parquet(SAMPLE / f"{model}.predictions.parquet")
     if "label" not in served:
         labels = pd.read_parquet(SAMPLE / f"{model}.labels.parquet")
@@ -30,7 +30,7 @@ def searched() -> pd.DataFrame:
 
 
 def stored_rows(name: str, kind: str) -> int:
-    """Rows of one file of the sample fleet. name: the model, with its version where it is not the first; kind: predictions or reference."""
+    """Rows of one file of the sample fleet. name: the model, with its version unless it is the first; kind: predictions or reference."""
     return int(pq.ParquetFile(SAMPLE / f"{name}.{kind}.parquet").metadata.num_rows)
 
 
@@ -69,7 +69,7 @@ def regression(rows: pd.DataFrame) -> dict[str, float]:
 
 
 def classification(rows: pd.DataFrame, at: float) -> dict[str, float]:
-    """Metrics of a binary classifier on its labelled rows; from the score `at` on, the decision is positive."""
+    """Metrics of a binary classifier on its labelled rows. The decision is positive for scores of at least `at`."""
     known = rows.dropna(subset=["label"])
     truth, score = known["label"].to_numpy(int), known["score"].to_numpy(float)
     decision = (score >= at).astype(int)
@@ -87,7 +87,7 @@ def classification(rows: pd.DataFrame, at: float) -> dict[str, float]:
 
 
 def psi(before: pd.Series, now: pd.Series) -> float:
-    """Population stability index on the deciles of `before`, each closed on its left; missing values are one more bin."""
+    """Population stability index on the deciles of `before`. Each bin includes its left end; missing values form one more bin."""
     cuts = np.unique(np.quantile(before.dropna(), np.arange(1, 10) / 10, method="higher"))
     shares = []
     for values in (before, now):

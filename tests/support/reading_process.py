@@ -14,7 +14,7 @@ NOTE = {"kind": "event", "at": datetime(2026, 11, 1, tzinfo=UTC), "what": "note"
 PREDICTION = {"kind": "prediction", "id": "p", "at": NOTE["at"], "model": "m", "version": "1", "features": {}, "score": 0.5}
 AFTER = datetime(2027, 1, 1, tzinfo=UTC)
 READING = ("erased", "waiting", "verify", "close")
-"""What changes nothing, though people need more than a look for it."""
+"""The commands that change nothing in the store, although people need more than the right to read for them."""
 
 
 def publish_now(store: DuckStore, run: str = "run") -> None:
@@ -30,5 +30,5 @@ def reading_process(store: DuckStore, calls: OwnerCalls | None = None) -> Replic
 
 
 def event_texts(store: DuckStore | PublishedStore) -> list[str]:
-    """The texts of all events."""
+    """The texts of all recorded events."""
     return [str(text) for text in store.events(None, EPOCH, AFTER)["text"]]

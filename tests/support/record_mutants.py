@@ -86,7 +86,7 @@ JUNK = b'{}[]",:\\0159eE+-. tfn\t\x00\xff\xc3'
 
 
 class Mutants:
-    """Return lines, the same for the same seed."""
+    """Makes lines of JSON, the same ones for the same seed."""
 
     def __init__(self, seed: int) -> None:
         self.dice = random.Random(seed)
@@ -102,7 +102,7 @@ class Mutants:
         return [self.mutated(each.encode()) for each in made]
 
     def pick(self, good: list[str], any_of: list[str], right: float = 0.975) -> str:
-        """Mostly a right value."""
+        """Usually a valid value, sometimes another one."""
         return self.dice.choice(good) if self.dice.random() < right else self.dice.choice(any_of)
 
     def number(self) -> str:
@@ -120,7 +120,7 @@ class Mutants:
         return "{" + comma.join(json.dumps(name, ensure_ascii=dice.random() < 0.3) + colon + value for name, value in items) + "}"
 
     def features(self) -> str:
-        """Known and unknown ones, names that differ in case only, one that is null nearly always."""
+        """Features with known and unknown names: some names differ only in case, and one feature is nearly always null."""
         values = {
             "age": self.number,
             "city": lambda: self.pick(['"EWR"', '"JFK"', '"x y"'], TEXTS),
@@ -216,7 +216,7 @@ class Mutants:
         return self.obj({name: value for name, value in line.items() if dice.random() > 0.003})
 
     def mutated(self, line: bytes) -> bytes:
-        """The line, one in six with one or two bytes lost, added, changed, repeated or cut off."""
+        """The line. In one of six lines, one or two bytes are lost, added, changed or repeated, or the end is cut off."""
         dice, changed = self.dice, bytearray(line)
         for _ in range(dice.choice([0] * 14 + [1, 1, 2])):
             place, what = dice.randrange(len(changed)) if changed else 0, dice.random()

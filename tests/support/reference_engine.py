@@ -159,9 +159,9 @@ def records(store, question, window):
 
 
 def spread_steps(steps, most, rows):
-    """About the given number of steps per run, evenly spread and with the last step, each with the stride of its run. All runs together
-    give at most the given number of rows: each run gets the largest share that meets this limit, and only the newest runs are read if
-    shares would be too small.
+    """About the given number of steps per run, evenly spread and with the last step, each with the distance between the steps that are
+    kept of its run. All runs together give at most the given number of rows: each run gets the largest share that meets this limit, and
+    only the newest runs are read if shares would be too small.
     """
     runs = {}
     for each in steps:
@@ -221,7 +221,7 @@ def extreme_steps(own):
 
 def environment_records(store, wanted, as_of):
     """The predictions of an environment of every model, with the fields of a record and the label that is current as of an instant; scores
-    and features are left out where there are none.
+    and features are left out if there are none.
     """
     found = []
     for model in store.catalog().models:
@@ -328,7 +328,7 @@ def rows_in(store, query):
 
 
 def as_field(value, kind):
-    """A stored value of a field as `fetch` gives it."""
+    """The stored value of a field in the form of `fetch`."""
     if value is None or kind not in ("object", "list", "score", "label"):
         return value
     found = json.loads(value)
@@ -336,7 +336,7 @@ def as_field(value, kind):
 
 
 def by_sample_hash(fields):
-    """The order of a sample: an id that several versions answered comes in order of time and stream."""
+    """The order of a sample. If several versions answered the same id, they come in order of time and stream."""
     return fields["sample_hash"], fields["id"], fields["at"], fields["stream"]
 
 

@@ -24,7 +24,7 @@ CACHE = {}
 
 
 class Row:
-    """One prediction with the label that is current for the question."""
+    """One prediction with the label that holds at the time of the question."""
 
     def __init__(self, model, version, environment, fields, label):
         self.model, self.version, self.environment, self.fields, self.label = model, version, environment, fields, label
@@ -35,7 +35,7 @@ class Row:
 
     @property
     def code(self):
-        """Class index of the label, 0 where a regression is labelled, -1 unknown."""
+        """The class index of the label: 0 if a regression has a label, -1 if the label is unknown."""
         if self.label is None:
             return UNKNOWN
         if self.model.task == "regression":
@@ -48,7 +48,7 @@ class Row:
         return None if missing(text) else json.loads(text)
 
     def number(self, reference):
-        """A numeric reference, None where unknown; NaN stays NaN."""
+        """The number that a reference names: None if unknown; NaN stays NaN."""
         column = self.model.column(reference)
         if column is not None:
             return self.fields[column.column]
@@ -80,7 +80,7 @@ class Row:
         return math.fsum((self.probabilities.get(name, 0.0) - (k == self.code)) ** 2 for k, name in enumerate(self.model.classes))
 
     def bin(self, reference):
-        """The bin of a reference; None where the row is not counted."""
+        """The bin of the value that a reference names; None if the row is not counted."""
         column = self.model.column(reference)
         edges = bins(self.model, self.version, reference)
         if column is not None and column.id in (self.fields["absent"] if self.fields["absent"] is not None else ()):
@@ -117,7 +117,7 @@ class Row:
         return self.band(name[5:]) if name.startswith("band.") else self.text(name)
 
     def band(self, name):
-        """The band of a sensitive number, None where it is missing or the version has no bands."""
+        """The band of a sensitive number; None if the number is missing or the version has no bands."""
         column = self.model.column(f"feature.{name}") or self.model.column(f"group.{name}")
         limits, value = self.version.edges.get(f"band.{name}", Edges()).edges, self.fields[column.column]
         if not limits or missing(value):
@@ -128,7 +128,7 @@ class Row:
         return f"{limits[place - 1]:.12g} to below {limits[place]:.12g}"
 
     def text(self, name):
-        """A field, feature or group as text, None where missing."""
+        """A field, feature or group as text; None if it is missing."""
         column = self.model.column(name)
         text = level(self.fields[name if column is None else column.column])
         return None if text == "null" else text
@@ -139,7 +139,7 @@ def missing(value):
 
 
 def level(value):
-    """The canonical text of a value; None where it is null."""
+    """The canonical text of a value; None if the value is null."""
     if value is None or isinstance(value, str):
         return value
     if isinstance(value, bool):

@@ -1,7 +1,8 @@
 """Makes the stores of released versions with those versions' own code, for tests/store/test_released.py.
 
-`python tests/support/released_stores.py FOLDER [VERSION …]` takes each version out of the git history, lets its command line register a model
-and load the same records, and packs the database and its settings as VERSION.tar.xz. Stores of released versions are never made again.
+`python tests/support/released_stores.py FOLDER [VERSION …]` checks each version out of the git history, registers a model and loads the
+same records with that version's command line, and packs the database and its settings as VERSION.tar.xz. A released version's store is
+made only once.
 """
 
 import csv
@@ -49,11 +50,11 @@ COMMITS = {
     "0.33.0": "1f6f0916",
     "0.34.0": "94c98dda",
 }
-"""The last commit whose own version says so."""
+"""For each version, the last commit that states this version."""
 START, DAYS = datetime(2026, 3, 2, tzinfo=UTC), 14
 REFERENCE, PREDICTIONS, FREE, LABELLED = 240, 280, 60, 200
 FALLEN_DAYS = 4
-"""Days at the end on which the ages are others: today's code names the change."""
+"""The number of days at the end on which the distribution of ages differs, so that today's code finds a change."""
 KEPT = ("store.duckdb", "settings.toml")
 
 
@@ -79,7 +80,7 @@ def score(row: dict[str, Any]) -> float:
 
 
 def moment(share: float) -> str:
-    """A time of the two weeks."""
+    """A time within the two weeks, as text."""
     return (START + timedelta(days=DAYS * share)).isoformat().replace("+00:00", "Z")
 
 
@@ -173,7 +174,7 @@ def make_store(version: str, target: Path) -> None:
 
 
 def without_owner(member: tarfile.TarInfo) -> tarfile.TarInfo:
-    """A member of the archive without who made it."""
+    """A member of the archive without the name of its owner."""
     member.uid = member.gid = 0
     member.uname = member.gname = ""
     return member

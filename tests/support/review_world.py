@@ -1,6 +1,6 @@
 """Six weeks of a small regression: a unit change in one of them, its fix in the next, then a better version with the old one in shadow.
 
-Every label comes two hours after its prediction; a tenth of each week's come three weeks late.
+Every label comes two hours after its prediction, except that a tenth of each week's labels come three weeks late.
 """
 
 import json
@@ -39,7 +39,7 @@ OPENED = {
 
 
 def build(home: Path, *, shadow: bool = True, artifact: Path | None = None) -> Database:
-    """The store with everything that arrived within a week of the last one; `load_late` brings the rest.
+    """The store with every record except the late labels, which `load_late` loads.
 
     shadow: the old version answers in the shadow of the better one. artifact: of the old version.
     """
@@ -50,7 +50,7 @@ def build(home: Path, *, shadow: bool = True, artifact: Path | None = None) -> D
 
 
 def filled(home: Path, shadow: bool, artifact: Path | None) -> Database:
-    """That store, filled in an empty folder."""
+    """The same store, filled in an empty folder."""
     store = open_store(home, threads=2)
     rng = random.Random(3)
     for version, noise in (("1", 4.0), ("2", 2.0)):
@@ -76,14 +76,14 @@ def load_late(store: Database) -> None:
 
 
 def row(rng: random.Random, noise: float) -> dict:
-    """The features of a journey, its duration, and a model's prediction, whose error has the given spread."""
+    """The features of a journey, its duration, and a prediction whose error has the given spread."""
     km, weight = rng.uniform(5, 60), rng.gauss(10, 2)
     label = 2.0 * km + weight + rng.gauss(0, 1.0)
     return {"km": round(km, 3), "load": round(weight, 3), "score": round(label + rng.gauss(0, noise), 3), "label": round(label, 3)}
 
 
 def records() -> list[dict]:
-    """Every record, whenever it arrived; the same each time."""
+    """All records, including those that arrive late. Each call gives the same ones."""
     rng = random.Random(5)
     found = []
     for week in WEEKS:
@@ -138,12 +138,14 @@ def load(store: Database, lines: list[dict]) -> None:
 
 
 def stamp(instant: datetime) -> str:
-    """RFC 3339."""
+    """A time in the format of RFC 3339."""
     return instant.isoformat().replace("+00:00", "Z")
 
 
 def deliveries() -> list[dict]:
-    """A batch and a cleaning on each morning of one week: 1,000 rows, of which 37 are dropped; what is left of the last is a version of the dataset."""
+    """A batch and a cleaning on each morning of one week: each of 1,000 rows, 37 of them dropped. The rows that remain of the last one are
+    a version of the dataset.
+    """
     found = []
     for day in range(7):
         at = stamp(BROKEN.start + timedelta(days=day, hours=6))

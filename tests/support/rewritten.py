@@ -1,6 +1,7 @@
 """Rewrites the asserts of all tests once, before workers start: `python -m tests.support.rewritten`.
 
-On a fresh checkout each worker would do it anew for every file that it collects, at the same time as the others. pytest finds what is written here as its own.
+On a fresh checkout every worker would otherwise rewrite every file that it collects, at the same time as the others. pytest takes the
+files written here for its own.
 """
 
 from multiprocessing import Pool
@@ -12,7 +13,9 @@ TESTS = Path(__file__).parents[1]
 
 
 def write_rewritten(file: Path) -> None:
-    """Write the compiled form of a test file with rewritten asserts beside it, unless the one that is there was made of the same text."""
+    """Write the compiled form of a test file with rewritten asserts beside it, unless the compiled form that is there comes from the same
+    text.
+    """
     compiled = rewrite.get_cache_dir(file) / (file.stem + rewrite.PYC_TAIL)
     if rewrite._read_pyc(file, compiled) is None:
         compiled.parent.mkdir(exist_ok=True)

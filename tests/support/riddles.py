@@ -48,5 +48,5 @@ PATTERNS = [(re.compile(phrase, re.IGNORECASE), better) for phrase, better in RI
 
 
 def riddles_in(text: str) -> list[str]:
-    """What a text says that a reader has to decode, with what to write instead."""
+    """Each phrase in a text that a reader has to decode, with what to write instead."""
     return [f"{found[0]!r}: {better}" for pattern, better in PATTERNS if (found := pattern.search(text))]

@@ -111,7 +111,7 @@ def history(task, seed, predictions=40):
 
 
 def text(value):
-    """Canonical text of a scalar, by hand."""
+    """Canonical text of a scalar, written without the product's code."""
     if isinstance(value, bool):
         return "true" if value else "false"
     return str(int(value)) if isinstance(value, float) and value == int(value) else str(value)
@@ -123,7 +123,7 @@ def up(moment):
 
 
 def walk(task, records, hour):
-    """What had arrived by an hour: rows (prediction, current label or None), by a plain loop over the records."""
+    """What had arrived by an hour, found by a plain loop over the records: rows of (prediction, current label or None)."""
     labels = defaultdict(list)
     for record in records:
         if record["kind"] == "label" and "received_at" in record:

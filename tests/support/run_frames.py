@@ -17,7 +17,7 @@ FIELDS = {kind: [name for name in KINDS[kind].fields if name != "received_at"] f
 
 
 def frame_of(kind: str, records: list[dict]) -> pd.DataFrame:
-    """Records as the store gives them."""
+    """Records as the store returns them."""
     texts = {"rank", "seed"}
     rows = pd.DataFrame(index=range(len(records)))
     for name in FIELDS[kind]:
@@ -51,7 +51,7 @@ def only(found: list[Finding], metric: str) -> Finding:
 
 
 def a_run(metrics: dict[str, object], name: str = "one", *, ended: str | None = "finished", every: float = 30.0, **fields) -> list[dict]:
-    """A run with a value of each metric a step."""
+    """A run with one value of each metric per step."""
     common = {"run": name, "model": "loan"}
     records = [{"kind": "run", **common, "event": "start", "at": START.isoformat(), **fields}]
     n = len(next(iter(metrics.values()), []))
@@ -67,7 +67,7 @@ def a_run(metrics: dict[str, object], name: str = "one", *, ended: str | None = 
 
 
 def word(value: float) -> object:
-    """A number as it is logged."""
+    """A number in the form in which it is logged."""
     return "NaN" if np.isnan(value) else ("Infinity" if value > 0 else "-Infinity") if np.isinf(value) else float(value)
 
 
@@ -78,7 +78,9 @@ def loss(n: int = 120, seed: int = 0, sd: float = 0.01) -> np.ndarray:
 def distributed(
     slow: float = 1.0, phase: str = "data", n: int = 40, ranks: int = 4, seed: int = 0, *, wait: bool = True
 ) -> tuple[list[dict], dict[str, np.ndarray]]:
-    """A run of several ranks that wait for each other; rank 2 is slow in one phase. The records, and the times as they were made."""
+    """A run of several ranks that wait for each other; rank 2 is slow in one phase. Returns the records, and the times from which they
+    were made.
+    """
     rng = np.random.default_rng(seed)
     work = {"compute": rng.normal(200, 6, (ranks, n)), "data": rng.normal(60, 3, (ranks, n))}
     work[phase][2] *= slow

@@ -20,12 +20,14 @@ from tests.support.sample_home import ROOT, environment
 
 START_SECONDS = 600
 LEFT: list[int] = []
-"""Ports of dashboards that have ended. The next one takes such a port: the browser still has the scripts from there, and has compiled them."""
+"""Ports of dashboards that have ended. The next dashboard takes one of these ports, because the browser has already fetched and compiled
+the scripts from there.
+"""
 
 
 @dataclass(frozen=True)
 class Dashboard:
-    """A running dashboard: where it answers, whose home it owns, and its process."""
+    """A running dashboard: its address, its home and its process."""
 
     url: str
     home: Path
@@ -37,7 +39,7 @@ class Dashboard:
         return found
 
     def answer(self, *command: str) -> Any:
-        """What a command answers with `--json`, asked of this process over loopback."""
+        """The answer of a command with `--json`, which asks this process over loopback."""
         address = process_lock.read_address(self.home)
         assert address is not None
         outcome = main.at_owner(address, [*command, "--json"])
@@ -45,7 +47,9 @@ class Dashboard:
         return json.loads(outcome.out)
 
     def wait_until_loaded(self, before: dict[str, Any], timeout: float = 120) -> dict[str, Any]:
-        """Wait until the loader thread has loaded all waiting segments, at least one since the status `before`. Returns the status then."""
+        """Wait until the loader thread has loaded all waiting segments, and at least one since the status `before`. Returns the status
+        after that.
+        """
         until = time.monotonic() + timeout
         while (now := self.status())["landing"]["segments"] or now["loaded"]["segments"] <= before["loaded"]["segments"]:
             assert time.monotonic() < until, now
@@ -55,7 +59,7 @@ class Dashboard:
 
 @contextlib.contextmanager
 def dashboard(home: Path, port: int | None = None, root: Path = ROOT) -> Iterator[Dashboard]:
-    """`serve` on a port that is free, or on this one, until the block ends. root: the checkout whose code serves."""
+    """Run `serve` on the given port, or else on a free one, until the block ends. root: the checkout whose code serves."""
     port = port or (LEFT.pop() if LEFT else free_port())
     with home.with_suffix(".log").open("w") as log:
         process = subprocess.Popen(
@@ -78,7 +82,7 @@ def dashboard(home: Path, port: int | None = None, root: Path = ROOT) -> Iterato
 def one_dashboard(folder: Path, home: Callable[[], contextlib.AbstractContextManager[Path]], name: str = "fleet") -> Iterator[Dashboard]:
     """One dashboard of a name for all workers that share a folder: the first starts it over a home, and ends it after the last has left.
 
-    Two would both start, and compute the same pages. Who uses it holds a lock, which also ends with a worker that dies.
+    Without it, two dashboards would start and compute the same pages. Each user holds a lock, which is released even if its worker dies.
     """
     address, users = folder / f"{name}.json", (folder / f"{name}.users").open("a")
     with users, contextlib.ExitStack() as mine:
@@ -95,13 +99,13 @@ def one_dashboard(folder: Path, home: Callable[[], contextlib.AbstractContextMan
             fcntl.flock(users, fcntl.LOCK_UN)
             if first:
                 with (folder / f"{name}.lock").open("a") as gate:
-                    fcntl.flock(gate, fcntl.LOCK_EX)  # a later worker starts another one
+                    fcntl.flock(gate, fcntl.LOCK_EX)  # a worker that comes later starts another dashboard
                     address.unlink()
                 fcntl.flock(users, fcntl.LOCK_EX)
 
 
 def wait_until_ready(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
-    """Until `/readyz` answers 200. Fails with the log where the process ends or does not answer in time."""
+    """Wait until `/readyz` answers 200. Fails, and shows the log, if the process ends or does not answer in time."""
     until = time.monotonic() + START_SECONDS
     while True:
         assert process.poll() is None, log.read_text()

@@ -32,14 +32,14 @@ holder.close()
 
 
 def shared_folder(factory: pytest.TempPathFactory) -> Path:
-    """The folder that the workers of a run share, and the runs of `make test`, which names it."""
+    """The folder shared by the workers of a run. `make test` names it, so that several runs share it too."""
     root = factory.getbasetemp()
     root = root.parent if "PYTEST_XDIST_WORKER" in os.environ else root
     return Path(os.environ.get("SAMPLE_HOMES") or root)
 
 
 def sample_home(factory: pytest.TempPathFactory) -> Path:
-    """A home with the sample fleet, loaded by the product's own `demo`; read-only by agreement. Parallel workers share it."""
+    """A home with the sample fleet, loaded by the product's own `demo`. Parallel workers share it, so no test may change it."""
     root = shared_folder(factory)
     home = root / "sample-home"
     with (root / "sample-home.lock").open("w") as lock:
@@ -64,7 +64,7 @@ def copied(home: Path, to: Path) -> Path:
 
 @contextmanager
 def lent(factory: pytest.TempPathFactory, name: str) -> Iterator[Path]:
-    """A copy of the sample fleet for the tests of one file, removed after them: a whole run would otherwise keep gigabytes."""
+    """A copy of the sample fleet for the tests of one file, removed after them, because a whole run would otherwise keep gigabytes."""
     folder = factory.mktemp(name)
     try:
         yield copied(sample_home(factory), folder / "home")
@@ -74,8 +74,7 @@ def lent(factory: pytest.TempPathFactory, name: str) -> Iterator[Path]:
 
 @contextmanager
 def lent_checked(factory: pytest.TempPathFactory, name: str) -> Iterator[Path]:
-    """The same of the sample fleet after `check`, whose findings are kept beside the store, so a question about the same window is answered
-    at once."""
+    """A copy of the sample fleet after `check`. The store keeps the findings, so a question about the same window is answered at once."""
     folder = factory.mktemp(name)
     try:
         copied_once("checked-fleet", lambda draft: check_fleet(sample_home(factory), draft), folder / "home")
@@ -93,7 +92,9 @@ def check_fleet(fleet: Path, home: Path) -> None:
 
 
 def environment(home: Path) -> dict[str, str]:
-    """The environment of a process that works on a home. A dashboard explains and watches nothing by itself there, so that tests are quick and repeat."""
+    """The environment of a process that works on a home. In it a dashboard starts no explanations and no checks by itself, so that tests
+    are fast and repeatable.
+    """
     inherited = {name: value for name, value in os.environ.items() if name != "OBSERVABILITY_LOCK_FD"}
     return {
         "OBSERVABILITY_ENRICH": "off",

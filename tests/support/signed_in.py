@@ -8,6 +8,6 @@ from observability.server.access import Person
 
 
 def sign(monkeypatch: pytest.MonkeyPatch, person: Person) -> None:
-    """Every page is drawn for this person."""
+    """Draw every page for this person."""
     for module in (sign_in, person_name, access_page):
         monkeypatch.setattr(module, "current_person", lambda: person)

@@ -1,4 +1,6 @@
-"""Simulated clean training runs, as records: one of one process, one of four, one on four accelerators with earlier runs of its kind."""
+"""Simulated training runs without faults, as records: a run of one process, a run of four processes, and a run on four accelerators that
+has earlier runs of its kind.
+"""
 
 from datetime import UTC, datetime, timedelta
 
@@ -16,7 +18,7 @@ CURVE = 0.3 + 2 * np.arange(1, STEPS + 1) ** -0.35
 
 
 def run_that_can_have(fault: str) -> str:
-    """The simulated run that has what a fault needs."""
+    """The simulated run that has the records which a fault changes."""
     return "accelerators" if fault.endswith(("_peers", "_past")) else "ranks" if "slow_rank" in fault else "curves"
 
 
@@ -90,7 +92,7 @@ def accelerator_run_records(seed: int = 5, earlier: int = 6) -> list[dict]:
 
 
 def simulated_run_frames(run: str, seed: int) -> dict[str, pd.DataFrame]:
-    """The records of one clean run as the analyzer reads them, and of earlier runs of its kind."""
+    """The records of a run without faults and of earlier runs of its kind, as the analyzer reads them."""
     simulated = accelerator_run_records if run == "accelerators" else simulated_run_records
     records = [each for each in simulated(seed) if each["run"].startswith(run)]
     return {name: frame_of(kind, [each for each in records if each["kind"] == kind]) for name, kind in KINDS}

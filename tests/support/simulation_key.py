@@ -23,8 +23,8 @@ Target = dict[str, str]
 @dataclass(frozen=True)
 class Right:
     """The right answers for one scenario. subjects: who; areas: analyzers; place: a slice, group, replica or device that must be named, by
-    itself or with
-    a subject; metrics: where given, one of them. evidence: whether inputs show it at once, or labels only.
+    itself or with a subject; metrics: if given, the finding must be about one of them. evidence: whether inputs show the fault at once, or
+    only labels do.
     """
 
     subjects: frozenset[str]
@@ -34,7 +34,7 @@ class Right:
     version: str | None = None
 
     def holds(self, said: Finding) -> bool:
-        """Whether a finding names the fault."""
+        """Whether a finding names the fault correctly."""
         if said.severity not in ("act", "watch") or said.analyzer not in self.areas or (self.metrics and said.metric not in self.metrics):
             return False
         if self.version is not None and said.version != self.version:
@@ -49,17 +49,17 @@ class Right:
 def feature(
     *roles: str, place: str | None = None, areas: tuple[str, ...] = VALUES, metrics: tuple[str, ...] = ()
 ) -> Callable[[Target], Right]:
-    """The features that play these roles, in a place where one is named."""
+    """The right answer is one of the features that play these roles, in a place if one is named."""
     return lambda of: Right(frozenset(of[each] for each in roles), areas, of[place] if place else None, metrics)
 
 
 def model(areas: tuple[str, ...], *metrics: str, place: str | None = None, others: tuple[str, ...] = ()) -> Callable[[Target], Right]:
-    """The model itself (or its score), in a place where one is named."""
+    """The right answer is the model itself (or its score), in a place if one is named."""
     return lambda of: Right(frozenset({"model", "score", *others}), areas, of[place] if place else None, metrics)
 
 
 def part(role: str, areas: tuple[str, ...], *metrics: str) -> Callable[[Target], Right]:
-    """A replica, device, subject or group by itself."""
+    """The right answer is a replica, device, subject or group by itself."""
     return lambda of: Right(frozenset({of[role], "model", "score"}), areas, of[role], metrics)
 
 
@@ -117,7 +117,7 @@ KEY: dict[str, Callable[[Target], Right]] = {
     "prompt_texts": model(("trust/live_guard",), "prompt_text_share"),
     "oversized_texts": model(("trust/live_guard",), "oversized_text_share"),
 }
-"""By fault, what is right given who it falls on."""
+"""For each fault, the right answer given its target."""
 RUN_KEY: dict[str, tuple[str, ...]] = {
     "loss_spike": ("metric_spike",),
     "loss_not_finite": ("non_finite_steps",),
@@ -157,13 +157,15 @@ LABEL_KEY: dict[str, tuple[str, ...]] = {
 
 
 def right_of_labelling(fault: str, subject: str, project: str = "loan") -> Right:
-    """What is right about a fault of labelling: the model, of one annotator the annotator, by data/labels or as one of the project."""
+    """The right answer for a fault of labelling. It is the model; for a fault of one annotator it is the annotator, as a subject of
+    data/labels or within the project.
+    """
     own = subject.replace("annotator=", f"project:{project}/annotator:")
     return Right(frozenset({subject, own}), ("data/labels", "data/labelling"), metrics=LABEL_KEY[fault])
 
 
 def right_of_run(fault: str, subject: str) -> Right:
-    """What is right about a fault of a training run: the run, of a slow rank the rank."""
+    """The right answer for a fault of a training run: the run; for a slow rank, the rank."""
     return Right(frozenset({subject}), ("training/runs",), metrics=RUN_KEY[fault])
 
 
@@ -186,7 +188,7 @@ MATTERS = 0.3
 
 
 def right(scenario: FaultScenario) -> Right:
-    """What is right about a scenario."""
+    """The right answer for a scenario."""
     assert scenario.fault is not None
     return KEY[scenario.fault.name](scenario.target)
 
@@ -200,7 +202,7 @@ def apart(one: Right, other: Right) -> bool:
 
 
 def first_evidence(fault: ServingFault, amount: float, label_delay: int) -> int:
-    """Days from the onset until the first evidence can have come: 0, the labels' delay, or the day on which a ramp matters."""
+    """The number of days from the onset to the first possible evidence: 0, the delay of the labels, or the days until a ramp matters."""
     if fault.name in BY_LABELS:
         return label_delay
     return max(-int(-MATTERS // amount) - 1, 0) if fault.name == "slow_ramp" else 0
@@ -210,7 +212,9 @@ Place = Literal["first", "top three", "named", "missed"]
 
 
 def judged(day: ReplayDay, of: Right) -> Place:
-    """The rank at which a day's findings name the fault: lead of the first incident, of one of the first three, anywhere, or not."""
+    """How prominently a day's findings name the fault: as the lead of the first incident, as the lead of one of the first three, anywhere,
+    or not at all.
+    """
     for place, each in enumerate(day.incidents):
         if leads(each, of):
             return "first" if place == 0 else "top three" if place < 3 else "named"
@@ -218,5 +222,5 @@ def judged(day: ReplayDay, of: Right) -> Place:
 
 
 def leads(incident: Incident, of: Right) -> bool:
-    """Whether the finding that a person reads first of an incident is right."""
+    """Whether the first finding of an incident is right."""
     return of.holds(incident.lead)
