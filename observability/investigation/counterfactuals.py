@@ -128,7 +128,7 @@ def score_of(row: Row, given: Any) -> Any:
 
 
 def changes_of(own: Any, found: Any, place: int, integers: set[str]) -> dict[str, tuple[Any, Any]]:
-    """Differences from the stored input: feature: (from, to)."""
+    """The differences from the stored input: for each feature, (from, to)."""
 
     def plain(name: str, value: Any) -> Any:
         return int(value) if name in integers and isinstance(value, float) and value == int(value) else value

@@ -231,8 +231,8 @@ class InputRepair:
 class Explained:
     """Attributions (score_explanation.py): base_value + Σ attributions + residual is the model's output in the link space.
 
-    attributions: by feature; multiclass: of the decided class. method: the worker's method, or "logged". mismatch: a sentence that the
-    model file gives other scores than the logged ones; empty if it gives the same.
+    attributions: by feature; for a multiclass model, those of the decided class. method: the worker's method, or "logged". mismatch: a
+    sentence that the model file gives other scores than the logged ones; empty if it gives the same.
     """
 
     attributions: Mapping[str, float]

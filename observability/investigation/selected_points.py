@@ -1,7 +1,7 @@
 """Describe the predictions that a person selected on a map: their errors compared with the others, and the rule that describes them.
 
-The rule is one to three conditions on columns that a slice can hold, found by a beam search for the largest F1 of belonging to the
-selection. It describes the selected points; it says nothing of why they lie together.
+The rule is one to three conditions on columns that a slice can hold, found by a beam search for the largest F1 of the selection. It
+describes the selected points; it does not say why they lie together.
 """
 
 from dataclasses import dataclass
@@ -24,14 +24,16 @@ LOWS, HIGHS = (0.0, 0.05, 0.1, 0.25), (0.75, 0.9, 0.95, 1.0)
 """Quantiles of the selected values at which a condition on a number may begin and end."""
 MAX_CONDITIONS, BEAM, MAX_CANDIDATES, MAX_LEVELS = 3, 8, 300, 12
 EARNED = 0.02
-"""F1 that an additional condition must add."""
+"""The least F1 that an additional condition must add."""
 CLEAR = 0.7
 """Minimum F1 of a rule that describes a selection."""
 
 
 @dataclass(frozen=True)
 class SelectionErrors:
-    """Errors of selected points, of the others, and the difference; regression: mean absolute errors. n, of_others: labelled rows."""
+    """Errors of the selected points, errors of the other points, and the difference; for a regression, mean absolute errors. n, of_others:
+    the numbers of labelled rows.
+    """
 
     selected: Interval
     others: Interval
@@ -42,8 +44,9 @@ class SelectionErrors:
 
 @dataclass(frozen=True)
 class SelectionRule:
-    """The rule that describes a selection best. n: points that meet it. both: number of these that are selected. chosen: selected points.
-    slice, search: the rule as a slice of a link and as a query for the page Cases; None if it cannot be written so.
+    """The rule that describes a selection best. n: number of points that meet the rule. both: number of those points that are selected.
+    chosen: number of selected points. slice, search: the rule as a slice of a link and as a query for the page Cases; None if it cannot be
+    written so.
     """
 
     conditions: tuple[Condition, ...]
@@ -58,12 +61,12 @@ class SelectionRule:
 
     @property
     def precision(self) -> float:
-        """Share of the points that meet the rule that are selected."""
+        """Of the points that meet the rule, the share that is selected."""
         return self.both / self.n
 
     @property
     def recall(self) -> float:
-        """Share of the selected points that meet the rule."""
+        """Of the selected points, the share that meets the rule."""
         return self.both / self.chosen
 
     @property
@@ -73,17 +76,19 @@ class SelectionRule:
 
     @property
     def slice(self) -> str | None:
-        """The rule as a slice."""
+        """The rule as a slice; None if it cannot be written as one."""
         return slice_of(self.conditions)
 
     @property
     def search(self) -> str | None:
-        """The rule as a query."""
+        """The rule as a query; None if it cannot be written as one."""
         return search_text(self.conditions)
 
 
 def error_sizes(model: Model, frame: "DataFrame") -> Floats:
-    """By row 1 for a wrong decision and 0 for a right one, for regression the absolute error; NaN without a label or a decision."""
+    """For each row, 1 if the decision is wrong and 0 if it is right; for a regression, the absolute error. NaN without a label or a
+    decision.
+    """
     if model.task == "regression":
         return np.abs(frame["score"].to_numpy(np.float64) - frame["label_value"].to_numpy(np.float64))
     decision, label = frame["decision"].to_numpy(np.int64), frame["label"].to_numpy(np.int64)
@@ -137,7 +142,7 @@ def selection_rule(model: Model, frame: "DataFrame", chosen: Bools) -> Selection
 
 
 def f1_scores(masks: Bools, chosen: Bools) -> Floats:
-    """(m,): the F1 of each of m masks for the chosen rows."""
+    """The F1 of each of m masks as a prediction of the chosen rows; shape (m,)."""
     return np.asarray(2 * (masks & chosen).sum(axis=1) / (masks.sum(axis=1) + chosen.sum()), np.float64)
 
 

@@ -1,8 +1,8 @@
 """Find whether a slice was there before its errors, or whether its rows are a consequence of something else, such as a changed input.
 
-A weak slice is a part of the population on which the model errs more. A fault of an input gathers its rows somewhere too: inputs that
-changed move answers into a decision, and the slice of these answers then has more errors. Its rows are more frequent among the answers
-than they were in the reference. A concept that changed in a slice makes its errors, not its rows, more frequent.
+A weak slice is a part of the population on which the model errs more. A fault of an input can also gather its rows in a slice: changed
+inputs move answers into another decision, and the slice with these answers then has more errors. Its rows are more frequent among the
+answers than they were in the reference. If instead the concept changed in a slice, its errors become more frequent, but its rows do not.
 """
 
 from dataclasses import dataclass
@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class SliceHistory:
-    """How much of a slice the reference has. part: factor for the weight of the slice, 0 to 1. sentence: the reason; empty if the slice is
-    unchanged.
+    """How much of a slice the reference has. part: the factor for the weight of the slice, from 0 to 1. sentence: the reason for the
+    factor; empty if the slice is unchanged.
     """
 
     part: float = 1.0
@@ -84,8 +84,8 @@ def slice_history(case: CaseInProgress, conditions: "tuple[Condition, ...]", fra
 
 
 def share_odd_input(case: CaseInProgress, frame: "DataFrame") -> Bools:
-    """Mask of the rows that share an odd input with the case: it is missing too, outside the range on the same side, or has the same
-    level.
+    """Mask of the rows that share an odd input with the case: in both rows it is missing, or outside the range on the same side, or has
+    the same level.
     """
     found = np.zeros(len(frame), bool)
     for _, given in odd_inputs(case):

@@ -1,7 +1,7 @@
 """Possible sources of an error, ranked by weight of evidence, with a sentence each.
 
-A score is a weight of evidence between 0 and 1, not a probability: 0.9 where hardly any other source remains, 0.3 (`unknown`) for an
-ordinary error of an imperfect model. Sentences state what was measured, not causes.
+A score is a weight of evidence between 0 and 1, not a probability: 0.9 if hardly any other source remains, 0.3 (`unknown`) for an ordinary
+error of an imperfect model. Sentences state what was measured, not causes.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -44,16 +44,17 @@ UNTESTED: tuple[Source, ...] = ("weak_slice", "far_from_reference", "boundary", 
 UNTRIED = 0.85
 """Factor for suspected inputs whose repair could not be tried."""
 NOT_RARE = 0.15
-"""Weight of a distance that one to five in a hundred rows have: half the weight of an ordinary error, unless such rows err more."""
+"""Weight of a distance that one to five in a hundred rows reach. It is half the weight of an ordinary error, unless such rows err more."""
 ODD = 0.4
 """Weight from which odd inputs alone can make a row far from its reference."""
 AT_EDGE, NEAR_EDGE, SMALL = 0.6, 0.15, 0.12
-"""Weight of a score at the boundary; the part of the range to certainty within which it decreases to 0, and below which a margin is small.
+"""AT_EDGE: weight of a score at the boundary. NEAR_EDGE: the part of the range from boundary to certainty within which the weight falls to
+0. SMALL: the part below which a margin is small.
 """
 OUTCOME_DISCOUNT = {"outcome": 0.3, "correction": 0.3}
 """Factor for labels that were measured or corrected: at most the weight of an ordinary error."""
 DOUBT = 0.9
-"""Weight of a label if the same number of new raters would give the decided class in its place with even odds."""
+"""Weight of a label if the same number of new raters would give the decided class instead with even odds."""
 NO_BETTER = 0.25
 """Weight of the version as source if another version is right here, but not significantly more often, or both scored too few requests. It
 is below the weight of an ordinary error: one request says nothing about a version.
@@ -61,8 +62,8 @@ is below the weight of an ordinary error: one request says nothing about a versi
 
 
 def rank_sources(case: CaseInProgress) -> tuple[Triage, ...]:
-    """Sources with evidence, and `unknown`, best first; ties in the order of SOURCES. `unknown` is first where the best source has less
-    weight than UNKNOWN, or the next one less than CLOSE below it.
+    """The sources with evidence, and `unknown`, best first; ties are in the order of SOURCES. `unknown` is first if the weight of the best
+    source is below UNKNOWN, or if the next source is less than CLOSE below the best.
     """
     found = [less_by_repair(case, source) for read in SOURCES for source in read(case)]
     found = [source for source in found if source.score > 0 or source.source == "input"]
@@ -74,7 +75,7 @@ def rank_sources(case: CaseInProgress) -> tuple[Triage, ...]:
 
 
 def less_by_repair(case: CaseInProgress, source: Triage) -> Triage:
-    """A source that no experiment tests, with less weight where a repaired input makes the answer right."""
+    """A source that no experiment tests, with less weight if a repaired input makes the answer right."""
     tried: InputRepair | None = case.part("repair")
     if tried is None or source.source not in UNTESTED:
         return source
@@ -82,7 +83,7 @@ def less_by_repair(case: CaseInProgress, source: Triage) -> Triage:
 
 
 def input_sources(case: CaseInProgress) -> Iterator[Triage]:
-    """Suspected inputs, weighted by the share of repairs that make the answer right; less where no repair could be tried."""
+    """Suspected inputs, weighted by the share of repairs that make the answer right; less if no repair could be tried."""
     odd = odd_inputs(case)
     sentences = [f"{each.feature} ({', '.join(each.flags)}): {each.because}" for _, each in odd[:3]]
     weights = [weight for weight, _ in odd]
@@ -103,7 +104,7 @@ def input_sources(case: CaseInProgress) -> Iterator[Triage]:
 
 
 def far_from_reference(case: CaseInProgress) -> Iterator[Triage]:
-    """Distance of the row from the reference, and out-of-range values that other rows share."""
+    """The distance of the row from the reference as a source, with out-of-range values that other rows share."""
     try:
         found = neighbours.reference_distance(case)
     except ObservabilityError:
@@ -124,8 +125,8 @@ def far_from_reference(case: CaseInProgress) -> Iterator[Triage]:
 
 
 def excess_error_outside(case: CaseInProgress, features: list[str]) -> ExcessErrors | None:
-    """Errors of rows outside the reference in one of the features, beyond the number of errors in other rows with the same decision and
-    scores.
+    """Errors of rows whose value of one of the features is outside the reference, in excess of the errors of other rows with the same
+    decision and scores.
     """
     try:
         frame = comparison_rows.same_decision_rows(case)
@@ -141,7 +142,7 @@ def excess_error_outside(case: CaseInProgress, features: list[str]) -> ExcessErr
 
 
 def label_sources(case: CaseInProgress) -> Iterator[Triage]:
-    """A suspect label; discounted if it was measured."""
+    """A suspect label as a source, with less weight if the label was measured."""
     check: LabelCheck | None = case.part("label_check")
     if check is None or not check.suspect:
         return
@@ -173,9 +174,10 @@ def label_sources(case: CaseInProgress) -> Iterator[Triage]:
 
 
 def weak_slice(case: CaseInProgress) -> Iterator[Triage]:
-    """The part of the errors in the rule's held-out rows that other rows of the same scores do not have. The larger the slice, the smaller
-    the weight. A slice of unsure scores has many errors that the scores state, and one of few days may be a bad day. Rows that share an
-    odd input of the case do not count, and a slice that became more frequent counts less (slice_cause.py).
+    """A weak slice as a source. Its weight is the part of the errors in the rule's held-out rows that other rows with the same scores do
+    not have. The larger the slice, the smaller the weight. A slice of unsure scores has many errors that the scores state, and one of few
+    days may be a bad day. Rows that share an odd input of the case do not count, and a slice that became more frequent counts less
+    (slice_cause.py).
     """
     found = slice_errors(case)
     if found is None:
@@ -233,8 +235,8 @@ def expected_error_source(case: CaseInProgress) -> Iterator[Triage]:
 
 
 def by_path(case: CaseInProgress, rule: ErrorRule) -> bool:
-    """Whether the replica or device of the case has more errors: among held-out rows that meet the rule's other conditions, the rows of
-    this replica or device are significantly more often wrong.
+    """Whether the replica or device of the case has more errors, which means: among held-out rows that meet the rule's other conditions,
+    the rows of this replica or device are significantly more often wrong.
     """
     if not any(each.reference in FIELDS for each in rule.conditions):
         return False
@@ -252,7 +254,7 @@ def by_path(case: CaseInProgress, rule: ErrorRule) -> bool:
 
 
 def decision_boundary_source(case: CaseInProgress) -> Iterator[Triage]:
-    """Closeness of the score to another decision."""
+    """A score close to another decision as a source."""
     row = case.row
     if row.score is None or row.decision < 0 or not np.isfinite(row.score):
         return
@@ -271,7 +273,7 @@ def decision_boundary_source(case: CaseInProgress) -> Iterator[Triage]:
 
 
 def other_version_source(case: CaseInProgress) -> Iterator[Triage]:
-    """Another version with a better score of the same input."""
+    """Another version with a better score for the same input as a source."""
     row = case.row
     if row.label is None:
         return
@@ -296,7 +298,7 @@ def other_version_source(case: CaseInProgress) -> Iterator[Triage]:
 
 
 def _may_have_learned(case: CaseInProgress, version: Version) -> str:
-    """A sentence where a version began to answer after the request, so that its training may have included it; else empty."""
+    """A sentence if a version began to answer after the request, so that its training may have included it; else empty."""
     known = case.store.activity(case.row.as_of, case.row.model.name)
     first = known.loc[(known["version"] == version.name) & (known["environment"] != "reference"), "first"].min()
     if first != first or aware_utc(first.to_pydatetime()) <= aware_utc(case.row.at):
@@ -305,13 +307,13 @@ def _may_have_learned(case: CaseInProgress, version: Version) -> str:
 
 
 def degraded_path(case: CaseInProgress) -> Iterator[Triage]:
-    """A request that did not end normally."""
+    """A request that did not end normally as a source."""
     if case.row.status != "ok":
         yield Triage("degraded_path", 0.95, f"The request ended with status {case.row.status}.")
 
 
 def ordinary_error_source(case: CaseInProgress, ranked: Sequence[Triage] = ()) -> Triage:
-    """The sentence for an unknown source: how frequent errors are. ranked: the sources with evidence."""
+    """The unknown source, with a sentence that says how frequent errors are. ranked: the sources with evidence."""
     frame = comparison_rows.labelled_rows_of(case)
     because = "Nothing measured distinguishes it from an ordinary error."
     try:

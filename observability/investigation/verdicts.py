@@ -15,7 +15,7 @@ MAX_VOTES = 1_000
 
 
 def verdicts_about(case: CaseInProgress) -> tuple[dict[str, Any], ...]:
-    """Verdicts on this prediction, newest first, each as of its latest record; without withdrawn ones."""
+    """Verdicts on this prediction, newest first, each in its latest state. Withdrawn verdicts are left out."""
     row = case.row
     question = Records("verdict", ever=True, rows=MAX_VERDICTS, only=(("prediction", row.id),))
     found: dict[str, dict[str, Any]] = {}
@@ -26,7 +26,9 @@ def verdicts_about(case: CaseInProgress) -> tuple[dict[str, Any], ...]:
 
 
 def votes_of_item(case: CaseInProgress) -> Counter[str]:
-    """Annotators' newest labels of the item with this id, in the projects of the model's settings: label, count."""
+    """How many annotators gave each label to the item with this id, by their newest labels, in the projects that the model's settings
+    name.
+    """
     projects = set(case.row.model.settings.projects)
     if not projects:
         return Counter()
@@ -41,5 +43,5 @@ def votes_of_item(case: CaseInProgress) -> Counter[str]:
 
 
 def window_until_now(case: CaseInProgress, model: str) -> Window:
-    """The window up to the instant of the request."""
+    """The window that ends at the instant of the request."""
     return Window(model, EPOCH, max(case.now, EPOCH) + timedelta(seconds=1), as_of=case.as_of)

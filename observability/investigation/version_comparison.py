@@ -15,8 +15,9 @@ MIN_DISCORDANT = 10
 
 @dataclass(frozen=True)
 class SharedRequestTally:
-    """Labelled requests of the period that both versions scored, without this case. better: the other one is right and this one wrong;
-    worse: the reverse. days: the days of the requests in words; without requests, the days of the period. sampled: there are more requests.
+    """Labelled requests of the period that both versions scored, without this case. better: the number on which the other version is right
+    and this one wrong; worse: the reverse. days: the days of the requests in words, or the days of the period if there is no request.
+    sampled: whether there are more requests than were compared.
     """
 
     version: str
@@ -28,7 +29,7 @@ class SharedRequestTally:
 
     @property
     def known(self) -> bool:
-        """Whether there are enough requests."""
+        """Whether there are enough requests for a comparison."""
         return self.better + self.worse >= MIN_DISCORDANT
 
     @property
@@ -51,7 +52,7 @@ class SharedRequestTally:
 
 
 def shared_request_tally(case: CaseInProgress, version: Version) -> SharedRequestTally:
-    """The counts for another version, by its scores in shadow."""
+    """The counts for another version, from its scores in the shadow."""
     row, window = case.row, comparison_rows.window_around(case)
     days = format_span(window.start, window.end)
     both = churn.shadow_rows(case.store, row, version, window)

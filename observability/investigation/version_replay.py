@@ -1,4 +1,4 @@
-"""Scores of other versions for the stored input: logged in the shadow, else computed from their artifacts."""
+"""Scores of other versions for the stored input: taken from the log of the shadow, or else computed from their artifacts."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -21,7 +21,9 @@ from observability.store.engine import Store
 from observability.worker.process import Progress, Worker
 
 MAX_VERSIONS, MAX_BESIDE = 8, 2000
-"""Other versions that are tried, nearest in time of registration first; logged rows that are searched for the same request."""
+"""The most versions that are tried (those registered nearest in time first), and the most logged rows that are searched for the same
+request.
+"""
 SAME, APART = timedelta(seconds=1), timedelta(hours=1)
 SECONDS = 30.0
 
@@ -74,8 +76,8 @@ def role_of(row: Row, version: Version) -> Literal["previous", "next"]:
 
 def logged_beside(store: Store, row: Row) -> dict[str, Answered]:
     """Other versions' scores of the same request in the shadow (for a shadow row: in production), by version: predictions of the same id;
-    else rows with equal features, of the same subject where both have one, at the same instant; else less than an hour apart, nearest in
-    time.
+    else rows with equal features, and the same subject if both have one, at the same instant; else such rows less than an hour apart, the
+    nearest in time.
     """
     if row.environment == "reference":
         return {}
@@ -109,7 +111,7 @@ def replay_environment(row: Row) -> Literal["production", "shadow"]:
 
 
 def logged_matches(store: Store, row: Row, span: timedelta) -> dict[str, Answered]:
-    """As `logged_beside`, of at most MAX_BESIDE rows within `span`."""
+    """Other versions' scores as in `logged_beside`, searched among at most MAX_BESIDE rows within `span`."""
     environment = replay_environment(row)
     columns = row.model.features()
     extra = probability_columns(row.model)
@@ -134,7 +136,7 @@ def logged_matches(store: Store, row: Row, span: timedelta) -> dict[str, Answere
 
 
 def same_request(row: Row, version: Version, other: dict[Any, Any]) -> bool:
-    """Whether a row of another version has the same subject, where both have one, and equal values of all shared features."""
+    """Whether a row of another version has the same subject, if both have one, and equal values of all shared features."""
     subject = row.stored.get("subject")
     if subject is not None and other["subject"] is not None and other["subject"] != subject:
         return False
@@ -149,7 +151,7 @@ def equal_values(one: Any, other: Any) -> bool:
 
 
 def replayed_answer(store: Store, row: Row, version: Version, worker: Worker | None) -> Answered:
-    """A version's computed score of the stored input, or the reason without one."""
+    """A version's computed score of the stored input, or the reason why there is none."""
     nothing = Answered(version.name, role_of(row, version), None, None, None)
     logged = {column.name for column in version_features(row.model, row.version)}
     missing = tuple(
@@ -172,7 +174,7 @@ def replayed_answer(store: Store, row: Row, version: Version, worker: Worker | N
 
 
 def answer_with_verdict(row: Row, answered: Answered) -> Answered:
-    """The answer with whether it was right; regression: with its absolute error."""
+    """The answer together with whether it was right; for a regression, together with its absolute error."""
     if answered.source is None or row.label is None:
         return answered
     if row.model.task == "regression":
@@ -184,8 +186,8 @@ def answer_with_verdict(row: Row, answered: Answered) -> Answered:
 
 
 def simple_baseline(store: Store, row: Row) -> Answered | None:
-    """Baseline without inputs: most frequent class of the reference's labels, scored by the share of the positive class (multiclass: of
-    that class); or the mean label. None without labels.
+    """Baseline without inputs: the most frequent class of the reference's labels, scored by the share of the positive class (multiclass:
+    of that class); for a regression, the mean label. None without labels.
     """
     if not row.version.reference_rows:
         return None
@@ -203,6 +205,6 @@ def simple_baseline(store: Store, row: Row) -> Answered | None:
         return None
     by_label = counts.groupby("label")["w"].sum()
     place = int(by_label.index[int(np.argmax(by_label.to_numpy()))])
-    # A binary score is the probability of the positive class, whatever is decided.
+    # A binary score is the probability of the positive class, also if the decision is the other class.
     share = float(by_label.get(1 if row.model.task == "binary" else place, 0.0) / by_label.sum())
     return Answered("most frequent class of the reference", "baseline", share, row.model.classes[place], "baseline")

@@ -1,4 +1,4 @@
-"""By how much each word of a logged text moves the model's answer: the text is scored without it (occlusion)."""
+"""Measures by how much each word of a logged text moves the model's answer: the text is scored without it (occlusion)."""
 
 import re
 from collections.abc import Callable
@@ -27,9 +27,9 @@ SECONDS = 60.0
 @dataclass(frozen=True)
 class WordEffects:
     """Effects of words. words: (start, end, effect) in the text; effect: score of the text less score without the word, in probability (of
-    `class_name`, None for the positive class) or in units of a regression. score: the score of the whole text. through: features that the
-    words reach the model by; kept: number of other features, which keep their logged values. left: words beyond the limit, which were
-    not left out.
+    `class_name`, None for the positive class) or in units of a regression. score: the score of the whole text. through: the features
+    through which the words reach the model. kept: the number of other features, which keep their logged values. left: the number of words
+    beyond the limit, whose effects are not computed.
     """
 
     words: tuple[tuple[int, int, float], ...]
@@ -43,8 +43,8 @@ class WordEffects:
 def word_effects(
     store: "Store", row: Row, text: LoggedText, *, worker: "Worker | None" = None, progress: Progress | None = None
 ) -> WordEffects:
-    """The effects of a text's words. Raises NotGivenError without a model file or a worker, UsageError if the model file does not hold
-    what turns words into features, and the worker's errors.
+    """The effects of a text's words. Raises NotGivenError without a model file or a worker, UsageError if the model file does not hold the
+    step that turns words into features, and the worker's errors.
     """
     artifact_of(store, row.version)
     spans = [found.span() for found in WORD.finditer(text.text)]

@@ -1,7 +1,7 @@
-"""Two clean logs for the lab: a synthetic one, and a real one (the sample fleet's flights).
+"""Two logs without faults for the scenario lab: a synthetic one, and a real one (the sample fleet's flights).
 
-`credit` knows everything that a service can log: replicas, devices, subjects, groups, latency, energy, cost. Its truth is a logistic model of its features, and
-its scores are that probability, so that it is calibrated and fair by construction.
+The log `credit` has everything that a service can log: replicas, devices, subjects, groups, latency, energy, cost. Its truth is a logistic
+model of its features, and its scores are that probability, so that it is calibrated and fair by construction.
 """
 
 import tomllib
@@ -39,7 +39,7 @@ REPLICAS, DEVICES = ("r1", "r2", "r3", "r4"), ("phone", "tablet", "desktop", "ki
 
 
 def draw(rng: np.random.Generator, size: int) -> LogRows:
-    """New people, drawn independently."""
+    """New people, drawn independently of each other."""
     income = rng.lognormal(10.3, 0.45, size)
     age = np.round(rng.normal(42, 12, size).clip(18, 90), 1)
     debt = np.round(0.4 * income * rng.gamma(2.0, 0.5, size), 2)
@@ -107,7 +107,7 @@ def fleet_store(name: str, home: Path) -> Database:
 
 
 def of_the_fleet(name: str, home: Path, seed: int = 0) -> SimulationBase:
-    """A model of the sample fleet as a base: half of its reference is the baseline, days are drawn from the other half."""
+    """A model of the sample fleet as a base: half of its reference rows are the baseline, and the days are drawn from the other half."""
     store = fleet_store(name, home)
     try:
         return simulation_base(store, name, source="reference", seed=seed)

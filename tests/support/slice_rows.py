@@ -27,7 +27,7 @@ def rows(n: int, seed: int, start: int = 0) -> pd.DataFrame:
 
 
 def frame_of(frame: pd.DataFrame, columns: tuple[str, ...]) -> pd.DataFrame:
-    """The answer to a sample."""
+    """The frame in the form of the answer to a sample."""
     known = frame.assign(
         error=frame["score"] - frame["label"], correct=((frame["score"] >= 0.5) == (frame["label"] == 1)).where(frame["label"].notna())
     )

@@ -14,7 +14,7 @@ from tests.support.ports import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 LITTLE_COMPILING = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
-"""Options of a process of Java that lives for seconds: to compile its code well takes longer than to run it."""
+"""Options for a Java process that lives for seconds: compiling its code well would take longer than running it."""
 EXECUTOR = {
     "spark__executor__memory": "512m",
     "spark__executor__cores": "1",
@@ -22,12 +22,12 @@ EXECUTOR = {
     "spark__executorEnv__PYTHONPATH": str(ROOT),
     "spark__executorEnv__PYTHONDONTWRITEBYTECODE": "1",
 }
-"""Settings of a session on it (spark_session.local_session)."""
+"""Settings of a session on the cluster (spark_session.local_session)."""
 
 
 @dataclass(frozen=True)
 class StandaloneCluster:
-    """A running cluster. master: its address for a session."""
+    """A running cluster. master: its address, to which a session connects."""
 
     master: str
     workers: "tuple[subprocess.Popen[bytes], ...]"
@@ -44,7 +44,7 @@ class StandaloneCluster:
 
 @contextmanager
 def standalone_cluster(folder: Path) -> Iterator[StandaloneCluster]:
-    """A cluster whose workers write into a folder. It ends with the context, executors included."""
+    """A cluster whose workers write into a folder. At the end of the context the cluster ends, with its executors."""
     port = free_port()
     master = f"spark://127.0.0.1:{port}"
     web = ("--webui-port", str(free_port()))
@@ -70,13 +70,13 @@ def standalone_cluster(folder: Path) -> Iterator[StandaloneCluster]:
 
 
 def is_listening(port: int) -> bool:
-    """Whether something listens there."""
+    """Whether something listens at a port."""
     with socket.socket() as asked:
         return asked.connect_ex(("127.0.0.1", port)) == 0
 
 
 def spark_daemon(*arguments: str) -> "subprocess.Popen[bytes]":
-    """A daemon of Spark as a child of this process."""
+    """A daemon of Spark as a child process of this process."""
     import pyspark
 
     environment = {**os.environ, "SPARK_LOCAL_IP": "127.0.0.1", "PYTHONPATH": str(ROOT), "SPARK_DAEMON_MEMORY": "256m"}

@@ -1,4 +1,4 @@
-"""Reports of places that store data, clean."""
+"""Reports of places that store data, without faults."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
@@ -20,11 +20,13 @@ START = datetime(2026, 3, 2)
 END = START + timedelta(days=7)
 GB = 10**9
 PLACES = ("lake", "features", "events")
-"""One that grows evenly, one that is tidied each week, one that reports four times a day."""
+"""The places: one grows evenly, one is tidied each week, and one reports four times a day."""
 
 
 def place_reports(rng: np.random.Generator, place: str = "lake", *, before: int = 42, **fields: Any) -> list[dict[str, Any]]:
-    """The reports of a place that has room, removes in time, and is backed up and tested; `fields` replace those of the last week."""
+    """The reports of a place that has room, removes in time, and is backed up and tested; `fields` replace fields in the reports of the
+    last week.
+    """
     capacity, share = 10_000 * GB, float(rng.uniform(0.4, 0.7))
     growth = float(rng.uniform(0.0005, 0.002)) * capacity
     used, weekly = share * capacity, 0.0
@@ -66,7 +68,7 @@ def place_reports(rng: np.random.Generator, place: str = "lake", *, before: int 
 
 
 def storage_frame(rows: Sequence[dict[str, Any]]) -> pd.DataFrame:
-    """Reports as the store gives them."""
+    """Reports in the form in which the store returns them."""
     frame = pd.DataFrame(list(rows), columns=list(PLACE_COLUMNS))
     return frame.astype(dict.fromkeys(TIMES, "datetime64[us]"))
 
@@ -79,7 +81,7 @@ def storage_findings(
     datasets: Sequence[dict[str, Any]] = (),
     decisions: Sequence[dict[str, Any]] = (),
 ) -> list[Finding]:
-    """The findings about the places and the stored datasets in the week; late: time from its end to the check."""
+    """The findings about the places and the stored datasets of the week. late: the time from the end of the week to the check."""
     frame, end = storage_frame(rows), END.replace(tzinfo=UTC)
     listed = pd.DataFrame(list(prices), columns=list(PRICE_COLUMNS)).astype({"from": "datetime64[us]", "amount": float})
     frames = {"reports": frame[frame["at"] >= START], "past reports": frame[frame["at"] < START], "prices": listed}

@@ -6,8 +6,8 @@ FIGURES = ("n", "w", "w2", "total", "squares", "low", "high")
 
 
 def assert_same(got, wanted, *, extremes=True, about=None):
-    """Equal columns, types, keys and counts; floats within 1e-9, relative to what was added up. extremes: low and high too (else wider is
-    fine).
+    """Assert that two answers have equal columns, types, keys and counts, and floats that differ by at most 1e-9 of the sum of absolute
+    values. extremes: whether low and high must be equal too; otherwise they may be wider.
     """
     assert list(got.columns) == list(wanted.columns), about
     keys = [name for name in wanted.columns if name not in FIGURES]
@@ -25,9 +25,9 @@ def assert_same(got, wanted, *, extremes=True, about=None):
 
 
 def assert_same_rollups(got, wanted):
-    """Equal counts, and sums within 1e-9. Each: the rows of the tables of counts and of sums."""
+    """Assert equal counts, and sums that differ by at most 1e-9. Each argument has the rows of the tables of counts and of sums."""
     (counts, sums), (wanted_counts, wanted_sums) = got, wanted
     assert counts == wanted_counts
     assert [row[:6] for row in sums] == [row[:6] for row in wanted_sums]
     figures, expected = (np.array([row[6:] for row in rows], float) for rows in (sums, wanted_sums))
-    np.testing.assert_allclose(figures, expected, rtol=1e-9, atol=2e-6)  # figures come rounded to 1e-6
+    np.testing.assert_allclose(figures, expected, rtol=1e-9, atol=2e-6)  # the figures are rounded to 1e-6

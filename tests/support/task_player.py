@@ -1,4 +1,4 @@
-"""The cost of a browser task for a person: clicks, keystrokes, seconds until the page is quiet, and words that pass the screen."""
+"""The cost of a browser task for a person: clicks, keystrokes, seconds until the page is quiet, and words shown on the screen."""
 
 import re
 import time
@@ -11,7 +11,7 @@ from tests.browser.pages import settle
 
 LAPTOP = {"width": 1440, "height": 900}
 QUIET_SECONDS = 0.3
-"""`settle` sees that a page is quiet so much later; it is not a person's wait."""
+"""`settle` notices this many seconds late that a page is quiet. They do not count as a person's wait."""
 SEEN = r"""() => {
   const blocks = new Map()
   const boxes = new Map()
@@ -59,7 +59,7 @@ SEEN = r"""() => {
 
 @dataclass(frozen=True)
 class Effort:
-    """The effort of a task: clicks, keystrokes, seconds that a person waited, words that passed the screen."""
+    """The effort of a task: clicks, keystrokes, seconds that a person waited, and words shown on the screen."""
 
     clicks: int
     keys: int
@@ -70,7 +70,8 @@ class Effort:
 class Player:
     """A person at a laptop: each act is counted, and so are the words on the screen after it.
 
-    A new page is read whole. After an act on the same page only what was not on the screen before is read, and so it is while scrolling.
+    A new page is read as a whole. After an act on the same page, and while scrolling, only the words that were not on the screen before
+    are read.
     """
 
     def __init__(self, page: Page) -> None:
@@ -81,7 +82,7 @@ class Player:
 
     @property
     def effort(self) -> Effort:
-        """What was taken so far."""
+        """The effort so far."""
         return Effort(self.clicks, self.keys, self.seconds, self.words)
 
     def look(self) -> None:
@@ -101,7 +102,7 @@ class Player:
         self._read |= now
 
     def click(self, target: Locator, *, goes: str = "") -> None:
-        """Click what is meant, scrolling to it where it is out of sight. goes: a pattern of the address to which the click leads."""
+        """Click an element, and scroll to it if it is out of sight. goes: a pattern of the address to which the click leads."""
         self.see(target)
         began = time.monotonic()
         target.click()
@@ -112,18 +113,18 @@ class Player:
         self.look()
 
     def type(self, text: str) -> None:
-        """Type where the cursor is."""
+        """Type text at the cursor."""
         self.page.keyboard.type(text)
         self.keys += len(text)
         self._take_in()
 
     def paste(self, text: str) -> None:
-        """Paste where the cursor is."""
+        """Paste text at the cursor."""
         self.page.keyboard.insert_text(text)
         self.keys += 1
 
     def press(self, *keys: str, goes: str = "") -> None:
-        """Press keys, each alone or with others as `Control+k`."""
+        """Press keys one after the other; an entry such as `Control+k` is several keys at once."""
         began = time.monotonic()
         for key in keys:
             self.page.keyboard.press(key)
@@ -141,7 +142,7 @@ class Player:
             self.press("Enter")
 
     def choose(self, box: Locator, option: str) -> None:
-        """Open a box of choices and take one."""
+        """Open a box of choices and choose one."""
         self.click(box)
         self.click(self.page.get_by_role("option", name=option, exact=True))
 
@@ -155,7 +156,7 @@ class Player:
         return waiting.value
 
     def see(self, target: Locator) -> None:
-        """Scroll by screens until it is in sight, and read what passes."""
+        """Scroll by screens until an element is in sight, and read the words that pass."""
         target.first.wait_for()
         for _ in range(40):
             box = target.first.bounding_box()
@@ -170,5 +171,5 @@ class Player:
 
 
 def words_in(text: str) -> int:
-    """The number of words: what stands between blanks and holds a letter or a digit."""
+    """The number of words: parts between spaces that hold a letter or a digit."""
     return sum(bool(re.search(r"\w", word)) for word in text.split())

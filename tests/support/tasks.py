@@ -1,4 +1,4 @@
-"""The fifteen tasks of docs/tasks.md: the steps of each from Home, and the check that it is done."""
+"""The fifteen tasks of docs/tasks.md: the steps of each task from Home, and the check that the task is done."""
 
 import json
 import re
@@ -46,12 +46,12 @@ class Facts:
 
     @cached_property
     def worst_case(self) -> str:
-        """The id of the prediction of employment with the largest error in its last week."""
+        """The id of the prediction with the largest error in the last week of the model employment."""
         rows = raw_rows.last_week(raw_rows.predictions("employment"))
         return str(rows.assign(error=(rows["score"] - rows["label"]).abs()).nlargest(1, "error")["id"].iloc[0])
 
     def critical(self, incident: str) -> dict[str, Any]:
-        """The first critical finding of an incident that has an onset, which leads it."""
+        """The first critical finding of an incident that has an onset. This finding leads the incident."""
         return next(each for each in self.findings if (each["incident"], each["severity"]) == (incident, "act") and each["onset"])
 
     def critical_incident(self, model: str) -> str:
@@ -74,7 +74,7 @@ Steps = Callable[[Player, Facts], None]
 @dataclass(frozen=True)
 class Task:
     """One task. number: in docs/tasks.md. steps: what a person does, ending with what they read, checked against the facts. record: a
-    query that counts what the task left in the store; None where it only reads.
+    query that counts what the task left in the store; None if the task only reads.
     """
 
     number: int
@@ -85,7 +85,7 @@ class Task:
 
 
 def planted(facts: Facts) -> list[dict[str, Any]]:
-    """Earlier records: an open alert of the worst fault, three rated ones, and last week's two action items."""
+    """Earlier records: an open alert about the worst fault, three rated alerts, and last week's two action items."""
     fault = facts.critical(facts.critical_incident("flights-delay"))
     about = {"kind": "alert", "author": "the dashboard", "model": "flights-delay", "severity": "act", "at": "2014-01-01T04:00:00Z"}
     found: list[dict[str, Any]] = [about | {"incident": fault["incident"], "says": "opened", "title": fault["because"], "source": "input"}]
@@ -109,7 +109,7 @@ def plant(facts: Facts, folder: Path) -> None:
 
 
 def search(player: Player, *words: str, goes: str = "") -> None:
-    """Open the search, type what is looked for, and open the first line; once for each."""
+    """For each text: open the search, type the text, and open the first result."""
     for each in words:
         player.press("Control+k")
         player.type(each)
@@ -117,25 +117,25 @@ def search(player: Player, *words: str, goes: str = "") -> None:
 
 
 def await_name_box(player: Player) -> None:
-    """Wait until the cursor is in the box for the name."""
+    """Wait until the cursor is in the field for the name."""
     player.page.wait_for_function("document.activeElement?.getAttribute('aria-label') === 'Your name'")
     player.look()
 
 
 def type_name(player: Player) -> None:
-    """Write the author's name where the cursor is."""
+    """Write the author's name at the cursor."""
     await_name_box(player)
     player.type(NAME)
     player.press("Enter")
 
 
 def give_name(player: Player, box: Locator) -> None:
-    """Write the author's name."""
+    """Write the author's name into the field."""
     player.fill(box, NAME, enter=True)
 
 
 def first_incident(player: Player) -> tuple[dict[str, Any], str]:
-    """The first incident of Home as it is read there, and its id."""
+    """The title of Home's first incident, as it is shown there, and its id."""
     table = player.page.get_by_role("table", name="Incidents, most urgent first")
     player.see(table.get_by_role("link").first)
     address = str(table.get_by_role("link").first.get_attribute("href"))
@@ -143,7 +143,7 @@ def first_incident(player: Player) -> tuple[dict[str, Any], str]:
 
 
 def worst_now(player: Player, facts: Facts) -> None:
-    """On-call: the worst model and since when, from Home."""
+    """On-call: find on Home which model is worst, and since when."""
     row, incident = first_incident(player)
     fault = facts.critical(incident)
     assert row["Status"]["text"] == "Critical" and row["Model"]["text"] == fault["model"]
@@ -151,7 +151,7 @@ def worst_now(player: Player, facts: Facts) -> None:
 
 
 def acknowledge(player: Player, facts: Facts) -> None:
-    """On-call: acknowledge the first incident by key; it is then no longer the first."""
+    """On-call: acknowledge the first incident with the keyboard. After that it is no longer the first."""
     row, _ = first_incident(player)
     player.press("j", "a")
     type_name(player)
@@ -160,7 +160,7 @@ def acknowledge(player: Player, facts: Facts) -> None:
 
 
 def worst_part(player: Player, facts: Facts) -> None:
-    """On-call: the carrier with the largest error over the whole log."""
+    """On-call: find the carrier with the largest error over the whole log."""
     search(player, "delay", goes="/model")
     search(player, "every", goes="window=Everything")
     search(player, "perf", goes="/performance")
@@ -168,7 +168,7 @@ def worst_part(player: Player, facts: Facts) -> None:
 
 
 def read_worst_level(player: Player) -> None:
-    """Read the worst carrier: the first column, where no group is significantly worse."""
+    """Read the worst carrier in the first column; no group is significantly worse."""
     read_worst_carrier(player, "Mean absolute error by carrier, worst first")
 
 
@@ -184,7 +184,7 @@ def read_worst_carrier(player: Player, caption: str) -> None:
 
 
 def wrong_case(player: Player, facts: Facts) -> None:
-    """On-call: why a prediction was wrong, by its id."""
+    """On-call: find out why a prediction was wrong, by its id."""
     player.press("Control+k")
     player.paste(facts.worst_case)
     player.press("Enter", goes="/case")
@@ -199,7 +199,7 @@ def read_source(player: Player, facts: Facts) -> None:
 
 
 def mute(player: Player, facts: Facts) -> None:
-    """On-call: no message about the first incident for a week, with the reason."""
+    """On-call: mute messages about the first incident for a week, and give the reason."""
     first_incident(player)
     player.press("j", "s")
     dialog = player.page.get_by_role("dialog")
@@ -213,7 +213,7 @@ def mute(player: Player, facts: Facts) -> None:
 
 
 def worse_than_month(player: Player, facts: Facts) -> None:
-    """Head of ML: each model's main metric in four weeks and its change against the four before, on Home."""
+    """Head of ML: read each model's main metric in four weeks and its change from the four weeks before, on Home."""
     player.click(player.page.locator("[class*=st-key-time-range] button").first)
     player.click(player.page.get_by_role("button", name="Last 28 days"))
     rows = {row["Model"]["text"]: row["Outcome"] for row in tables(player.page)["Models, most severe first"]}
@@ -229,7 +229,7 @@ def worse_than_month(player: Player, facts: Facts) -> None:
 
 
 def two_months(model: str) -> Sequence[dict[str, float]]:
-    """The metrics of a model in its last 28 days and in the 28 before, from the raw rows."""
+    """The metrics of a model in its last 28 days and in the 28 days before, from the raw rows."""
     rows = raw_rows.predictions(model)
     end = rows["at"].max().floor("D") + timedelta(days=1)
     spans = [(end - timedelta(days=28 * (place + 1)), end - timedelta(days=28 * place)) for place in (0, 1)]
@@ -240,20 +240,20 @@ def two_months(model: str) -> Sequence[dict[str, float]]:
 
 
 def cost(player: Player, facts: Facts) -> None:
-    """Head of ML: what a thousand predictions cost, on Home."""
+    """Head of ML: read on Home what a thousand predictions cost."""
     row = next(row for row in tables(player.page)["Models, most severe first"] if row["Model"]["text"] == "flights-late")
     assert row["Cost per 1,000"]["text"] == f"USD {facts.value('flights-late', 'cost_per_thousand'):.2f}"
 
 
 def fairness(player: Player, facts: Facts) -> None:
-    """Head of ML: the largest gap between groups of a model."""
+    """Head of ML: find the largest gap between groups of a model."""
     search(player, "empl", goes="/model")
     search(player, "fair", goes="/fairness")
     read_gap(player, facts)
 
 
 def read_gap(player: Player, facts: Facts) -> None:
-    """Read the gap that leads the page."""
+    """Read the gap that the page shows first."""
     told = re.search(r"by (\w+) is ([\d.]+) points", player.text)
     assert told, player.text
     gaps = [each for each in facts.findings if each["analyzer"] == "trust/fairness" and each["model"] == "employment" and each["value"]]
@@ -261,14 +261,14 @@ def read_gap(player: Player, facts: Facts) -> None:
 
 
 def useful(player: Player, facts: Facts) -> None:
-    """Head of ML: how many alarms were useful."""
+    """Head of ML: find how many alarms were useful."""
     player.press("g", "a", goes="/alerts")
     player.see(player.page.get_by_text("rated alerts were useful"))
     assert "2 of 3 rated alerts were useful" in player.text
 
 
 def overdue(player: Player, facts: Facts) -> None:
-    """Head of ML: action items past their date."""
+    """Head of ML: find the action items past their date."""
     search(player, "actio", goes="/actions")
     read_overdue(player)
 
@@ -280,13 +280,13 @@ def read_overdue(player: Player) -> None:
 
 
 def open_meeting(player: Player, facts: Facts) -> None:
-    """Reviewer: this week's agenda."""
+    """Reviewer: open this week's agenda."""
     player.press("g", "r", goes="/review")
     read_agenda(player, facts)
 
 
 def read_agenda(player: Player, facts: Facts) -> None:
-    """Read what is on the agenda."""
+    """Read the items on the agenda."""
     rows = tables(player.page)["Agenda"]
     assert [row["What"]["title"] for row in rows] == [
         item.title.replace("`", "") for item in arranged_agenda([Item.from_json(item) for item in facts.review["agenda"]], []).items
@@ -294,7 +294,7 @@ def read_agenda(player: Player, facts: Facts) -> None:
 
 
 def decide(player: Player, facts: Facts) -> None:
-    """Reviewer: an action for the first item, with owner and due date, by key."""
+    """Reviewer: enter an action for the first item, with owner and due date, by keyboard."""
     player.press("g", "r", goes="/review")
     player.press("j", "a", goes="item=")
     type_name(player)
@@ -302,7 +302,7 @@ def decide(player: Player, facts: Facts) -> None:
 
 
 def write_action(player: Player) -> None:
-    """Write the action of the first item, with its owner, where the cursor is, and save it."""
+    """Write the action for the first item, with its owner, at the cursor, and save it."""
     player.page.wait_for_function("document.activeElement?.getAttribute('aria-label') === 'Action'")
     player.look()
     main = player.page.get_by_test_id("stMain")
@@ -316,7 +316,7 @@ def write_action(player: Player) -> None:
 
 
 def compare(player: Player, facts: Facts) -> None:
-    """Reviewer: the last week of a model against the week before."""
+    """Reviewer: compare the last week of a model with the week before."""
     search(player, "delay", goes="/model")
     search(player, "compa", goes="/compare")
     read_comparison(player)
@@ -332,19 +332,19 @@ def read_comparison(player: Player) -> None:
 
 
 def export(player: Player, facts: Facts) -> None:
-    """Reviewer: the week as a file that prints."""
+    """Reviewer: export the week as a file that can be printed."""
     player.press("g", "r", goes="/review")
     check_file(player.download(player.page.locator(".st-key-review-html button")).path())
 
 
 def check_file(path: Path) -> None:
-    """The file is the week's report."""
+    """Check that the file is the week's report."""
     text = path.read_text(encoding="utf-8")
     assert text.lstrip().startswith("<!") and WEEK in text and "flights-delay" in text
 
 
 def moved(player: Player, facts: Facts) -> None:
-    """Reviewer: did the metric of last week's finished action move?"""
+    """Reviewer: find out whether the metric of last week's finished action moved."""
     player.press("g", "r", goes="/review")
     player.press("ArrowRight", goes="step=promises")
     read_effect(player, facts)
@@ -360,7 +360,7 @@ def read_effect(player: Player, facts: Facts) -> None:
 
 
 def alert_record(says: str, more: str = "") -> str:
-    """The query that counts entries of the author about an alert."""
+    """The query that counts the author's entries about an alert."""
     return f"SELECT count(*) AS n FROM alerts WHERE author = '{NAME}' AND says = '{says}'{more}"
 
 
@@ -387,7 +387,7 @@ TASKS = (
 
 
 def budgets() -> dict[int, tuple[int, int]]:
-    """Clicks and words that each task may take, by its number, as docs/tasks.md states them."""
+    """The numbers of clicks and words that each task may take, by number of the task, as stated in docs/tasks.md."""
     text = (ROOT / "docs" / "tasks.md").read_text(encoding="utf-8")
     found = re.findall(r"^\| (\d+) \|.*\| (\d+) clicks?, ([\d,]+) words \|$", text, flags=re.MULTILINE)
     return {int(number): (int(clicks), int(words.replace(",", ""))) for number, clicks, words in found}

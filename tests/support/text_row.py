@@ -18,7 +18,7 @@ def text_row(
     extra: Mapping[str, Any] | None = None,
     levels: Mapping[str, tuple[str, ...]] | None = None,
 ) -> Row:
-    """The prediction. levels: those of features in the reference; extra: fields that the log does not know."""
+    """The prediction. levels: the levels of features in the reference; extra: fields that the log does not know."""
     columns = tuple(
         Column(place, name, f"c{place}", "category" if isinstance(value, str) else "number")
         for place, (name, value) in enumerate(features.items())

@@ -1,4 +1,6 @@
-"""A sentence encoder of a few words that a test makes itself: a table of word vectors in ONNX, in which synonyms have one vector, and its tokenizer."""
+"""A sentence encoder with a few words that a test makes itself: a tokenizer, and a table of word vectors in ONNX, in which synonyms share
+a vector.
+"""
 
 import json
 from pathlib import Path
@@ -6,12 +8,14 @@ from pathlib import Path
 import numpy as np
 
 SYNONYMS = (("parcel", "package"), ("arrives", "comes"), ("tomorrow", "soon"), ("the", "a"), ("lost",), ("refund",), ("sorry",), ("paid",))
-"""Words; those of one group mean the same."""
+"""Groups of words; the words of a group have the same meaning."""
 WORDS = tuple(word for group in SYNONYMS for word in group)
 
 
 def write_encoder(folder: Path, *, seed: int = 0, tokens: bool = True) -> Path:
-    """The folder of the encoder. tokens: it gives the vectors of tokens, else that of the text. The unknown word and the filling have other vectors."""
+    """The folder of the encoder. tokens: whether it returns one vector per token; otherwise it returns one for the text. Unknown words and
+    padding have vectors of their own.
+    """
     import onnx
     from onnx import TensorProto, helper, numpy_helper
 

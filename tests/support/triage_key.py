@@ -35,7 +35,7 @@ RIGHT = {"not_input": ("expected", "boundary", "unknown")}
 CATEGORIES = ("carrier", "origin", "destination", "weekday")
 NEAR = pd.Timedelta(hours=12)
 CUT = 0.5
-"""Mean rating from which a text is positive, or negative (sample_data/sentiment.py)."""
+"""Mean rating from which a text is positive; below its negative, the text is negative (sample_data/sentiment.py)."""
 SEEN = frozenset(
     "20131101-JFK-B6675 20130819-LGA-EV4462 20131230-JFK-B697 20131231-EWR-EV4495 20131231-LGA-EV5293 20130822-JFK-B6718 20131104-EWR-EV4640 "
     "20131101-LGA-AA301 20130702-EWR-EV4240 20130822-JFK-B6418 20131231-EWR-B6705 20130616-EWR-EV4335 20130416-EWR-EV4309 20130619-JFK-B643 "
@@ -53,12 +53,12 @@ def rows(model: str) -> pd.DataFrame:
 
 @cache
 def booster(model: str) -> lightgbm.Booster:
-    """The model file."""
+    """The fitted model from the model file."""
     return lightgbm.Booster(model_file=FOLDER / f"{model}.lightgbm.txt")
 
 
 def scored(model: str, frame: pd.DataFrame) -> np.ndarray:
-    """Scores of the model file."""
+    """The scores that the model file gives."""
     found = booster(model)
     given = frame[found.feature_name()].copy()
     for name, levels in zip(CATEGORIES, found.pandas_categorical, strict=True):
@@ -67,7 +67,7 @@ def scored(model: str, frame: pd.DataFrame) -> np.ndarray:
 
 
 def is_right(model: str, score: np.ndarray, label: float) -> np.ndarray:
-    """Which scores are right."""
+    """For each score, whether it is right."""
     if model == "flights-delay":
         return np.abs(score - label) <= LARGE_MINUTES
     return (score >= 0.35) == (label == 1)
@@ -104,13 +104,13 @@ def stated(model: str, row: pd.Series) -> tuple[int, int, float, float, float] |
 
 
 def weak(model: str, row: pd.Series) -> bool:
-    """Whether a row is in a slice that errs more."""
+    """Whether a row is in a slice in which the model errs more."""
     table = pd.DataFrame([row])
     return any(bool(inside(table, slice_).iloc[0]) for slice_ in SLICES if slice_[0] == model)
 
 
 def feeds() -> Iterator[tuple[str, dict[str, Any]]]:
-    """Errors without weather, repaired: (group, case)."""
+    """Errors of rows without weather readings, sorted by whether a repair makes the answer right: (group, case)."""
     frames = [rows(model).assign(model=model).sort_values("at") for model in ("flights-late", "flights-delay")]
     frame = pd.concat(frames, ignore_index=True)
     frame["lacking"] = frame[list(WEATHER)].isna().sum(axis=1)
@@ -141,7 +141,7 @@ def raters(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def labels() -> Iterator[tuple[str, dict[str, Any]]]:
-    """Errors about texts whose raters might as well have given the decided class, or surely would not: (group, case)."""
+    """Errors about texts, sorted by whether other raters might have given the decided class or surely would not: (group, case)."""
     frame = raters(rows("sentiment"))
     for _, row in in_order(frame[frame["wrong"] & ~frame["id"].isin(SEEN)]).iterrows():
         evidence = (
@@ -161,7 +161,7 @@ def labels() -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def scores() -> Iterator[tuple[str, dict[str, Any]]]:
-    """Errors of complete inputs by their score: (group, case)."""
+    """Errors of rows with complete inputs, grouped by their score: (group, case)."""
     frames = [rows(model).assign(model=model) for model in ("flights-late", "employment")]
     frame = pd.concat([each[each["wrong"] & ~each["id"].isin(SEEN)] for each in frames], ignore_index=True)
     for _, row in in_order(frame).iterrows():
@@ -179,7 +179,7 @@ def scores() -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def slices() -> Iterator[tuple[str, dict[str, Any]]]:
-    """Errors inside a slice that errs more at similar scores on later rows: (group, case)."""
+    """Errors inside a slice in which later rows with similar scores also err more: (group, case)."""
     for slice_ in SLICES:
         model, column, level, low, high = slice_
         frame, threshold = rows(model), 0.35 if model == "flights-late" else 0.5
@@ -202,7 +202,7 @@ MAKERS = {feeds: ("input", "not_input"), labels: ("label", "expected"), scores: 
 
 
 def key() -> list[dict[str, Any]]:
-    """The cases, group by group. Half of the expected ones are texts; at most three of one slice."""
+    """The cases, group by group. Half of the cases of the group `expected` are texts, and at most three cases are of one slice."""
     found: dict[str, list[dict[str, Any]]] = {name: [] for name in GROUPS}
     places: set[tuple[str, str | None]] = set()
     for make, groups in MAKERS.items():

@@ -25,7 +25,7 @@ MANY_WORDS = (
     *"warranty repair screen battery charger cable manual printer ink paper size colour sleeve shoe coat return exchange voucher".split(),
     *"account password email code login profile newsletter phone app update error server cookie browser garden window kitchen".split(),
 )  # fmt: skip
-"""So many that two texts have few in common."""
+"""So many words that two texts have few in common."""
 COLUMNS = ("id", "at", "model", "version", "status", "prediction", "latency_ms", "cost", "features", "extra")
 
 
@@ -56,7 +56,7 @@ class VendorNights:
     own: Mapping[str, Any] = field(default_factory=dict)
 
     def rows(self) -> pd.DataFrame:
-        """The answers as the store gives them."""
+        """The answers in the form in which the store returns them."""
         rng = np.random.default_rng(self.seed)
         usual = rng.integers(len(CLASSES), size=self.items)
         texts = [rng.permutation(self.words)[:12].tolist() for _ in range(self.items)]
@@ -99,14 +99,14 @@ class VendorNights:
 
 
 def asked_nights(nights: VendorNights, metric: str) -> VendorNights:
-    """Nights whose answers can have the fault of a metric: prices; free texts, which a judge rates from 1 to 5."""
+    """Nights whose answers can have the fault of a metric: nights of prices, or of free texts that a judge rates from 1 to 5."""
     if metric in (SIMILAR, RUBRIC):
         return replace(nights, items=30, text=True, judged=0.6, words=MANY_WORDS)
     return replace(nights, numbers=0.01) if metric == SHIFT else nights
 
 
 def first_nights(rounds: ProbeRounds, nights: int) -> ProbeRounds:
-    """The first nights of a set."""
+    """The first nights of a set of questions."""
     own = {each.name: getattr(rounds, each.name) for each in fields(rounds)}
     return replace(
         rounds,
@@ -119,18 +119,18 @@ def first_nights(rounds: ProbeRounds, nights: int) -> ProbeRounds:
 
 
 def no_events() -> pd.DataFrame:
-    """No event of a person."""
+    """A frame without any event that a person entered."""
     return pd.DataFrame({"at": pd.Series(dtype="datetime64[us]"), "model": [], "text": [], "extra": []})
 
 
 def morning(night: int, budgets: dict[str, tuple[float, str]] | None = None) -> Context:
-    """The check of the morning after a night, of its last seven days."""
+    """The context of the check on the morning after a night, about the last seven days."""
     end = (START + timedelta(days=night, hours=6)).replace(tzinfo=UTC)
     return Context(EVERY_MODEL, NO_VERSION, Window("", end - timedelta(days=7), end), end, BUDGET, {"budgets": budgets or {}})
 
 
 def morning_findings(rows: pd.DataFrame, night: int, events: pd.DataFrame | None = None, **budgets: Any) -> list[Finding]:
-    """The findings of a morning, with what had been answered by then."""
+    """The findings of a morning, from the answers that had come by then."""
     context = morning(night, **budgets)
     seen = rows[rows["at"] < context.window.end.replace(tzinfo=None)]
     return vendors.analyze({"answers": seen, "events": no_events() if events is None else events}, context)

@@ -67,7 +67,7 @@ def week_incidents(*findings: Finding, importance: dict[str, dict[str, float]] |
 
 
 def unit_change() -> list[Finding]:
-    """The findings of a unit change of one feature, in every part of the pipeline."""
+    """The findings that a changed unit of one feature causes in every part of the pipeline."""
     return [
         week_finding("mae", rank=15.0),
         week_finding("rmse", rank=12.0),

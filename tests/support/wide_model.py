@@ -1,4 +1,4 @@
-"""A registered model with as many columns as asked for, and two weeks of its predictions."""
+"""A registered model with a given number of columns, and two weeks of its predictions."""
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path

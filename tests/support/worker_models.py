@@ -27,7 +27,7 @@ def mixed_table(n=400, seed=0):
 
 
 def numeric_table(n=400, seed=1):
-    """Four normal columns and a value with an interaction."""
+    """A table with four normal columns and a value that depends on an interaction of them."""
     rng = np.random.default_rng(seed)
     rows = pd.DataFrame(rng.normal(size=(n, 4)), columns=["a", "b", "c", "d"])
     return rows, 2 * rows.a.to_numpy() - rows.b.to_numpy() + rows.a.to_numpy() * rows.c.to_numpy()

@@ -33,7 +33,7 @@ ROWS, MIN_COMPARED_ANSWERS = 20_000, 50
 ACT = 0.05
 """Share of differing answers that is critical, if the owner states no level."""
 COUNTED_WRONG = 0.01
-"""Difference between the rows and the devices' own count from which it is reported."""
+"""Difference between the disagreement by rows and the devices' own counts from which it is reported."""
 ANSWERS = Sample("predictions", ("id", "at", "device", "version", "score", "decision"), ROWS)
 COUNTS = Records("device_report", ("device", "at", "version", "compared", "agreed"))
 
