@@ -14,7 +14,7 @@ from tests.support.levels import beyond_limit
 
 
 def judged(rows: list[dict], *, now: datetime = END, budget: float = 0.0143) -> dict[str, Finding]:
-    """Findings by metric, of one source."""
+    """The findings by metric about one source."""
     found = batches.analyze(*delivery_frames(rows, now, budget))
     assert len({each.metric for each in found}) == len(found)
     return {each.metric: each for each in found}
@@ -22,12 +22,12 @@ def judged(rows: list[dict], *, now: datetime = END, budget: float = 0.0143) -> 
 
 @pytest.fixture
 def rows() -> list[dict]:
-    """Twelve clean weeks, and one."""
+    """Twelve weeks without faults, and the week that is judged."""
     return delivered(np.random.default_rng(5), range(-84, 7))
 
 
 def severities(found: dict[str, Finding]) -> dict[str, str]:
-    """The sentence of each check."""
+    """The severity of each check."""
     return {metric: each.severity for metric, each in found.items()}
 
 
@@ -122,7 +122,7 @@ def test_a_batch_sent_again_counts_once(rows: list[dict]) -> None:
 
 
 def varied(seed: int) -> list[dict]:
-    """Thirteen clean weeks with log-normal rows that vary by half, and rejection rates that differ."""
+    """Thirteen weeks without faults, with log-normal numbers of rows that vary by half, and varying rejection rates."""
     rng = np.random.default_rng(seed)
     rows = delivered(rng, range(-84, 7))
     for each in rows:
@@ -132,7 +132,7 @@ def varied(seed: int) -> list[dict]:
 
 
 def test_clean_weeks_raise_little() -> None:
-    """Of clean weeks of a source at most 2 in a hundred raise a watch, and none an act."""
+    """Of a source's weeks without faults, at most 2 in a hundred raise a watch, and none raises an act."""
     weeks = repeats(10, 300)
     raised = [each.severity for seed in range(weeks) for each in judged(varied(seed)).values() if each.needs_action]
     assert raised.count("act") == 0 and len(raised) <= allowed(0.02, weeks)
@@ -174,7 +174,7 @@ def test_a_window_with_everything_in_it_says_that_a_shorter_one_can_tell(rows: l
 
 
 def from_devices(rng: np.random.Generator, days: range, *, devices: int = 6, named: bool = True) -> list[dict]:
-    """A batch of each device each morning, all within a few minutes; each device has its own size and delay."""
+    """One batch per device and morning, all within a few minutes; each device has its own size and delay."""
     found = []
     for day in days:
         for place in range(devices):

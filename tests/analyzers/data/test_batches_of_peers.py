@@ -72,7 +72,7 @@ def test_the_past_tells_what_is_new_and_few_devices_are_not_compared() -> None:
     rng = np.random.default_rng(3)
     clean = device_batches(rng, fleet=8, before=30)
     new = [rejecting(rng, each) if each["device"] == "d2" and each["at"] >= START else each for each in clean]
-    assert peers_of(new) == [], "its own past tells of it"
+    assert peers_of(new) == [], "the comparison with its own past reports it"
     assert peers_of([rejecting(rng, each) if each["device"] == "d2" else each for each in clean if each["device"] < "d5"]) == []
 
 
@@ -82,7 +82,7 @@ def test_clean_fleets_raise_nothing_critical_and_next_to_nothing_else() -> None:
 
 
 def gateways() -> list[Batch]:
-    """Ten gateways: nine send 1,440 rows a batch, and one 288 by design."""
+    """Ten gateways: nine send 1,440 rows per batch, and one sends 288 by design."""
     rng = np.random.default_rng(5)
     fleet = device_batches(rng, fleet=10, before=30)
     return [each | {"rows": 288 if each["device"] == "d2" else 1440, "rejected_rows": 0} for each in fleet]

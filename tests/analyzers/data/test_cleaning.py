@@ -21,7 +21,7 @@ COLUMNS = ["rule", "at", "rows_in", "rows_changed", "rows_dropped", "dataset", "
 
 
 def ran(rng: np.random.Generator, days: range, **fields: object) -> list[dict]:
-    """A run a day: 2,000 rows, 3 % dropped, 10 % changed."""
+    """One run per day: 2,000 rows, 3 % dropped, 10 % changed."""
     body = {"rule": "ages", "rows_in": 2000, "dataset": "people", "groups": None}
     return [
         body
@@ -55,7 +55,7 @@ RULE = "dataset:people/rule:ages"
 
 @pytest.fixture
 def rows() -> list[dict]:
-    """Eight clean weeks, and one."""
+    """Eight weeks without faults, and the week that is judged."""
     return ran(np.random.default_rng(3), range(-56, 7))
 
 
@@ -173,7 +173,7 @@ def test_a_run_beyond_how_runs_differ_is_unknown_where_it_is_not_significant(row
 
 
 def weekly_runs(shares: list[float]) -> list[dict]:
-    """A run of 2,186 rows a week, the last one in the window."""
+    """One run of 2,186 rows per week; the last run is in the window."""
     return [
         {"rule": "ages", "dataset": "people", "groups": None, "rows_in": 2186, "rows_changed": 0, "rows_dropped": round(2186 * share)}
         | {"at": START + timedelta(days=1 - 7 * (len(shares) - 1 - place))}

@@ -15,12 +15,12 @@ END = START + timedelta(days=7)
 
 
 def logged(version: str, day: float, checksum: str | None, rows: int = 100, dataset: str = "loans") -> dict:
-    """One record, so many days after the window's start."""
+    """One record, the given number of days after the window's start."""
     return {"dataset": dataset, "version": version, "at": START + timedelta(days=day), "rows": rows, "checksum": checksum}
 
 
 def said(*rows: dict) -> list[Finding]:
-    """Findings of records in any order."""
+    """The findings about records in any order."""
     frame = pd.DataFrame(rows, columns=["dataset", "version", "at", "rows", "checksum"]).astype({"at": "datetime64[us]", "rows": "Int64"})
     for name in ("dataset", "version", "checksum"):
         frame[name] = frame[name].astype(object).where(frame[name].notna(), None)

@@ -16,7 +16,7 @@ RNG = np.random.default_rng
 
 
 def needing_action(found: list[Finding]) -> dict[tuple[str, str], Finding]:
-    """Findings that need action by subject and metric."""
+    """Findings that need action, by subject and metric."""
     return {(each.subject, each.metric): each for each in found if each.needs_action}
 
 
@@ -75,7 +75,9 @@ def test_weather_that_changes_at_every_device_is_no_fault() -> None:
             each["stats"]["temperature"]["mean"] += 25
     assert needing_action(device_findings(batches)) == {}
     one = [each for each in batches if each["device"] == "d0"]
-    assert [name[1] for name in needing_action(device_findings(one))] == ["batch_mean"], "without a fleet it cannot be told from one"
+    assert [name[1] for name in needing_action(device_findings(one))] == ["batch_mean"], (
+        "without a fleet, a season cannot be told from a fault"
+    )
 
 
 @pytest.mark.parametrize("level", [1.0, 15.0], ids=["alike", "each at its own level"])
@@ -133,7 +135,7 @@ def test_few_rows_and_few_batches_are_no_alarm() -> None:
 
 
 def test_a_rarely_constant_column_is_no_stuck_sensor() -> None:
-    """Rain is zero on most days: a day with zero spread is usual, whatever the device's usual spread on wet days is."""
+    """Rain is zero on most days: a day with zero spread is usual, also for a device with a large spread on wet days."""
     rng, batches = RNG(8), device_batches(RNG(8))
     for each in batches:
         wet = rng.random() < 0.4
@@ -166,7 +168,7 @@ def missing_values(share: float) -> Finding:
 
 
 def test_the_limit_is_how_far_such_batches_vary_where_that_is_more_than_the_stated_one() -> None:
-    """By hand: Student's t about the past median on the arcsine scale, for the most unusual of seven batches, two-sided."""
+    """By hand: the two-sided limit of Student's t around the past median on the arcsine scale, for the most unusual of seven batches."""
     past = [each for each in device_batches(RNG(21), fleet=1, rows=60) if each["at"] < START]
     n = np.array([each["rows"] for each in past], float)
     values = np.array([each["stats"]["temperature"]["null_share"] for each in past])

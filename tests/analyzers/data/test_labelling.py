@@ -82,7 +82,7 @@ def test_a_weak_person_of_before_is_no_news_and_a_few_gold_items_are_no_alarm() 
 
 
 def test_so_many_gold_items_find_a_person_who_is_20_points_below_four_times_in_five() -> None:
-    """By simulation: persons with accuracy 0.72 among others with 0.92, tested at the budget shared by six people."""
+    """By simulation: persons with accuracy 0.72 among others with 0.92, tested with the budget that six people share."""
     n, rng = answers_needed(0.92, 300, 6, BUDGET), np.random.default_rng(4)
     found = []
     for _ in range(2000):
@@ -334,7 +334,7 @@ def test_projects_stand_apart() -> None:
 
 
 def given(rows: pd.DataFrame) -> pd.DataFrame:
-    """An assignment for each label, and ten more that nobody took up."""
+    """A frame with an assignment for each label, and ten more assignments that nobody took up."""
     rng = np.random.default_rng(1)
     found = rows[["project", "item", "annotator", "at"]].assign(at=rows["at"] - timedelta(hours=1))
     found["policy"] = np.where(rng.random(len(found)) < 0.3, "random", "uncertain first")

@@ -112,7 +112,9 @@ def test_two_people_cannot_be_told_apart_and_old_oddness_is_no_news() -> None:
 
 
 def waiting(hours: float, late_hours: float, who: str = "b") -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Twenty items a day for each of three people, labelled after some hours; by one of them after others in the window."""
+    """Twenty items a day for each of three people, labelled some hours later. One of them, in the window, labels after a different number
+    of hours.
+    """
     rng, given, done = np.random.default_rng(1), [], []
     for day in range(45):
         for place in range(60):

@@ -1,5 +1,6 @@
-"""data/personal_data: columns with personal data are named with kinds and counts, never with a text; ids, tweets and few texts raise
-nothing."""
+"""data/personal_data: columns with personal data are named with kinds and counts, never with a text; ids, tweets and columns with few
+texts raise nothing.
+"""
 
 import json
 from dataclasses import asdict, replace
@@ -81,7 +82,7 @@ def test_few_texts_are_unknown_and_an_owner_may_state_a_limit() -> None:
     current = rows(400)
     current.loc[:3, "note"] = "ann@mail.example"
     assert said(current, 0.05)["note"].severity == "ok" and said(current, 0.005)["note"].severity == "watch"
-    assert said(current.iloc[:1])["model"].severity == "unknown", "a single text may be a coincidence"
+    assert said(current.iloc[:1])["model"].severity == "unknown", "a single text with personal data may be a coincidence"
     nothing = said(current.iloc[:0])["model"].because
     assert nothing.startswith("Features, groups, subjects and other logged fields of these dates hold no text")
 

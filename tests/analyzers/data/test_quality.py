@@ -83,7 +83,7 @@ def test_each_rate_is_named(column: str, value: object, metric: str, word: str) 
     said = column_quality(current, quality_rows(5000, 7))
     assert said[column, metric].value == pytest.approx(417 / 5000, abs=1e-3) and said[column, metric].severity == "act"
     assert word in said[column, metric].because
-    assert (column, "null_rate") not in said, "nothing is fine about a column that something is wrong with"
+    assert (column, "null_rate") not in said, "a column with a fault gets no OK"
     assert {key[0] for key in said if key[0] != "model"} == {*FEATURES, "score"}
 
 
@@ -265,7 +265,7 @@ def test_counters_are_judged_by_their_level() -> None:
 
 
 def histograms(rng: np.random.Generator, shares: dict[str, dict[int, float]], sizes: list[int], days: bool) -> pd.DataFrame:
-    """A histogram answer made directly from the shares of the bins, by day or for the whole window."""
+    """The answer to a histogram, made directly from the shares of the bins, by day or for the whole window."""
     drawn = [rng.multinomial(sizes, list(of_bins.values())) for of_bins in shares.values()]
     lengths = [each.size for each in drawn]
     n = np.concatenate([each.ravel() for each in drawn])
@@ -372,7 +372,7 @@ def by_day(values: list[object], seed: int) -> pd.DataFrame:
 
 
 def of_shared_days(values: list[object], reference: pd.DataFrame) -> dict[tuple[str, str], Finding]:
-    """Findings about columns where the values before the last seven are the past month."""
+    """Findings about columns. The values before the last seven are the past month."""
     frame = by_day(values, 38)
     current, past = frame[frame["at"] >= START], frame[frame["at"] < START]
     return {
@@ -410,7 +410,7 @@ def test_a_season_that_lasts_as_long_as_before_is_neither_constant_nor_stuck() -
 
 
 def rates(reference: float, past: float, now: float) -> dict[tuple[str, str], Finding]:
-    """Findings when `age` is null at the given rates in the reference, in the month before and in the window."""
+    """The findings if `age` is null at the given rates in the reference, in the month before and in the window."""
     sides = []
     for place, (rate, days) in enumerate(((reference, 7), (past, 28), (now, 7))):
         frame = quality_rows(600 * days, 80 + place, days)
@@ -457,7 +457,7 @@ def test_a_rate_beyond_its_limit_by_chance_is_unknown_and_says_what_is_missing()
 
 
 def test_a_gap_as_usual_has_the_limit_of_a_gap_that_would_not_be() -> None:
-    """Past nights of six hours without predictions make a gap of seven hours usual."""
+    """Because six hours without predictions are usual in past nights, a gap of seven hours is usual too."""
     history = live_stream(28, 101, START - timedelta(days=28))
     begin = START - timedelta(days=10, hours=-9)
     history = history[(history["at"] < begin) | (history["at"] >= begin + timedelta(hours=9))]

@@ -84,10 +84,10 @@ def test_equal_scores_of_a_saturated_ensemble_are_no_default_score() -> None:
     current["score"] = np.random.default_rng(2).choice(leaves, 4000, p=(0.1, 0.1, 0.1, 0.7))
     assert alarms(said(current, past)) == set(), "the value is known"
     current["score"] = current["score"].replace(0.93, 0.95)
-    assert alarms(said(current, past)) == set(), "as many inputs shared one value before, two thirds of them another one now"
+    assert alarms(said(current, past)) == set(), "as many inputs shared one value before; now two thirds of them share another one"
     same = rows(4000, 6)
     same.loc[::8, ["age", "income", "region", "score"]] = [40.0, 22_000.0, "north", 0.61]
-    assert ("score", "default_score_rate") not in alarms(said(same)), "one input asked again has one score"
+    assert ("score", "default_score_rate") not in alarms(said(same)), "the same input always has the same score"
 
 
 def test_a_score_that_the_inputs_explain_is_no_default_score() -> None:
@@ -156,10 +156,10 @@ def test_a_device_that_always_delivers_late_has_no_wrong_clock() -> None:
     for frame in (current, past):
         frame.loc[frame["device"] == "d3", "arrived"] += pd.Timedelta(hours=2)
     assert alarms(said(current, past)) == set()
-    assert alarms(said(current)) == {("device=d3", "clock_skew")}, "since this week"
+    assert alarms(said(current)) == {("device=d3", "clock_skew")}, "the wrong clock began this week"
     for frame in (current, past):
         frame.loc[frame["device"] == "d3", "arrived"] -= pd.Timedelta(hours=4)
-    assert alarms(said(current, past)) == {("device=d3", "clock_skew")}, "records arrive before the time they carry"
+    assert alarms(said(current, past)) == {("device=d3", "clock_skew")}, "the records arrive before the time that they state"
 
 
 def test_a_device_that_sends_in_bursts_has_no_wrong_clock() -> None:
@@ -176,7 +176,7 @@ def test_coarse_values_of_a_device_are_named_unless_they_always_were() -> None:
         frame.loc[frame["device"] == "d1", "age"] = frame.loc[frame["device"] == "d1", "age"].round(-1)
     found = said(current)
     assert alarms(found) == {("device=d1", "distinct_ratio")} and "coarse values of `age`" in found["device=d1", "distinct_ratio"].because
-    assert alarms(said(current, past)) == set(), "it always was"
+    assert alarms(said(current, past)) == set(), "the clock was always wrong"
 
 
 def test_few_rows_are_not_judged() -> None:
@@ -198,7 +198,7 @@ def test_predictions_that_arrive_late_are_named_with_their_share_and_first_day()
 
 def test_answers_that_a_device_sent_days_later_say_which_days_they_changed() -> None:
     current = rows(4000, 43)
-    assert ("model", "restated_share") not in said(current), "no answer says when it was sent"
+    assert ("model", "restated_share") not in said(current), "no prediction says when it was sent"
     offline = (current["at"].dt.day == 4).to_numpy() & (np.arange(4000) % 3 == 0)
     sent = (current["at"] + pd.to_timedelta(np.where(offline, 60, 1), unit="h")).dt.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
     current["extra"] = [json.dumps({"synced_at": each}) for each in sent]
@@ -264,7 +264,7 @@ def test_a_subject_that_copies_another_request_each_day_is_a_burst_of_all_of_the
 
 
 def month(seed: int, days: int = 28) -> pd.DataFrame:
-    """The rows of the four weeks before, as many a day as in the week."""
+    """The rows of the four weeks before, with as many rows per day as in the week."""
     frame = rows(571 * days, seed)
     back = pd.to_timedelta(np.random.default_rng(seed).integers(1, days + 1, len(frame)), unit="D")
     moved = START.replace(tzinfo=None) - back - frame["at"]
@@ -272,7 +272,7 @@ def month(seed: int, days: int = 28) -> pd.DataFrame:
 
 
 def with_client(frame: pd.DataFrame, busy: float, rng: np.random.Generator) -> pd.DataFrame:
-    """A client that has always repeated one request in a twentieth of the rows of some days: no fault."""
+    """A client that has always repeated one request, in a twentieth of the rows of some days. This is no fault."""
     days = frame["at"].dt.normalize()
     chosen = days.isin([day for day in sorted(days.unique()) if rng.random() < busy]).to_numpy() & (rng.random(len(frame)) < 0.05)
     frame.loc[chosen, ["subject", "age", "income", "region"]] = ["client", 41.0, 22_000.0, "north"]
@@ -329,7 +329,7 @@ def test_an_owner_says_from_when_on_a_clock_coarse_values_and_delays_are_critica
 
 
 def test_late_predictions_are_held_against_days_that_differ() -> None:
-    """The share of late predictions varies by day, so its interval is that of seven days, not of four thousand rows."""
+    """The share of late predictions varies by day, so its interval is computed from seven days, not from four thousand rows."""
     current, rng = rows(4000, 50), np.random.default_rng(5)
     share = current["at"].dt.normalize().map(dict(zip(sorted(current["at"].dt.normalize().unique()), rng.beta(1, 2, 7), strict=True)))
     current.loc[rng.random(4000) < share, "arrived"] += pd.Timedelta(hours=6)
@@ -352,8 +352,9 @@ KEY = ("subject=ab12", "near_duplicate_share")
 
 
 def test_the_past_does_not_raise_the_limit_of_an_owner() -> None:
-    """The stated limit is 1 %. 5 % after 2 % in the month before is critical, and so is a share above the limit that equals the month
-    before."""
+    """The stated limit is 1 %. A share of 5 % after 2 % in the month before is critical. A share above the limit is critical too if the
+    month before had the same share.
+    """
     claim = said(with_burst(rows(4000, 3), 200), with_burst(rows(4000, 2), 80), requests__near_duplicate_share=0.01)[KEY]
     assert (claim.severity, claim.limit) == ("act", 0.01) and "the owner's limit is 1 %" in claim.because
     same = said(with_burst(rows(4000, 3), 200), with_burst(rows(4000, 2), 200), requests__near_duplicate_share=0.01)[KEY]
@@ -372,7 +373,7 @@ def test_a_burst_that_stood_for_a_month_does_not_hide_the_next() -> None:
     assert stands.severity == "unknown" and stands.limit == pytest.approx(0.06)
     assert "above the limit of 6 %, as in the month before (20 %)" in stands.because
     less = said(with_burst(rows(4000, 3), 400), past)
-    assert alarms(less) == set() and less["model", "near_duplicate_share"].severity == "unknown", "a share that halved is no burst"
+    assert alarms(less) == set() and less["model", "near_duplicate_share"].severity == "unknown", "a share that fell by half is no burst"
 
 
 def test_a_burst_of_few_rows_may_be_chance_and_says_how_many_more_it_needs() -> None:

@@ -15,7 +15,7 @@ RNG = np.random.default_rng
 
 
 def week(**fields: Any) -> dict[str, Finding]:
-    """The findings about a place whose last week has other figures, by metric."""
+    """The findings by metric about a place whose last week has these changed figures."""
     return {each.metric: each for each in storage_findings(place_reports(RNG(3), **fields))}
 
 
@@ -77,7 +77,9 @@ def test_each_level_is_stated_and_judged(fields: dict[str, Any], metric: str, se
     rows = place_reports(RNG(3))
     if metric == "storage_restore_age_days":
         rows = [each | fields for each in rows]
-        assert {each.metric: each for each in storage_findings(rows)}[metric].severity == "watch", "36 days of 30"
+        assert {each.metric: each for each in storage_findings(rows)}[metric].severity == "watch", (
+            "restored 36 days ago, where 30 are allowed"
+        )
         return
     if metric == "storage_backup_age_hours":
         rows = [each | {"backup_at": min(each["backup_at"], fields["backup_at"])} for each in rows]

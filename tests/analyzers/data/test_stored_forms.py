@@ -17,14 +17,14 @@ METRICS = {"stored_flip_rate", "stored_slice_gap", "stored_values_lost", "stored
 
 
 def judged(form: dict[str, Any], **fields: Any) -> dict[str, Finding]:
-    """The findings by metric where a form is in use."""
+    """The findings by metric if this form is in use."""
     found = storage_findings([], datasets=[storage_audit({"float16": form}, "float16", **fields)])
     assert len({each.metric for each in found}) == len(found)
     return {each.metric: each for each in found}
 
 
 def with_answers(**answers: Any) -> dict[str, Any]:
-    """A form with other figures of its model's answers."""
+    """A form with changed figures about its model's answers."""
     form = stored_form(RNG(1))
     return {**form, "model": {**form["model"], **answers}}
 

@@ -1,5 +1,6 @@
-"""Models that steer a system are compared with the old rule: in the mean, in the tail, by their predictions, and by the time that each
-steered."""
+"""Models that steer a system are compared with the old rule: by mean and tail of the cost, by the model's predictions, and by the time
+that model and rule steered.
+"""
 
 from datetime import timedelta
 
@@ -34,7 +35,7 @@ def clean() -> pd.DataFrame:
 
 
 def with_labels(decisions: pd.DataFrame, keep: np.ndarray) -> pd.DataFrame:
-    """The decisions of which only some have an outcome."""
+    """The decisions, with outcomes for only some of them."""
     return decisions.assign(label=[label if mark else None for label, mark in zip(decisions["label"], keep)])
 
 
@@ -43,7 +44,7 @@ def test_no_decision_gives_no_finding(clean: pd.DataFrame) -> None:
 
 
 def test_a_good_controller_is_ok_in_every_respect(clean: pd.DataFrame) -> None:
-    """An input that differs by chance beyond the limit is unknown: the interval holds no difference as well."""
+    """An input that differs by chance beyond the limit is unknown, because its interval also contains zero."""
     found = by_metric(controller_findings(clean))
     assert set(found) == ALL and {name for name, each in found.items() if each.severity != "ok"} == {"controller_feedback"}
     feedback = found["controller_feedback"]
@@ -165,11 +166,13 @@ def test_nothing_is_ok_beyond_its_limit_where_decisions_are_few() -> None:
         found = controller_findings(controller_decisions(RNG(seed), an_hour=1).iloc[: 60 + 4 * seed])
         assert [each.because for each in found if each.severity == "ok" and beyond_limit(each)] == [], seed
         seen |= {each.metric for each in found if each.severity == "unknown" and beyond_limit(each)}
-    assert {"controller_bias", "controller_coverage"} & seen, "few decisions vary beyond a limit, and it says that more are needed"
+    assert {"controller_bias", "controller_coverage"} & seen, (
+        "with few decisions, a value can vary beyond its limit; the finding says that more are needed"
+    )
 
 
 def test_clean_weeks_ask_for_nothing() -> None:
-    """The model is exactly as good as the rule and must not be called worse; a tenth of the weeks are tried."""
+    """The model is exactly as good as the rule and must not be called worse. A tenth of the weeks are tested."""
     for seed in range(repeats(6, 300)):
         decisions = controller_decisions(RNG(5000 + seed), an_hour=4, before=3, gain=1.0 if seed % 10 == 0 else 0.9)
         assert [each.because for each in controller_findings(decisions) if each.severity == "act"] == [], seed

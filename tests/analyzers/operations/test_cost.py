@@ -1,4 +1,4 @@
-"""operations/cost: costs equal those by hand, the month is compared with the budget, and nothing is converted or guessed."""
+"""operations/cost: costs equal those computed by hand, the month is compared with the budget, and nothing is converted or guessed."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -74,7 +74,7 @@ def test_storage_of_the_runs_data_is_part_of_the_cost() -> None:
     price = {"resource": "gb_month", "amount": 0.02, "from": -2400}
     found = findings(now, traffic(24 * PAST_DAYS, 2), REQUEST, price, run=run, kept=kept)
     parts = found["cost_per_correct_decision"].evidence["parts"]
-    assert parts["storage"] == pytest.approx(3000 * 0.02 * 7 / (365.25 / 12)), "the version that the run names, and no other"
+    assert parts["storage"] == pytest.approx(3000 * 0.02 * 7 / (365.25 / 12)), "only the version that the run names is counted"
     assert found["cost_per_correct_decision"].value == pytest.approx((now["w"].sum() * 0.01 + parts["storage"]) / now["w"].sum() / 0.84)
     assert found["cost_per_correct_decision"].basis == "estimated" and "storage" in found["cost_per_correct_decision"].because
 
@@ -241,7 +241,9 @@ def test_a_small_price_is_that_of_a_thousand_or_a_million() -> None:
         "A million right decisions cost USD 0.0925",
     ]
     levels = [level_price_words(each, "USD", 2 * each) for each in (1.2, 0.000268)]
-    assert levels == ["USD 2.40", "USD 0.536"], "a level of as many: beside USD 0.268 a level read 0.0005"
+    assert levels == ["USD 2.40", "USD 0.536"], (
+        "a level is for as many decisions as the price: beside USD 0.268, a level was written as 0.0005"
+    )
     served = [served_price(thousand, "USD") for thousand in (0.0, 0.25, 0.000092478611)]
     assert [words.removeprefix("Serving a ") for words in served] == [
         "thousand predictions costs USD 0.00",

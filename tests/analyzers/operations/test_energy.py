@@ -26,7 +26,7 @@ GRID = prices({"resource": "kwh", "amount": 0.3, "carbon_g_per_kwh": 200.0, "pue
 
 
 def week(joules: float, seed: int, hours: int = HOURS, measure: str = "energy_j") -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Predictions and sums of a span: about 50 predictions an hour; the joules per prediction vary by day."""
+    """Predictions and sums of energy in a span: about 50 predictions an hour; the joules per prediction vary by day."""
     rng = np.random.default_rng(seed)
     counts = rng.poisson(50, hours).astype(float).tolist()
     by_day = np.repeat(rng.lognormal(0, 0.05, hours // 24 + 1), 24)[:hours]
@@ -123,14 +123,14 @@ def test_an_owner_says_how_much_dearer_a_prediction_may_become() -> None:
     energy, carbon = found["model", "energy_per_thousand"], found["model", "sci"]
     assert (usual.severity, energy.severity, carbon.severity) == ("act", "watch", "act")
     assert "; the owner's limit is 3 times the past" in energy.because and "the owner's limit" not in carbon.because + usual.because
-    assert energy.limit == pytest.approx(1.2 * energy.evidence["baseline"]), "a warning begins where it did"
+    assert energy.limit == pytest.approx(1.2 * energy.evidence["baseline"]), "a warning still begins at the same limit"
     tight = ModelSettings(limits={"operations/energy/energy_per_thousand": 1.05})
     slight = findings(week(36.0 * 1.1, 3), past, settings=tight)["model", "energy_per_thousand"]
     assert slight.severity in ("watch", "act") and slight.limit < slight.value
 
 
 def week_severity(seed: int, times: float = 1.0) -> str:
-    """The severity for a week with the given multiple of the energy of the four weeks before."""
+    """The severity if the week's energy is the given multiple of the energy of the four weeks before."""
     return findings(week(36.0 * times, 100 + seed), week(36.0, 10_000 + seed, PAST_HOURS))["model", "energy_per_thousand"].severity
 
 
@@ -141,7 +141,7 @@ def test_clean_weeks_do_not_alarm() -> None:
 
 
 def doubled_run(rng: np.random.Generator) -> dict:
-    """Five runs of the same parameters that scatter by 5 %, the last one at twice the energy."""
+    """Five runs with the same parameters, whose energies differ by 5 %; the last run has twice the energy."""
     records, readings = a_model_trained_again([*(36000 * rng.lognormal(0, 0.05, 5)), float(72000 * rng.lognormal(0, 0.05))])
     return findings(week(36.0, int(rng.integers(1e6))), None, run=records, readings=readings)
 
@@ -249,7 +249,7 @@ def test_runs_that_ended_in_the_window_have_a_finding_each() -> None:
 
 
 def a_model_trained_again(joules: list[float], source: str = "measured", **fields) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Runs of the same parameters, one a day; the last one ends in the window. Their records and their readings."""
+    """Records and readings of runs with the same parameters, one run per day; the last one ends in the window."""
     records, readings = [], []
     for place, each in enumerate(joules):
         end = 3600 - 86400 * (len(joules) - 1 - place)
@@ -289,7 +289,9 @@ WEEK_END = 7 * 86400
 
 
 def with_a_running_run(done: int, watts: float, *, runs_before: int = 4, silent: float = 0.0, **params) -> dict:
-    """Finished runs of 100 steps of a minute, a day apart, whose second half draws twice the power, and one that runs as the week ends."""
+    """Finished runs of 100 one-minute steps, a day apart, each with twice the power in its second half; and one run that is still running
+    as the week ends.
+    """
     records, read, logged = [], [], []
     for place in range(runs_before + 1):
         name, running = f"r{place}", place == runs_before
@@ -398,7 +400,7 @@ def test_a_calibrated_machine_has_an_estimated_energy_and_idle_share_with_its_er
 
 
 def hourly_grid(swing: float) -> pd.DataFrame:
-    """Hourly carbon intensity of the weeks before the window and of it, with little carbon about 02:00."""
+    """Hourly carbon intensity in the window and in the weeks before, lowest at about 02:00."""
     rng = np.random.default_rng(8)
     rows = []
     for hour in range(-24 * 22, 24 * 8):
@@ -408,7 +410,7 @@ def hourly_grid(swing: float) -> pd.DataFrame:
 
 
 def runs_at(hour: float, price: pd.DataFrame, **settings: object) -> dict:
-    """The findings about a run of two hours that starts on the third day at an hour."""
+    """The findings about a two-hour run that starts at the given hour of the third day."""
     began = int((48 + hour) * 3600)
     rows = runs({"run": "a", "event": "start", "at": began, "hardware": {"cores": 2}}, {"run": "a", "event": "end", "at": began + 7200})
     return findings(week(36.0, 1), week(36.0, 2, PAST_HOURS), price=price, run=rows, settings=ModelSettings(**settings))

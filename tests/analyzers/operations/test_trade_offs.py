@@ -19,7 +19,7 @@ def by_metric(found: list[Finding]) -> dict[str, Finding]:
 
 
 def judged(changes: dict[str, Any], **results: Any) -> dict[str, Finding]:
-    """The findings if form int8 is in use, with some figures changed."""
+    """The findings if form int8 is in use, with these figures changed."""
     return by_metric(trade_off_findings([audit_row([clean_form(RNG(1), "int8") | changes], in_use="int8", **results)]))
 
 

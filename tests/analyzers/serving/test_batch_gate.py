@@ -1,4 +1,4 @@
-"""A bad batch is held with its reason, a good one is released, a person decides otherwise, and a scheduler reads the exit code."""
+"""A bad batch is held with its reason, a good one is released, a person can decide otherwise, and a scheduler can read the exit code."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -94,11 +94,13 @@ def test_a_few_equal_scores_are_no_default() -> None:
     few.loc[:12, "score"] = 0.5  # 13 of 400 rows, 3.2 %
     assert DEFAULTS in levels(checked(few)), "earlier batches repeat no score"
     few.loc[4:12, "score"] = batch(50).loc[4:12, "score"]
-    assert levels(checked(few.iloc[:110], ExpectedBatch("now"))) == {}, "4 of 110 rows are 3.6 %, and few"
+    assert levels(checked(few.iloc[:110], ExpectedBatch("now"))) == {}, "4 of 110 rows are 3.6 %, but too few"
     ties = EARLIER.assign(score=EARLIER["score"].where(EARLIER.groupby("batch").cumcount() >= 16, EARLIER.groupby("batch").ngroup() / 10))
     few.loc[:12, "score"] = 0.55
     found = gate_checks(ExpectedBatch("now"), few, len(few), scores_of_batches(ties), NOW, {}, [])
-    assert [each.level for each in found if each.metric == DEFAULTS] == ["ok"], "each earlier batch has 16 equal rows, of another score"
+    assert [each.level for each in found if each.metric == DEFAULTS] == ["ok"], (
+        "each earlier batch has 16 rows with an equal score, but another one"
+    )
 
 
 @pytest.mark.parametrize(
@@ -178,7 +180,7 @@ def test_a_scheduler_reads_the_exit_code_and_a_person_decides_otherwise(store: S
     (finding,) = [each for each in body["findings"] if each["severity"] == "act"]
     assert finding["metric"] == MISSING and finding["value"] == 0.3 and finding["subject"] == "batch=night-7"
     assert "lacks 60 of 200 expected keys" in finding["because"] and "Held by the rules: 1 of" in finding["because"]
-    assert execute(store, ["gate", "night-7", "--release"], lambda _: None).exit_code == 2, "a decision needs its author"
+    assert execute(store, ["gate", "night-7", "--release"], lambda _: None).exit_code == 2, "a decision needs an author"
     code, body = gate("night-7", "--release", "--author", "Ana", "--reason", "the rest is on holiday")
     assert (code, body["gate"]) == (0, "release") and body["decision"]["author"] == "Ana" and body["findings"][0]["severity"] == "act"
     code, body = gate("night-6", "--hold", "--author", "Ana")

@@ -21,7 +21,7 @@ from tests.support.levels import beyond_limit
 
 
 def people(n: int, seed: int, fault: float = 0.0, labelled: float = 1.0) -> pd.DataFrame:
-    """Scores in the middle of their bins; labels drawn with probability score + fault; a share of the labels has arrived."""
+    """Scores in the middle of their bins; labels drawn with probability score + fault. labelled: the share of labels that have arrived."""
     rng = np.random.default_rng(seed)
     score = bin_middles()[np.searchsorted(SCORE_EDGES, rng.beta(1.5, 2, n), side="right")]
     label = (rng.random(n) < np.clip(score + fault, 0, 1)).astype(float)
@@ -33,7 +33,7 @@ COUNTED: dict[tuple[int, Aggregate, str], tuple[pd.DataFrame, pd.DataFrame]] = {
 
 
 def counted(aggregate: Aggregate, rows: pd.DataFrame, context: Context) -> pd.DataFrame:
-    """The answer, counted once for the rows that several weeks are compared with."""
+    """The answer to an aggregate. Rows with which several weeks are compared are counted once."""
     key = id(rows), aggregate, context.model.task or ""
     if key not in COUNTED:
         COUNTED[key] = rows, answer(aggregate, rows, context)
@@ -92,7 +92,7 @@ def test_it_says_how_far_where_and_with_which_null() -> None:
 
 
 def test_what_is_not_significant_says_its_adjusted_p_and_the_limit() -> None:
-    """The two tests of the analyzer, adjusted by scipy: a p of about 0.02 is then not significant."""
+    """The p-values of the analyzer's two tests are adjusted by scipy; a p-value of about 0.02 is then not significant."""
     base = people(20_000, 2)
     for seed in range(60):
         found = findings(people(2000, 300 + seed), base)
@@ -126,7 +126,7 @@ def test_so_many_more_labels_as_it_says_make_the_same_error_significant() -> Non
 
 
 def error_p_value(found: Finding, n: float) -> float:
-    """The p-value of an ECCE of n labels, from the range of a Brownian motion, whose mean is 2 * sqrt(2 / pi)."""
+    """The p-value of an ECCE from n labels, computed from the range of a Brownian motion, which has the mean 2 * sqrt(2 / pi)."""
     scale = found.evidence["null_mean"] / (2 * np.sqrt(2 / np.pi)) * np.sqrt(found.n / n)
     return brownian_range_p_value(found.value / scale)
 
@@ -144,7 +144,7 @@ def test_a_small_fault_of_many_rows_is_sure_and_does_not_matter() -> None:
 
 
 def restless_month(seed: int, spread_of_days: float) -> pd.DataFrame:
-    """Four weeks whose days are each off by another amount."""
+    """Four weeks in which the calibration error differs from day to day."""
     rng, months = np.random.default_rng(seed), []
     for day in range(28):
         months.append(
@@ -181,7 +181,7 @@ def test_bad_days_of_the_past_raise_no_limit(baseline: str) -> None:
 def test_a_deviation_that_one_clean_week_in_a_thousand_has_is_a_watch_and_an_act_needs_a_rarer_one() -> None:
     past, base = restless_month(41, 0.09), people(20_000, 43)
     near, far = (findings(people(4000, 42, fault), base, past)["ecce"] for fault in (0.13, 0.18))
-    assert 0.05 < near.evidence["varies_up_to"] < near.value - near.evidence["null_mean"], "both are beyond the daily range"
+    assert 0.05 < near.evidence["varies_up_to"] < near.value - near.evidence["null_mean"], "both are beyond what days vary by"
     assert (near.severity, far.severity) == ("watch", "act") and far.limit - near.limit == pytest.approx(0.03)
 
 
@@ -241,7 +241,7 @@ def test_the_owner_may_allow_more() -> None:
 
 
 def classes(n: int, seed: int, fault: float = 0.0) -> pd.DataFrame:
-    """Three classes; the decided one is right with its confidence plus a fault."""
+    """Three classes; the decided class is right with a probability of its confidence plus a fault."""
     rng = np.random.default_rng(seed)
     score = bin_middles()[np.searchsorted(SCORE_EDGES, 0.34 + 0.6 * rng.random(n), side="right")]
     decision = rng.integers(0, 3, n)

@@ -21,7 +21,9 @@ def frames() -> Frames:
 
 
 def changed(frames: Frames, since: float = 0.0, **columns: object) -> Frames:
-    """The frames with other values of some columns from a day of the window on. columns: a function per feature that gives its values."""
+    """The frames with changed values in some columns from a day of the window on. columns: for each feature, a function that gives its
+    values.
+    """
     late = {name: rows["at"] >= START.replace(tzinfo=None) + timedelta(days=since) for name, rows in frames.items()}
     found = {}
     for side, rows in frames.items():
@@ -66,10 +68,12 @@ def test_what_was_so_in_the_week_before_is_ongoing_and_what_went_back_recovers(f
     before = changed(frames, since=-7, input_tokens=lambda own: 6 * own)
     found = drift_findings(before)["input_tokens"]
     assert (found.severity, found.news, found.onset) == ("act", "ongoing", START - timedelta(days=7))
-    assert found.evidence["now"] == pytest.approx(6 * found.evidence["before"], rel=0.25), "weeks that it reached are not what was before"
+    assert found.evidence["now"] == pytest.approx(6 * found.evidence["before"], rel=0.25), "weeks after the onset do not count as the past"
     back = drift_findings({**before, "current": frames["current"]})["input_tokens"]
     assert (back.severity, back.news) == ("ok", "recovered") and "in the week before" in back.because
-    assert drift_findings(changed(frames, since=-21, input_tokens=lambda own: 6 * own))["input_tokens"].severity == "ok", "usual by now"
+    assert drift_findings(changed(frames, since=-21, input_tokens=lambda own: 6 * own))["input_tokens"].severity == "ok", (
+        "after three weeks the change is usual"
+    )
 
 
 def test_the_owner_sets_the_limit(frames: Frames) -> None:
@@ -85,5 +89,5 @@ def test_small_samples_cannot_tell_and_say_about_how_much_more() -> None:
     assert {each.severity for name, each in found.items() if name.endswith("tokens")} == {"unknown"}
     assert "cannot be compared yet" in found["input_tokens"].because and "more are needed" in found["input_tokens"].because
     (only,) = drift_findings({"past": past, "current": now.head(40)}).values()
-    assert drift_findings({"past": past.iloc[:0], "current": now.iloc[:0]}) == {}, "answers to fixed questions alone are no calls"
+    assert drift_findings({"past": past.iloc[:0], "current": now.iloc[:0]}) == {}, "answers to fixed questions do not count as calls"
     assert (only.subject, only.severity, only.value) == ("model", "unknown", None) and "that needs about 60 more" in only.because

@@ -1,4 +1,6 @@
-"""Devices against the server on the same requests: the share that differs, its level, the devices' own count, and the SQL proof."""
+"""Answers of devices are compared with the server's on the same requests: the share that differs, its level, the devices' own count, and
+the SQL proof.
+"""
 
 from contextlib import closing
 from dataclasses import replace
@@ -43,8 +45,9 @@ def server_answers(rows: int, seed: int = 1) -> pd.DataFrame:
 
 
 def frames(share: float, *, rows: int = 3000, counted: float | None = None, seed: int = 1, after: int = 0) -> dict[str, pd.DataFrame]:
-    """Answers of 30 devices to a third of the server's requests, and the devices' own counts. From a day on a share of the answers
-    differs."""
+    """Answers of 30 devices to a third of the server's requests, and the devices' own counts. From day `after` on, a share of the answers
+    differs.
+    """
     rng, server = np.random.default_rng(seed), server_answers(rows, seed)
     own = server[rng.random(rows) < 0.3].copy()
     late = (own["at"] >= START.replace(tzinfo=None) + timedelta(days=after)).to_numpy()
@@ -67,7 +70,7 @@ def by_metric(given: dict[str, pd.DataFrame], model: Model = MODEL) -> dict[str,
 def test_the_share_is_that_of_the_rows_under_one_id_and_dated() -> None:
     given = frames(0.09, after=4)
     found = by_metric(given)
-    assert set(found) == {SHARE}, "without a count of the devices nothing is compared with it"
+    assert set(found) == {SHARE}, "without the devices' own count there is no comparison with it"
     share = found[SHARE]
     server = dict(zip(given["answers"]["id"], given["answers"]["decision"], strict=True))
     wrong = [server[name] != decision for name, decision in zip(given["shadow"]["id"], given["shadow"]["decision"], strict=True)]
@@ -107,8 +110,9 @@ def test_a_regression_agrees_within_a_tenth_of_the_server_s_spread() -> None:
 
 
 def test_a_challenger_in_shadow_is_not_the_server() -> None:
-    """The server's answer is the one in production; without it, that of the only version in shadow; with several in shadow there is
-    none."""
+    """The server's answer is the one in production. Without one, it is the answer of the only version in shadow; with several versions in
+    shadow there is no server's answer.
+    """
     given = frames(0.2)
     others = given["answers"].assign(version="3", decision=1 - given["answers"]["decision"])
     alone = by_metric(given)[SHARE]
@@ -121,7 +125,7 @@ def test_a_challenger_in_shadow_is_not_the_server() -> None:
 
 
 def test_the_interval_covers_where_devices_differ_from_each_other() -> None:
-    """If the shares of devices vary, an interval from the rows alone covers too seldom."""
+    """If the shares differ between devices, an interval computed from the rows alone covers the truth too seldom."""
     rng, covered, narrow, runs = np.random.default_rng(5), 0, 0, 400
     for _ in range(runs):
         shares = rng.beta(1, 19, 40)

@@ -77,7 +77,9 @@ def test_missing_is_a_bin_of_its_own() -> None:
     current.loc[1::4, "age"] = ABSENT_VALUE
     said = findings(current, rows(5000, 10))["age"]
     assert said.severity == "act"
-    assert said.because.startswith("`age` moved: 50.0 % of the values are missing, 0.0 % in the reference; PSI "), "what moved comes first"
+    assert said.because.startswith("`age` moved: 50.0 % of the values are missing, 0.0 % in the reference; PSI "), (
+        "the sentence begins with what moved"
+    )
 
 
 def test_a_small_sample_is_never_an_alarm() -> None:
@@ -103,7 +105,7 @@ def test_a_shift_too_small_to_matter_is_ok_however_many_rows() -> None:
 
 
 def test_what_passes_the_limit_by_chance_is_not_said_to_be_as_in_the_reference() -> None:
-    """The budget of false discoveries is so small that a clear move beyond the limit is no alarm."""
+    """The budget for false discoveries is so small that even a clear move beyond the limit raises no alarm."""
     found = findings(rows(1000, 41, age=0.4), rows(5000, 40), budget=1e-40)["age"]
     assert found.severity == "unknown" and "cannot be judged" in found.because, found.because
     assert found.value >= found.limit and f"p {found.evidence['p_adjusted']:.2g}" in found.because
@@ -131,8 +133,9 @@ def test_what_stood_for_weeks_is_as_critical_and_no_news() -> None:
 
 @pytest.mark.parametrize(("past_age", "age", "known"), [(8.0, 9.0, False), (4.5, 3.9, True)])
 def test_a_move_beyond_the_range_of_the_reference_is_never_said_to_be_none(past_age: float, age: float, known: bool) -> None:
-    """PSI on the past's own deciles, by pandas. The reference's deciles do not show the move, because nearly all values are beyond their
-    last edge."""
+    """The PSI on the past's own deciles is computed with pandas. The reference's deciles do not show the move, because nearly all values
+    are beyond their last edge.
+    """
     reference, past, current = rows(60_000, 70), before(14_000, 75, age=past_age), rows(3500, 74, age=age)
     own = findings(current, reference, past)["age"]
     tenths = pd.qcut(past["age"], 10, retbins=True)[1]
@@ -183,21 +186,23 @@ def test_a_single_day_is_not_told_for_its_weekday_and_a_day_that_repeats_itself_
     week = findings(dated(3500, 88, 7, 0), reference, past)
     assert week["region"].severity == "ok" and week["region"].evidence["one_value_a_day"]
     local = [side.assign(region=(side["at"] - pd.Timedelta(hours=3)).dt.day_name()) for side in (dated(3500, 88, 7, 0), reference, past)]
-    assert not findings(*local)["region"].evidence["by_day"], "a day in UTC holds three hours of the local day before"
+    assert not findings(*local)["region"].evidence["by_day"], "a day in UTC has three hours of the previous local day"
     assert not week["region"].evidence["by_day"] and len(week["age"].evidence["by_day"]) == 7, "each Monday differs from all weekdays"
     named = findings(dated(500, 87, 1, 0).assign(region="Holiday"), reference, past, days=1)["region"]
-    assert named.severity == "unknown" and "a day is too few" in named.because, "data/quality names the unseen level"
+    assert named.severity == "unknown" and "a day is too few" in named.because, "only data/quality names the unseen level"
 
 
 def with_sundays(frame: pd.DataFrame, factor: float, weeks: int = 9, drift: float = 0.0) -> pd.DataFrame:
-    """The rows with the ages of the last Sundays times a factor, and all ages moved by some years."""
+    """The rows, with the ages of the last Sundays multiplied by a factor and all ages moved by some years."""
     bad = (frame["at"].dt.dayofweek == 6) & (frame["at"] >= frame["at"].max() - pd.Timedelta(weeks=weeks))
     return frame.assign(age=np.where(bad, frame["age"] * factor, frame["age"]) + drift)
 
 
 @pytest.mark.parametrize("bad_weeks", some([0, 1, 2, 3, 4], 3))
 def test_a_unit_that_changes_on_sundays_is_told_on_each_of_them(bad_weeks: int) -> None:
-    """From the third or fourth Sunday on such Sundays are usual for the past; the reference, which has no dates, holds none."""
+    """From the third or fourth Sunday on, such Sundays are usual compared with the past. The reference, which has no dates, has none of
+    them.
+    """
     reference, current, past = before(4000, 60), rows(3500, 61), before(14_000, 62)
     bad = findings(with_sundays(current, 10.0), reference, with_sundays(past, 10.0, bad_weeks))["age"]
     assert bad.severity == "act" and bad.evidence["look_days"] == 1
@@ -206,7 +211,7 @@ def test_a_unit_that_changes_on_sundays_is_told_on_each_of_them(bad_weeks: int) 
     elsewhere = with_sundays(past, 10.0, 4, drift=6)
     moved = findings(with_sundays(current, 10.0, drift=6), reference, elsewhere)["age"]
     assert "the reference is like the other days" not in moved.because, (
-        "where every day is far from the reference, the drift of all days is told"
+        "if every day is far from the reference, the drift of all days is reported"
     )
 
 
@@ -249,7 +254,9 @@ def test_a_unit_that_changed_within_the_window_is_named_with_its_days(factor: fl
     drifted = current.assign(age=current["age"] * 1.5 + 20)
     drifted.loc[late, "age"] = (current.loc[late, "age"] / factor * 1.5 + 20) * factor
     found = findings(drifted, reference, before(14_000, 5))["age"]
-    assert found.evidence["factor"] == pytest.approx(factor, rel=0.05), "that between the days, however far both are from the reference"
+    assert found.evidence["factor"] == pytest.approx(factor, rel=0.05), (
+        "the factor is the one between the days, even if both are far from the reference"
+    )
     moved = rows(3500, 4, days=7)
     moved.loc[late, "age"] += 10 * moved["age"].mean()
     assert "factor" not in findings(moved, reference, before(14_000, 5))["age"].evidence, "a mean that moved, and no deviation"

@@ -33,7 +33,9 @@ def requests(
     seed: int, *, an_hour: int = 18, days: int = 7, errors: float = 0.002, replicas: tuple[str, ...] = ("r1", "r2", "r3"), version: str = "1",
     bursts: bool = False,
 ) -> pd.DataFrame:  # fmt: skip
-    """The past and `days` of the window: lognormal latencies of median 55 ms; with `bursts` days differ, in latency and in failures."""
+    """Requests of the past and of `days` of the window, with lognormal latencies of median 55 ms. With `bursts`, days differ in latency
+    and in failures.
+    """
     rng = np.random.default_rng(seed)
     n = an_hour * 24 * (PAST + days)
     day = np.sort(rng.uniform(-PAST, days, n))
@@ -50,7 +52,7 @@ def requests(
 
 
 def answer(aggregate: Aggregate, rows: pd.DataFrame) -> pd.DataFrame:
-    """The answer to an aggregate over raw rows, in the slow and obvious way."""
+    """The answer to an aggregate over raw rows, computed in the slow and obvious way."""
     keys = {}
     for key in aggregate.keys:
         if isinstance(key, Bucket):
@@ -389,7 +391,7 @@ def test_too_many_failures_are_bad_however_long_it_has_been_so(errors: float, se
 
 
 def test_a_young_model_that_fails_half_of_its_requests_needs_no_past() -> None:
-    """By its interval: 12 of 100 may be less than 10 %."""
+    """The interval decides: the true share behind 12 of 100 may be less than 10 %."""
     rows = requests(12, errors=0.5)
     young = rows[rows["day"] >= 0]
     found = by_claim(said(young, context()))["model", "error_rate", "level"]

@@ -42,7 +42,7 @@ def both(current: pd.DataFrame, reference: pd.DataFrame | None, past: pd.DataFra
 
 
 def month(seed: int, tie: float, strays: float = 0.0) -> pd.DataFrame:
-    """Four weeks before the window, whose correlation strays from day to day by so much."""
+    """The four weeks before the window. Their correlation varies from day to day by `strays`."""
     rng = np.random.default_rng(seed)
     parts = []
     for day in range(28):
@@ -52,7 +52,7 @@ def month(seed: int, tie: float, strays: float = 0.0) -> pd.DataFrame:
 
 
 def week(seed: int, tie: float, last: float) -> pd.DataFrame:
-    """A window whose last day has another correlation; rows in no order, as a sample by hash has them."""
+    """A window whose last day has another correlation. The rows are in random order, as in a sample by hash."""
     frame, late = tied(2000, seed, tie), tied(2000, seed + 1, last)
     frame = pd.concat([frame[frame["at"] < frame["at"].iloc[-286]], late[late["at"] >= frame["at"].iloc[-286]]], ignore_index=True)
     return frame.sample(frac=1.0, random_state=2, ignore_index=True)
@@ -115,7 +115,7 @@ def test_of_clean_weeks_no_pair_is_named() -> None:
 
 
 def tied(n: int, seed: int, age_and_income: float) -> pd.DataFrame:
-    """Rows in which age and income go together, each of them distributed as ever."""
+    """Rows in which age and income are correlated, while each of them keeps its distribution."""
     frame, rng = rows(n, seed), np.random.default_rng(seed + 10_000)
     x = rng.normal(size=(n, 2))
     y = age_and_income * x[:, 0] + np.sqrt(1 - age_and_income**2) * x[:, 1]
@@ -184,7 +184,7 @@ def test_a_setting_moves_the_limit_of_all_together() -> None:
 
 
 def lucky(days: range, a_day: int, seed: int, share: float = 0.12, tie: float = 0.6) -> pd.DataFrame:
-    """Days with correlated rows: a part of the variance of age and income is between days."""
+    """Days with correlated rows: a part of the variance of age and income lies between days."""
     parts = []
     for day in days:
         luck = np.random.default_rng([seed, day + 1000]).normal(size=2) * np.sqrt(share)
@@ -199,7 +199,7 @@ def test_days_that_differ_by_themselves_are_no_news_and_a_broken_correlation_amo
     reference = lucky(range(-400, -340), 60, 1)
     said = [together(lucky(range(7), 280, seed), reference, past=lucky(range(-28, 0), 140, seed)) for seed in range(2, 10)]
     told = [each for each in said if each.evidence["against_days"]]
-    assert len(told) >= 3, "without the days most of these weeks were told from the reference"
+    assert len(told) >= 3, "if days were ignored, most of these weeks would differ significantly from the reference"
     assert {each.severity for each in told} <= {"unknown", "ok"} and not [each for each in said if each.needs_action]
     assert all("single days reach AUC" in each.because for each in told if each.severity == "unknown")
     broken = together(lucky(range(7), 280, 3, tie=-0.6), reference, past=lucky(range(-28, 0), 140, 3))
@@ -261,7 +261,7 @@ def test_days_that_are_high_in_both_by_luck_do_not_go_together() -> None:
     luck = day.map({4: 0.6, 5: -0.5, 6: -0.6}).fillna(0.0)
     current = current.assign(age=current["age"] + 10 * luck, income=current["income"] * np.exp(0.6 * luck))
     late = current[day >= 4]
-    assert stats.spearmanr(late["age"], late["income"])[0] > 0.15, "over these three days, though in none of them"
+    assert stats.spearmanr(late["age"], late["income"])[0] > 0.15, "correlated over the three days together, though on none of them"
     assert abs(last_days(reference, current, past)) < 0.08
     tie = current.assign(income=current["income"] * np.exp(0.02 * (current["age"] - 40)))
     assert last_days(reference, tie, past) > 0.2
@@ -279,7 +279,9 @@ def last_days(reference: pd.DataFrame, current: pd.DataFrame, past: pd.DataFrame
 
 
 def verdict(weeks: tuple[bool | None, ...]) -> DomainVerdict:
-    """A drift that does not differ from the days before its window. Past weeks, newest first, are as far from the reference or not."""
+    """The verdict on a drift that does not differ from the days before its window. weeks: for each past week, newest first, whether it is
+    as far from the reference.
+    """
     found = Separation(0.9, 0.88, 0.92, 0.5, 0.01, 1e-9, 0.9, (("age", 0.2),), None, (900, 900), np.ones(9), np.zeros(9))
     return DomainVerdict(found, ("age",), 0.8, 0.05, 1e-9, days=WindowSeparation(0.5, 0.5, 0.01, 0.5), weeks=weeks)
 
@@ -309,7 +311,7 @@ def test_a_drift_says_since_which_week_or_that_it_is_not_clearly_different(
 
 @pytest.mark.parametrize(("weeks", "stands"), [((True, False), True), ((False, True), False), ((None, True), False), ((), False)])
 def test_a_drift_that_moves_on_stands_where_the_week_before_was_as_far(weeks: tuple[bool | None, ...], stands: bool) -> None:
-    """The drift differs from the days before it: an ongoing season is one drift, and a drift that went and came back is new."""
+    """The drift differs from the days before it. An ongoing season counts as one drift; a drift that ended and came back is new."""
     judged, context = replace(verdict(weeks), days=WindowSeparation(0.8, 0.5, 0.01, 1e-9)), context_for(rows(40, 1), features=FEATURES)
     assert judged.news and judged.stands == stands and judged.severity == "act"
     evidence = domain_evidence(judged) | weeks_beyond(judged, context)
@@ -332,6 +334,8 @@ def test_of_very_many_inputs_the_most_important_are_compared_and_that_is_said(mo
     other = together(current, reference, settings=settings["region"])
     assert other.severity == "ok" and {name for name, _ in other.evidence["importance"]} == {"age", "region"}
     assert "over the 2 most important of 3 inputs" in other.because
-    assert "over the 2 first of 3 inputs" in " ".join(together(current, reference).evidence[DETAILS]), "without importance"
+    assert "over the 2 first of 3 inputs" in " ".join(together(current, reference).evidence[DETAILS]), (
+        "the importance of the inputs is unknown"
+    )
     context = context_for(reference, features=FEATURES, settings=settings["region"])
     assert ANALYZER.needs(context)["current_rows"].aggregate.columns == ("id", "at", "feature.age", "feature.region")

@@ -20,7 +20,7 @@ from tests.support.length import allowed, repeats
 
 
 def decided(n: int, seed: int, *, flip: float = 0.0, weight: bool = False) -> pd.DataFrame:
-    """Scores, decisions at 0.5, and labels drawn from the scores; `flip` of the labels are turned over."""
+    """Scores, decisions at 0.5, and labels drawn from the scores; a share `flip` of the labels is inverted."""
     rng = np.random.default_rng(seed)
     score = rng.beta(0.6, 0.9, n)
     label = (rng.random(n) < score).astype(float)
@@ -87,7 +87,7 @@ def before(rows: pd.DataFrame, days: int = 28) -> pd.DataFrame:
 
 
 def fallen(seed: int, points: float, rows: int = 1300) -> pd.DataFrame:
-    """A week in which some points of its right decisions became wrong."""
+    """A week in which some percentage points of the right decisions became wrong."""
     week = decided(rows, 100 + seed)
     right = week.index[week["label"] == week["decision"]]
     flipped = np.random.default_rng(seed).choice(right, round(points * len(week)), replace=False)
@@ -103,7 +103,7 @@ def test_a_fall_of_five_points_is_critical_and_of_three_a_warning() -> None:
 
 
 def test_a_model_that_slides_for_months_is_critical_although_its_own_past_slid_too() -> None:
-    """Two points a week for eight weeks: the past holds the fall too, so the fall is not news, but still critical."""
+    """The metric falls two points a week for eight weeks. The past has the fall too, so the fall is not new, but it is still critical."""
     base = decided(20_000, 5)
     past = before(pd.concat([fallen(seed, 0.02 * seed, 700) for seed in range(8)], ignore_index=True), 56)
     said = findings(fallen(9, 0.16), base, past)["accuracy"]
@@ -132,7 +132,9 @@ def test_a_secondary_metric_warns_until_it_is_twice_beyond_its_limit() -> None:
 
 @pytest.mark.long  # tests/monitoring/test_false_alarms.py
 def test_clean_weeks_seldom_alarm() -> None:
-    """Thirty weeks of each reference: one that is drawn far from the truth makes all weeks of its model unusual."""
+    """Each reference is used for thirty weeks, because a reference that happens to be far from the truth makes all weeks of its model
+    unusual.
+    """
     weeks, runs = [], repeats(12, 300)
     for first in range(0, runs, 30):
         base = decided(20_000, 6 + first)
@@ -167,7 +169,7 @@ def test_labels_that_usually_come_for_a_part_are_not_young() -> None:
 
 @pytest.mark.parametrize(("needed", "words"), [(1, "about 1 more label is needed"), (1340, "about 1,340 more labels are needed")])
 def test_one_missing_label_is_told_in_the_singular(needed: int, words: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Regression: `about 1 more labels are needed` on a natural stream, at z = 2.996."""
+    """Regression: the sentence was `about 1 more labels are needed`, on a natural stream at z = 2.996."""
     monkeypatch.setattr(performance, "labels_to_decide", lambda _change: needed)
     assert performance.undecided_reason(cast(MetricChange, SimpleNamespace(by_rows=0.003))) == words
 
@@ -195,7 +197,7 @@ def test_an_empty_window_says_so() -> None:
 
 
 def test_days_that_differ_much_raise_the_limit_and_say_so() -> None:
-    """Days vary by chance: a fall of one such week is no alarm, although by rows alone it would be."""
+    """Days vary by chance: the fall in such a week is no alarm, although it would be one if judged by rows alone."""
     rng = np.random.default_rng(21)
 
     def stream(n: int, seed: int, days: int) -> pd.DataFrame:
@@ -219,7 +221,7 @@ def test_what_stood_for_weeks_is_as_critical_and_no_news() -> None:
     assert standing.severity == "act" and standing.evidence["standing"] and standing.onset is None
     assert news_of(standing) == "ongoing" and standing.state == "critical"
     assert "unchanged from last month" in standing.because
-    assert standing_since(standing) is None, "half a point beyond its limit: its days do not tell from which on"
+    assert standing_since(standing) is None, "the value is half a point beyond its limit, so the days do not show when that began"
     fallen = findings(decided(3000, 26, flip=0.2), base, before(decided(20_000, 27, flip=0.2), 56))["accuracy"]
     assert fallen.severity == "act" and (since := standing_since(fallen)) is not None and since.earlier
     assert findings(decided(3000, 26, flip=0.1), base, before(decided(20_000, 28), 56))["accuracy"].severity == "act"
@@ -310,7 +312,7 @@ def test_a_creep_that_no_week_shows_is_found_day_by_day() -> None:
 
 
 def test_a_sentence_says_on_how_many_labelled_predictions_and_which_of_them_count() -> None:
-    """Rows counted by hand and by scikit-learn: F1 and PR AUC cover all labelled predictions."""
+    """Rows are counted by hand and with scikit-learn. F1 and PR AUC cover all labelled predictions."""
     rows = decided(2103, 61)
     said = findings(rows, decided(3000, 62))
     (_, fp), (fn, tp) = metrics.confusion_matrix(rows["label"], rows["decision"]).tolist()

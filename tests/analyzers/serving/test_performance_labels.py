@@ -1,5 +1,6 @@
-"""serving/performance, its part about labels: labels that stopped are found, and the arrival of the rest is predicted for any usual
-delay."""
+"""The part of serving/performance about labels finds labels that stopped, and predicts when the missing ones arrive, for any
+usual delay.
+"""
 
 from datetime import UTC, datetime, timedelta
 
@@ -18,8 +19,8 @@ SERVED = 200
 def counted(
     first: datetime, last: datetime, known: datetime, late: float, stop: datetime | None, *, spread: float = 0.3, lost=lambda day: 0.0
 ) -> pd.DataFrame:
-    """Served and labelled rows by day in [first, last) as of an instant: labels come `late` days after a prediction, more or less; none
-    arrive after `stop`, and none for the `lost` part of a day's predictions.
+    """Served and labelled rows by day in [first, last) as of an instant: labels arrive about `late` days after a prediction, none arrive
+    after `stop`, and none arrive for the `lost` share of a day's predictions.
     """
     rows = []
     for day in pd.date_range(first, last - DAY, freq="D", tz=None if first.tzinfo else "UTC"):
@@ -37,8 +38,9 @@ def counted(
 
 
 def said(late: float, *, stopped_for: float | None = None, weeks: int = 8, lost=lambda back: 0.0) -> tuple[Finding, datetime]:
-    """The finding about the labels of a window of seven days that ends now. lost: the part of a day's labels that never arrive, by days
-    before the end."""
+    """The finding about the labels of a window of seven days that ends now. lost: by days before the end, the share of the day's labels
+    that never arrive.
+    """
     context = context_for(None)
     end, start = context.window.end, context.window.start
 
@@ -105,7 +107,7 @@ def test_days_that_often_lack_labels_are_no_news() -> None:
 
 @pytest.mark.parametrize(("late", "since"), [(0.0, 5), (0.0, 10), (7.0, 5), (7.0, 10), (20.0, 5)])
 def test_a_standing_lack_of_labels_is_not_measured_by_its_own_days(late: float, since: int) -> None:
-    """Two in five labels are lost for some days; those days do not count as usual, even if all of them lie before the window."""
+    """Two in five labels are lost for some days; those days do not count as usual, even if all of them are before the window."""
     age = round(late * 1.3)
     found, end = said(late, lost=lambda back: 0.4 if back <= since + age else 0.0)
     assert found.severity == "watch" and "Fewer labels than usual" in found.because, found.because

@@ -244,8 +244,7 @@ def test_a_slice_that_moved_as_in_the_month_before_is_standing() -> None:
 
 
 def month_before(since: int, n: int = 12_000) -> pd.DataFrame:
-    """Four weeks before the window. The given number of days before it, one column of a slice moved and the errors of another slice
-    grew."""
+    """Four weeks before the window. `since` days before the window, one column of a slice moved and the errors of another slice grew."""
     past = rows(n, 3)
     past["at"] = START.replace(tzinfo=None) - (past["at"] - START.replace(tzinfo=None)) * 4
     late = past["at"] >= START.replace(tzinfo=None) - timedelta(days=since)
@@ -266,7 +265,7 @@ def test_a_slice_that_was_so_as_the_window_began_stands_since_its_day(since: int
         stands = found[key]
         assert (stands.severity, news_of(stands), stands.onset) == ("act", "ongoing", None)
         assert standing_since(stands) == StandingSince((START - timedelta(days=since)).date(), earlier)
-        assert "as in the month before" not in stands.because, "the day is said"
+        assert "as in the month before" not in stands.because, "the sentence gives the day"
     new = alarms(said(current, reference, month_before(0)))
     for key in (("income", "rank_shift", "region=west"), ("model", "mae", "region=east")):
         assert not new[key].evidence["standing"] and new[key].onset == START and standing_since(new[key]) is None
@@ -274,7 +273,7 @@ def test_a_slice_that_was_so_as_the_window_began_stands_since_its_day(since: int
 
 @pytest.mark.parametrize(("since", "ended"), [(20, 8), (28, 8), (28, 7)])
 def test_a_slice_whose_change_ended_before_the_window_and_came_again_is_new(since: int, ended: int) -> None:
-    """Three of four weeks of the month show the change, but the week before the window shows that it does not stand."""
+    """Three of four weeks of the month show the change, but the week before the window shows that it had ended."""
     current, reference, _ = clean()
     current.loc[current["region"] == "west", "income"] *= 100
     current.loc[current["region"] == "east", "label"] += 15
@@ -332,7 +331,7 @@ def test_a_slice_that_is_surely_worse_than_elsewhere_without_a_baseline_is_no_ok
     current, reference, past = clean()
     island = np.random.default_rng(4).random(len(current)) < 0.15
     current["region"] = current["region"].astype(object).where(~island, "island")
-    assert said(current, reference, past)["model", "slices_named", None].severity == "ok", "a new level that is as good as the others"
+    assert said(current, reference, past)["model", "slices_named", None].severity == "ok", "the new level is as good as the others"
     current.loc[island, "label"] += 60
     found = said(current, reference, past)
     summary = found["model", "slices_named", None]

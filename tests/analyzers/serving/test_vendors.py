@@ -30,7 +30,7 @@ def judged(rows: pd.DataFrame, night: int, events: pd.DataFrame | None = None, *
 
 
 def asking(found: Sequence[Finding]) -> list[str]:
-    """Sentences of findings that ask for something."""
+    """The sentences of findings that need action."""
     return [each.because for each in found if needs_action(each.severity)]
 
 
@@ -80,7 +80,9 @@ def test_a_change_stays_visible_until_a_person_accepts_it() -> None:
     other = accepted.assign(extra=[{vendors.ACCEPTS: "another"}])
     assert judged(rows, 79, other)[probe_claims.CHANGED].severity == "act"
     young = judged(rows, 16, accepted)[probe_claims.CHANGED]
-    assert young.severity == "unknown" and "A comparison needs 5 earlier rounds" in young.because, "too few rounds since it was accepted"
+    assert young.severity == "unknown" and "A comparison needs 5 earlier rounds" in young.because, (
+        "too few rounds since the change was accepted"
+    )
 
 
 @pytest.mark.parametrize("noise", [0.02])
@@ -105,7 +107,7 @@ def test_a_rate_beyond_its_limit_is_never_ok() -> None:
 
 
 def test_a_steady_score_does_not_hide_one_that_fell() -> None:
-    """Regression: of several scores the one with the smallest p-value was told, also where its fall was too small to matter."""
+    """Regression: of several scores the one with the smallest p-value was told, also if its fall was too small to matter."""
     rng = np.random.default_rng(8)
     scores = lambda item, _: {"noisy": float(2.8 if item % 2 else 4 + rng.normal(0, 0.9)), "steady": 4.0}
     rows = VendorNights(16, items=24, text=True, from_night=15, own={"rubric": scores}).rows()
@@ -211,7 +213,7 @@ def two_sets() -> pd.DataFrame:
 
 
 def test_all_sets_of_a_model_and_its_calls_share_the_budget() -> None:
-    """Each set alone stays within a budget of 2 a month: together they do not."""
+    """Each set alone stays within a budget of 2 a month: together they exceed it."""
     budgets: dict[str, Any] = {"acme/chat": (2.0, "EUR")}
     (alone,) = [each for each in morning_findings(VendorNights(20).rows(), 19, budgets=budgets) if each.metric == probe_claims.COST]
     assert (alone.severity, alone.value) == ("ok", pytest.approx(1.62, abs=0.1))
@@ -239,7 +241,9 @@ def test_all_sets_of_a_model_and_its_calls_share_the_budget() -> None:
 
 
 def test_sets_of_different_currencies_are_not_added_on_any_night() -> None:
-    """Regression: on the first nights both were one total in one currency; and a set that states none was `several currencies`."""
+    """Regression: on the first nights both sets were one total in one currency, and a set without a currency was called `several
+    currencies`.
+    """
     rows = two_sets()
     of_prices = rows["id"].str.startswith("p")
     for named, words in (
@@ -262,7 +266,7 @@ def test_a_cost_has_the_currency_that_its_records_state_and_a_budget_in_another_
     assert " USD in " in found.because and "the budget of the model is in EUR, so it is not compared" in found.because
     assert judged(rows, 19, budgets={"acme/chat": (1.0, "USD")})[probe_claims.COST].severity == "act"
     rows.loc[rows.index[:60], "extra"] = [{**extra, "currency": "EUR"} for extra in rows["extra"].iloc[:60]]
-    assert "(no currency stated)" in judged(rows, 19)[probe_claims.COST].because, "two currencies are none"
+    assert "(no currency stated)" in judged(rows, 19)[probe_claims.COST].because, "two different currencies give none for the total"
 
 
 def test_what_is_too_young_or_not_asked_is_unknown_and_says_what_it_needs() -> None:
@@ -290,8 +294,7 @@ def test_rounds_without_a_name_are_days() -> None:
 
 
 def encoded(rows: pd.DataFrame, encoder: str, nights: range, *, changed: int = 0, from_night: int = 10**9) -> pd.DataFrame:
-    """The answers of some nights with vectors that have much in common, as from many encoders; `changed` items have other vectors from a
-    night on."""
+    """The answers of some nights with similar vectors, as many encoders give them; `changed` items have other vectors from a night on."""
     rng = np.random.default_rng(3)
     usual, others = (rng.normal(size=(60, 32)) + 2 for _ in range(2))
     extras = []
@@ -316,7 +319,7 @@ def test_other_words_of_the_same_meaning_are_no_change_by_an_encoder() -> None:
     assert found[probe_claims.CHANGED].evidence["encoder"] == found[probe_claims.SIMILAR].evidence["encoder"] == "tiny 1a2b"
     other = judged(encoded(rows, "tiny 1a2b", range(17), changed=9, from_night=15), 15)[probe_claims.CHANGED]
     assert other.severity == "act" and other.value == pytest.approx(9 / 24), (
-        "another meaning is a change, whatever all vectors have in common"
+        "another meaning is a change, also if all vectors have much in common"
     )
 
 
@@ -326,7 +329,9 @@ def test_rounds_of_another_encoder_are_not_compared_and_it_says_why() -> None:
     assert found.severity == "unknown" and "16 earlier rounds used an encoder other than `large 9f`." in found.because
     assert "about 5 more rounds" in found.because
     without = judged(encoded(REWORDED.rows(), "tiny 1a2b", range(16)), 16)[probe_claims.CHANGED]
-    assert without.evidence["encoder"] is None and without.severity == "act", "texts without vectors are compared by hashing, all of them"
+    assert without.evidence["encoder"] is None and without.severity == "act", (
+        "if some texts have no vectors, all texts are compared by hashing"
+    )
 
 
 def test_a_packed_vector_keeps_its_direction() -> None:

@@ -13,7 +13,7 @@ from tests.support.slice_rows import FEATURES, frame_of, rows
 
 
 def priced(n: int, seed: int, age: float = 0.0) -> pd.DataFrame:
-    """Rows whose error grows with age."""
+    """Rows whose prediction error grows with age."""
     frame, rng = rows(n, seed), np.random.default_rng(seed + 70)
     frame["age"] += age
     frame["label"] = frame["score"] + rng.normal(0, 1, n) * np.clip(frame["age"], 10, 80) / 4

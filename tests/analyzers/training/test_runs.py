@@ -29,7 +29,7 @@ def test_a_clean_run_is_fine_and_says_what_was_looked_at() -> None:
     assert (found.severity, found.metric, found.subject, found.model) == ("ok", "best_metric", "run:one", "loan")
     assert found.value == pytest.approx(float((curve + 0.1).min())) and found.low <= found.value <= found.high and found.n == 120
     assert f"best at step {int(curve.argmin()) + 1}" in found.because and "2 metrics" in found.because
-    assert "not judged" not in found.because, "a learning rate is judged by what it is"
+    assert "not judged" not in found.because, "a learning rate is judged by its own value"
     (other,) = said(a_run({"train_loss": curve, "thing": curve}))
     assert "`thing`: not judged" in other.because
 
@@ -118,7 +118,7 @@ def test_a_plateau_is_watched_only_where_no_held_out_metric_improves() -> None:
     assert both.severity == "ok" and "`val_error` still did" in both.because
     noisy = 0.2 + np.clip(1 - t / 60, 0, None) + rng.normal(0, 0.035, 150)
     unsure = only(said(a_run({"val_loss": flat, "val_error": noisy})), "plateau_share")
-    assert curve.plateau_start(noisy) is None, "it scatters too much to be called flat"
+    assert curve.plateau_start(noisy) is None, "the curve scatters too much to be called flat"
     assert unsure.severity == "watch" and "(`val_error`: no improvement beyond noise)" in unsure.because
     running = only(said(a_run({"val_loss": flat}, ended=None), context(START + timedelta(seconds=30 * 151))), "plateau_share")
     assert "it could be stopped" in running.because
@@ -189,7 +189,7 @@ def test_the_slow_rank_and_its_phase_are_named_and_its_cost_is_the_sum_by_hand()
 
 @pytest.mark.parametrize(("where", "host"), [("abab", "a"), ("aabb", None), ("aaaa", None)])
 def test_slow_ranks_on_one_machine_are_said_to_be(where: str, host: str | None) -> None:
-    """Ranks 0 and 2 are slow: on one machine of two, on both, or on the only one."""
+    """Ranks 0 and 2 are slow. They run on one of two machines, on both machines, or on the only machine."""
     records, _ = distributed(3.0)
     for each in records:
         if each["kind"] == "step":
@@ -213,7 +213,7 @@ def test_a_straggler_is_named_with_its_device_and_host_where_they_are_known() ->
 
 
 def slowed_late(begins: int, slow: float = 2.0, n: int = 200, seed: int = 0) -> tuple[list[dict], np.ndarray]:
-    """A run whose rank 2 is slow in its data from a step on. The records, and each rank's own work."""
+    """A run whose rank 2 is slow in its data from a step on. Returns the records, and the time that each rank itself worked."""
     records, work = distributed(n=n, seed=seed)
     for each in records:
         if each["kind"] == "step" and each["step"] > begins:
@@ -226,7 +226,7 @@ def slowed_late(begins: int, slow: float = 2.0, n: int = 200, seed: int = 0) -> 
 @pytest.mark.parametrize("begins", [110, 150, 164])
 def test_a_rank_that_became_slow_late_is_named_with_the_step_and_what_it_costs_since(begins: int) -> None:
     records, own = slowed_late(begins)
-    assert begins > 100  # the median of all steps is still that of the old speed
+    assert begins > 100  # so the median of all steps still shows the old speed
     found = only(said(records), "straggler_score")
     assert (
         found.subject == "run:many/rank:2"
@@ -336,7 +336,9 @@ def test_a_rank_that_was_slow_only_long_ago_is_no_slow_rank() -> None:
 
 
 def test_equal_ranks_of_wild_steps_alarm_in_no_run_though_looked_at_twice() -> None:
-    """Eight ranks whose data loading is lognormal (sd 0.6 of its logarithm): single steps take three times as long, ranks do not."""
+    """Eight ranks whose data loading is lognormal (sd 0.6 of its logarithm): single steps may take three times as long, but no rank does
+    on average.
+    """
     for seed in range(repeats(20, 300)):
         rng = np.random.default_rng(seed)
         frame = pd.DataFrame({RANK: np.tile([str(each) for each in range(8)], 90), STEP: np.repeat(np.arange(90), 8)})
