@@ -18,7 +18,7 @@ from tests.support.sample_home import lent
 
 @pytest.fixture(scope="session")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    """The store, filled once."""
+    """The world, with its store filled once."""
     found = build(tmp_path_factory.mktemp("views"))
     yield found
     found.store.close()
@@ -26,7 +26,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
 
 @pytest.fixture
 def current(world: World, monkeypatch: pytest.MonkeyPatch) -> World:
-    """The world as the store that this process owns, and a clock that stands at the end of its window."""
+    """The world, whose store this process owns. The clock is set to the end of its window."""
     monkeypatch.setattr(process_lock, "current_store", lambda: world.store)
     monkeypatch.setattr(load, "page_clock", lambda: END)
     return world
@@ -34,7 +34,7 @@ def current(world: World, monkeypatch: pytest.MonkeyPatch) -> World:
 
 @pytest.fixture
 def empty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Database]:
-    """A store without anything as the one that this process owns."""
+    """An empty store, which this process owns."""
     store = new_store(tmp_path / "home")
     monkeypatch.setattr(process_lock, "current_store", lambda: store)
     yield store
@@ -43,7 +43,7 @@ def empty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Database]
 
 @pytest.fixture(scope="module")
 def sample(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """The sample fleet as the store that this process owns, with the findings that the loading computed."""
+    """The sample fleet in the store that this process owns, with the findings that were computed when it was loaded."""
     with pytest.MonkeyPatch.context() as patch, lent(tmp_path_factory, "budgets") as home:
         patch.setenv("OBSERVABILITY_ENRICH", "off")
         patch.setenv("OBSERVABILITY_WATCH", "off")
@@ -55,7 +55,7 @@ def sample(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 
 def land(store: Database, records: Iterable[dict[str, Any]], folder: Path) -> None:
-    """Puts records into a store, each arrived when it happened; none may be rejected."""
+    """Puts records into a store, each with its own time as time of arrival. No record may be rejected."""
     path = folder / "lines.jsonl"
     path.write_text(
         "".join(json.dumps(each | {"received_at": each.get("at") or each["from"]}) + "\n" for each in records), encoding="utf-8"

@@ -1,4 +1,6 @@
-"""The page Annotate: a person labels with the buttons, two who agree settle, cases come first, and nobody sees another's label."""
+"""The page Annotate: a person labels with the buttons, two equal labels settle an item, requests from cases come first, and nobody sees
+another person's label.
+"""
 
 import json
 from collections.abc import Iterator
@@ -90,7 +92,9 @@ def stored(store: Database, kind: str, model: str = "") -> list[dict]:
 
 
 def test_two_blind_labels_settle_what_a_case_asked_for(owned: Database) -> None:
-    """The page asks for a name, shows text, image and reason; keys and buttons answer; the second equal label becomes the label."""
+    """The page asks for a name and shows text, image and reason. Keys and buttons give a label; the second equal label becomes the item's
+    label.
+    """
     app = opened("annotate", project="moods", model="moods", **DATES)
     assert "Enter your name to label." in str([each.value for each in app.info]) and "text number" not in words(app)
     app = named("Kim")

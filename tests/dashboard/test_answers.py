@@ -63,7 +63,7 @@ def test_what_nobody_judged_is_unknown_and_what_stayed_is_ok(monkeypatch: pytest
 
 
 def test_a_slice_that_is_often_wrong_answers_whether_a_model_is_right(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Regression: the worst finding about its inputs was an accuracy."""
+    """Regression: the worst finding about the model's inputs was an accuracy."""
     drawn: list[list[str]] = []
     monkeypatch.setattr(model_answers, "answer_heading", lambda _, found, *rest, **more: drawn.append([each.because for each in found]))
     drift = finding("serving/drift", "psi", "The size drifted.", "watch")
@@ -80,7 +80,7 @@ def test_a_slice_that_is_often_wrong_answers_whether_a_model_is_right(monkeypatc
 
 
 def test_a_registration_is_a_change_of_the_models_page(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Regression: it said `no events` while Home said `1 version registered`."""
+    """Regression: the page said `no events` while Home said `1 version registered`."""
     drawn: list[str] = []
     monkeypatch.setattr(model_answers, "answer_heading", lambda _, found, words, *rest, **more: drawn.append(words))
     monkeypatch.setattr(model_answers.fleet_events, "event_rows", lambda *_: [])

@@ -1,4 +1,4 @@
-"""The page Audits: people who may change settings set the schedule and read its last outcome there, and words stay few."""
+"""The page Audits: people who may change settings set the schedule and read its last outcome there, and the page stays short."""
 
 import json
 from dataclasses import replace

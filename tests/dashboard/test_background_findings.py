@@ -40,7 +40,7 @@ def needs(context: Context) -> dict[str, Ask]:
 
 
 def analyze(frames: Any, context: Context) -> list[Finding]:
-    """How many rows there are, once the gate is open."""
+    """The number of rows as a finding, after the gate is open."""
     assert GATE.wait(60)
     found = context.undecided("serving/slow", "model", "volume", len(frames["rows"]), "It took its time.")
     return [replace(found, value=float(len(frames["rows"])), severity="ok")]
@@ -72,7 +72,7 @@ def test_a_page_does_not_wait_and_finds_it_later(slow: World) -> None:
 
 
 def test_home_says_of_how_many_models_its_counts_are_not_final(slow: World) -> None:
-    """Regression: it counted 15 of 18 critical incidents without mentioning the models that were still being analyzed."""
+    """Regression: Home counted 15 of 18 critical incidents without mentioning the models that were still being analyzed."""
     models = [model.name for model in load.catalog().fleet]
     home = opened("health")
     assert f"{len(models)} models still being analyzed: counts are not final." in words(home)
@@ -120,7 +120,7 @@ def test_findings_of_a_removed_model_are_not_shown_of_another_with_its_name(
 
 def test_a_change_between_two_looks_at_the_state_is_seen_at_the_next(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     class ChangingStore:
-        """A store that commits just after its state was looked at for the first time."""
+        """A store that commits right after its state is read for the first time."""
 
         home, unhurried, number, looks = tmp_path, 0, 1, 0
 
@@ -207,7 +207,9 @@ def test_the_next_run_takes_over_the_findings_of_the_last(current: World, counte
 
 @pytest.fixture
 def about_records(empty: Database, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[str]:
-    """The analyzers of records that are run, in order, over a dataset and a run that ended long before the clock."""
+    """The names of the analyzers of records in the order in which they run. The store has a dataset and a run that ended long before the
+    clock's time.
+    """
     at = (END - timedelta(days=90)).isoformat()
     land(
         empty,
@@ -239,7 +241,7 @@ def about_records(empty: Database, monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
 
 
 PAST = ("data/datasets", "training/runs")
-"""Analyzers whose window has ended: that of the newest record of their kinds."""
+"""Analyzers whose window is in the past: it ends with the newest record of their kinds."""
 
 
 def test_records_that_have_ended_are_not_analyzed_again_when_the_clock_moves(

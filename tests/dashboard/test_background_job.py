@@ -1,4 +1,4 @@
-"""Jobs in a slot with a line: one runs, the others wait in order; each shows its place."""
+"""Jobs in a slot with a queue: one runs, the others wait in order, and each shows its place in the queue."""
 
 import threading
 import time
@@ -21,7 +21,7 @@ def slot(monkeypatch: pytest.MonkeyPatch) -> JobSlot:
 
 
 def until(true: Callable[[], Any]) -> None:
-    """Wait until something is so."""
+    """Wait until a condition is true."""
     end = time.monotonic() + 60
     while not true():
         assert time.monotonic() < end

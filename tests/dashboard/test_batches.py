@@ -18,9 +18,8 @@ DAYS = 60
 
 
 def lines() -> list[dict]:
-    """Sixty mornings of one source; the last has a third of the usual rows; a rule that takes a fifth of one group on the last two days;
-    predictions of
-    the last batch.
+    """Records of sixty mornings of one source, the last with a third of the usual rows; of a rule that drops a fifth of one group on the
+    last two days; and of predictions from the last batch.
     """
     found = []
     for day in range(DAYS):

@@ -15,7 +15,7 @@ DAYS = pd.Series(pd.date_range("2026-03-01", periods=10))
 
 
 def box(*ends: str) -> dict[str, object]:
-    """A selection that Streamlit gives after a drag over these ends of the time axis."""
+    """The selection that Streamlit returns after a drag between these two times."""
     return {"points": [{"x": ends[0]}], "box": [{"xref": "x", "x": list(ends), "y": [0, 1]}]}
 
 

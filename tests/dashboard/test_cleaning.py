@@ -16,7 +16,7 @@ END = datetime(2026, 3, 16, tzinfo=UTC)
 
 
 def run_of_rule(rule: str, days: int, **further: object) -> dict:
-    """A run of a rule so many days before the end."""
+    """A run of a rule, the given number of days before the end."""
     run = {"kind": "cleaning", "rule": rule, "dataset": "people", "version": "7", "rows_in": 1000, "rows_changed": 0, "rows_dropped": 100}
     return {**run, "at": (END - timedelta(days=days)).isoformat(), **further}
 

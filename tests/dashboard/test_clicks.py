@@ -22,7 +22,7 @@ from tests.support.dashboard_world import DAYS, END, START, World
 
 
 def here(world: World, model: str, page: str = "performance", part: str | None = None) -> ModelPage:
-    """A page about everything of a model."""
+    """A page about a whole model, without a slice."""
     scope = Scope(model=model, span="dates", start=START, end=END, slice=Slice.parse(part))
     return ModelPage(page, scope, world.store.catalog().model(model), Window(model, START, END, slice=scope.slice))
 

@@ -1,5 +1,6 @@
-"""The page of controllers shows its analyzer's findings and how often the model beat the rule, and turns the product's own controller
-off."""
+"""The page of controllers shows its analyzer's findings and how often the model beat the rule, and can turn the product's own controller
+off.
+"""
 
 import json
 from datetime import UTC, datetime, timedelta
@@ -185,7 +186,7 @@ def test_an_old_window_without_decisions_says_so(steering: Database, monkeypatch
 def test_inputs_of_both_sides_are_drawn_as_they_are_counted_by_pairs(
     empty: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Regression: the page said whether decisions change their own inputs, and drew nothing of it."""
+    """Regression: the page said whether decisions change their own inputs, but had no chart of it."""
     week = controller_decisions(np.random.default_rng(4), an_hour=6, before=7)
     land(empty, records_of(week, "route-cache"), tmp_path)
     monkeypatch.setattr(load, "page_clock", lambda: END.replace(tzinfo=UTC))

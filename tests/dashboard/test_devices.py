@@ -34,7 +34,7 @@ def logged_fleet() -> list[dict]:
 
 
 def as_read(batches: list[dict]) -> pd.DataFrame:
-    """Batches as the page reads them."""
+    """The batches as the page reads them."""
     stats = [named_numbers(each["stats"], BATCH_STATISTICS) for each in batches]
     return devices.with_subjects(pd.DataFrame(batches).assign(at=lambda rows: pd.to_datetime(rows["at"]), stats=stats))
 

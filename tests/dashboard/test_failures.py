@@ -63,7 +63,7 @@ def test_home_has_a_row_for_a_model_that_cannot_be_computed(current: World, monk
 
 
 def failing_page() -> None:
-    """A page that fails as Streamlit would tell it: the handler draws, and nothing else."""
+    """A page that fails. Streamlit would call the handler, which draws the only content."""
     from observability.dashboard import page_failure as shown
 
     assert shown.draw_page_failure(ValueError("secret of ann"))

@@ -24,7 +24,7 @@ DRIFT = Finding(
         ({}, ["worse than before", "since 5 Mar 2026"]),
         ({"news": "ongoing", "evidence": {"onset_known": "open"}}, ["ongoing since 5 Mar 2026 or earlier"]),
         ({"news": None, "evidence": {"onset_known": "vague"}}, []),
-        ({"because": "`age` moved since 5 Mar 2026."}, ["worse than before"]),  # the sentence has said when
+        ({"because": "`age` moved since 5 Mar 2026."}, ["worse than before"]),  # the sentence already states the date
     ],
 )  # fmt: skip
 def test_the_news_of_a_finding_in_words(changes: dict, said: list[str]) -> None:

@@ -1,4 +1,6 @@
-"""Findings are computed before anybody asks: those of the first page at every change, those of Everything while nothing changes."""
+"""Findings are computed before anybody asks: the findings of the first page after every change, the findings of the range Everything while
+nothing changes.
+"""
 
 from collections.abc import Iterator
 from types import SimpleNamespace
@@ -14,7 +16,9 @@ from tests.support.dashboard_world import END, World
 
 
 class Rounds:
-    """An event that is set after some rounds, and holds the pause before each. At round `changes`, the store changes."""
+    """An event that is set after some rounds, and keeps the length of the pause before each round. In round `changes`, the
+    store changes.
+    """
 
     def __init__(self, rounds: int, changes: int, store: SimpleNamespace) -> None:
         self.rounds, self.changes, self.store, self.pauses = rounds, changes, store, list[float]()

@@ -1,4 +1,4 @@
-"""The list of findings shows those that need action; unknown findings fold, like OK ones."""
+"""The list of findings shows those that need action; unknown findings are folded, like OK ones."""
 
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -69,7 +69,7 @@ def test_where_nothing_could_be_judged_the_findings_are_not_ok(
 
 
 def shown_state(draw, key, caption, found, scope, **more) -> None:
-    """The state of an empty table; nothing of a table with rows."""
+    """The state that a table shows if it is empty; nothing if it has rows."""
     if not found:
         draw(key, caption, found, scope, **more)
 

@@ -20,7 +20,7 @@ from tests.support.dashboard_pages import opened
 
 DRAWN = [(name, state) for name in gallery.FIGURES for state in gallery.figure_states(name)]
 COLOURED = [(name, state) for name, state in DRAWN if name in gallery.SHARED_FIGURES or state in ("usual", "one point")]
-"""Figures whose colours are read: those of one page in two states, in which they have the same colours as in the others."""
+"""Figures whose colours are checked. Figures of a page are checked in two states only, because their colours are the same in the others."""
 SLOTS = {
     *(theme.PRIMARY, theme.ACT, theme.OK, theme.WATCH, theme.PURPLE, theme.SKY, theme.NEUTRAL, theme.QUIET, theme.SURFACE, theme.STRONG),
     *(colour for scale in (theme.SEQUENTIAL, theme.DIVERGING) for _, colour in scale),
@@ -40,7 +40,7 @@ NOT_IN_GALLERY = (
     ),
     ("one page each, drawn there only: no test calls the figure", ("case.attribution_waterfall", "lab.fault_timeline")),
 )
-"""Figures that the gallery does not draw, by the reason."""
+"""Figures that the gallery does not draw, with the reason for each group."""
 LONGEST = 45
 """Characters of a label beside an axis."""
 
@@ -131,7 +131,7 @@ def sequence(trace: Any, name: str) -> list[Any]:
 
 @pytest.mark.parametrize("drawn", COLOURED, ids=", ".join, indirect=True)
 def test_a_figure_uses_the_colours_of_the_theme_only(drawn: GalleryFigure) -> None:
-    """The figure then follows the light and the dark theme. What is transparent has no colour."""
+    """Such a figure follows the light and the dark theme. Transparent parts have no colour."""
     text = drawn.figure.update_layout(template=None).to_json()
     assert text is not None and set(re.findall(r'"(#[0-9a-fA-F]{3,8}|rgba?\([^"]*\))"', text)) <= SLOTS | {"rgba(0,0,0,0)"}
 
@@ -153,7 +153,7 @@ def test_a_line_holds_the_values_that_it_was_given(state: str) -> None:
 
 @pytest.mark.parametrize("state", gallery.STATES)
 def test_a_map_marks_each_prediction_once(state: str) -> None:
-    """By outcome, the wrong ones on top; by a number, those without one in grey."""
+    """Coloured by outcome, wrong predictions are drawn on top. Coloured by a number, predictions without a number are grey."""
     frame = gallery.map_frame(state)
     wrong, unknown = int((frame["outcome"] == "Wrong").sum()), int(frame["value"].isna().sum())
     for name, *counts in (("Map by outcome", "Wrong", wrong), ("Map by score", "Unknown", unknown)):

@@ -16,7 +16,7 @@ from tests.support.annotation_frames import START, labelled, said
 
 DAY, SERVED = timedelta(days=1), 200
 ARRIVES = {1: 0.1, 2: 0.5, 3: 0.8}
-"""Share of a day's predictions that have their label so many days after it began; 80 % get one at all."""
+"""By the number of days since a day began: the share of its predictions that have a label. In the end 80 % get one."""
 
 
 def counts(first: datetime, last: datetime, known: datetime) -> pd.DataFrame:

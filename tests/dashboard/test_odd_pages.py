@@ -1,5 +1,5 @@
 """Every page runs for a model of one row, of one class, without any value or label, and of three classes served in two versions by two
-replicas. One store holds all of them; their references are as odd. Pages are found by walking pages/, and run through the shell.
+replicas. One store holds all these models; their references are just as odd. Pages are found by walking pages/, and run through the shell.
 A short run takes one of the four models for each page in turn, and one class of the last.
 """
 

@@ -42,7 +42,7 @@ RUN = Finding(
 )  # fmt: skip
 FEED = replace(RUN, model=None, subject="source:feed", because="`feed` is late.")
 RECORDS = (RUN, replace(RUN, model="loan"), FEED, replace(RUN, subject="run:odd", severity="watch", because="Run `odd` is odd."))
-"""Two models share an incident, one has a warning, and one incident is of no model."""
+"""Incidents: two models share one, one model has a warning, and one belongs to no model."""
 ByModel = dict[str | None, ActionCounts]
 
 
@@ -56,7 +56,7 @@ class Shown:
 
 @dataclass(frozen=True)
 class Week11:
-    """The week of the small store, and what a check says of it."""
+    """The week of the small store, and the result of a check of that week."""
 
     world: World
     report: CheckReport
@@ -160,7 +160,7 @@ def test_the_agenda_of_the_review_has_the_incidents_of_each_model_and_of_the_pip
 
 
 def test_the_metrics_of_the_watcher_count_them_too(week: Week11) -> None:
-    """An acknowledged incident is a watch there."""
+    """In the watcher's metrics, an acknowledged incident counts as a warning."""
     claims = watcher.claims_by_model(load_findings.acknowledged_claims())
     for name in week.models:
         own = check.check(week.world.store, model=name, start=WEEK.start, end=WEEK.end, now=END)

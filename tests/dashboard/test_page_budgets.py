@@ -23,7 +23,7 @@ SENTENCES = {
     "query": "nothing is asked before a person types",
     "explanations": "the dashboard computes them when it is idle, which is off here",
 }
-"""Pages of systems that show no figure in the sample as it is loaded, and why."""
+"""Pages of systems that show no figure of the sample right after loading, each with the reason."""
 FROM_START = {"window": "Everything"}
 VIEWS = {
     "health": {},
@@ -47,7 +47,7 @@ VIEWS = {
     "compare": {"model": "flights-late", "b_version": "reference of 1"},
     **dict.fromkeys(("batches", "cleaning", "vendors", "datasets", "changes", "studies", "exports", "controllers"), FROM_START),
 }
-"""What a link to a page holds; of a page that is not here, the model `flights-late`."""
+"""The parameters of the link to each page; a page that is not listed gets the model `flights-late`."""
 
 
 @pytest.mark.parametrize("path", PAGES, ids=by_name)

@@ -1,5 +1,6 @@
-"""The rules find contradictions between a page and its findings, limits, dates or other pages. tests/benchmarks/bench_pages_truth.py asks
-it of the sample fleet."""
+"""The rules find contradictions between a page and its findings, limits, dates or other pages. tests/benchmarks/bench_pages_truth.py
+applies them to the sample fleet.
+"""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta

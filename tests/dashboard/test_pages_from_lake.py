@@ -26,7 +26,7 @@ PAGES = {
     "a slice of Performance": ("performance", {"model": "loan", "slice": "sex=F"}),
 }
 OTHER_DATES = {"from": "2026-03-01T00:00", "to": "2026-03-04T00:00", "window": "Chosen dates"}
-"""Dates that no page was opened for: what was answered before the lake went away is still whole, and nothing is missing in it."""
+"""Dates for which no page was opened before the lake went away. Answers for earlier dates are kept, so nothing is missing there."""
 AWAY = "Removed rows are missing in figures: the lake cannot be read."
 
 

@@ -15,7 +15,7 @@ MODEL = Model(1, "m", "multiclass", CLASSES)
 
 
 def counts(labels: np.ndarray, decisions: np.ndarray, weight: float = 1.0) -> pd.DataFrame:
-    """The rows as an answer has them; some without a label or a decision."""
+    """The rows in the form of an answer. Some have no label or no decision."""
     frame = pd.DataFrame({"label": labels, "decision": decisions})
     frame = (
         pd.concat([frame, pd.DataFrame({"label": [-1, 0], "decision": [1, -1]})])

@@ -1,4 +1,4 @@
-"""Who has which part of a review open: other sessions only, the newest part of each, and nobody who is gone."""
+"""The people who have a part of a review open: only those in other sessions, each with the newest part, and without those who have left."""
 
 import pytest
 

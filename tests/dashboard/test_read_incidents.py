@@ -17,7 +17,7 @@ from tests.support.one_finding_incident import of_one
 
 
 def incident(name: str, severity: str = "watch") -> Incident:
-    """An incident with an id of this letter."""
+    """An incident whose id consists of this letter."""
     found = of_one("m", "Nulls rose.")
     return replace(found, id=name * 16, severity=severity, lead=replace(found.lead, severity=severity))
 

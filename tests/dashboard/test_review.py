@@ -66,7 +66,7 @@ def press(app: AppTest, label: str) -> AppTest:
 
 @pytest.mark.parametrize("step", STEP_NAMES)
 def test_every_step_draws(step: str) -> None:
-    """Of two weeks; in a short run of one of them in turn."""
+    """The steps of two weeks are drawn; a short run draws each step for one of the weeks in turn."""
     for week in (MENDED, BETTER) if LONG else (MENDED, BETTER)[list(STEP_NAMES).index(step) % 2 :][:1]:
         assert len(opened("review", review=str(week), step=step).header) == 1
 

@@ -26,7 +26,7 @@ WEEK = Week.of(START).back(-1)
 
 @pytest.fixture
 def mine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
-    """A world of its own as the store that this process owns, without drafts."""
+    """A separate world, whose store this process owns, without drafts."""
     monkeypatch.setattr(draft, "DRAFTS", JobSlot("draft", cancelled="cancelled", failed="failed", kept=4))
     world = build(tmp_path)
     monkeypatch.setattr(process_lock, "current_store", lambda: world.store)

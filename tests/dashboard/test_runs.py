@@ -41,7 +41,7 @@ Logged = list[dict]
 
 
 def logged() -> Logged:
-    """Three plain runs of one study, one hostile, one of four ranks, one that goes on."""
+    """Three plain runs of one study, a run with hostile names, a run of four ranks, and a run that has not ended."""
     spiked = loss(60)
     spiked[40:43] += 0.5
     records = a_run({"train_loss": spiked, "val_loss": loss(60) + 0.1}, "spiked", study="s", params={"rate": 0.1, "depth": 3})
@@ -153,7 +153,9 @@ def test_the_batch_of_a_spike_and_the_lineage_of_runs_are_linked(page: Database,
 
 
 def test_a_run_of_one_process_that_states_its_operations_shows_how_well_its_device_is_used(page: Database) -> None:
-    """A step takes 30 s: 6e12 / 30 = 2e11 operations a second of 1e12; 100 a byte is beyond the ridge, 1e12 / 1e10."""
+    """A step takes 30 s. Its 6e12 operations are 2e11 a second, of the device's 1e12. An intensity of 100 operations per byte is beyond
+    the ridge at 1e12 / 1e10.
+    """
     shown = tables(opened("runs", run="plain-3"))["Efficiency of plain-3"]["rows"]
     figures = {row["cells"]["name"]["t"]: row["cells"] for row in shown}
     assert [figures[name]["value"]["t"] for name in ("Time per step", "FLOPs utilisation (MFU)", "Share of the roofline")] == [

@@ -66,7 +66,7 @@ def test_an_environment_is_another_one_in_which_predictions_are_made() -> None:
 
 @pytest.fixture
 def shadowed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
-    """A world of its own in which version 2 answers or fails in shadow, up to a day before production ends."""
+    """A separate world in which version 2 answers or fails in shadow, up to a day before production ends."""
     found = build(tmp_path / "world")
     monkeypatch.setattr(process_lock, "current_store", lambda: found.store)
     monkeypatch.setattr(load, "page_clock", lambda: END)
@@ -227,7 +227,7 @@ def test_the_presets_reach_back_as_their_words_say(current) -> None:
 
 
 def test_the_time_range_says_its_dates_and_moves_by_its_own_length(current: World) -> None:
-    """Of a link, of the arrows, and of chosen dates, which begin with those that were shown."""
+    """The time range comes from a link, from the arrows, or from chosen dates. The boxes for dates begin with the dates that were shown."""
     app = opened("drift", model="loan", window="28d")
     label = app.get("popover")[0].proto.popover.label
     assert label.startswith("Last 28 days"), label
@@ -259,7 +259,9 @@ def test_two_dates_that_are_changed_before_the_page_is_drawn_again_are_both_take
 
 @pytest.mark.parametrize("key", ["from", "to"])
 def test_one_date_alone_makes_a_window_of_the_length_that_was_chosen(key: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where the models' windows differ no date is shown; the first one that is chosen does not ask for everything on its other side."""
+    """If the models' windows differ, no date is shown. The first date that is chosen gives a window of the chosen length, and not
+    everything on its other side.
+    """
     made: list[object] = []
     monkeypatch.setattr(scope_bar, "set_dates", lambda *dates: made.append(dates))
     day, week = datetime(2013, 6, 24, tzinfo=UTC), timedelta(days=7)

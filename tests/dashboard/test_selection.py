@@ -28,7 +28,9 @@ WINDOW = {"from": "2026-03-02T00:00", "to": "2026-03-09T00:00", "window": "Chose
 
 
 def rows_of(rng: np.random.Generator) -> pd.DataFrame:
-    """Requests of three regions with a score of each version: both are right equally often, the second seldom in the south."""
+    """Requests of three regions with a score from each version. Both versions are right equally often, but the second is seldom right in
+    the south.
+    """
     region, label = rng.choice(["north", "south", "east"], N), rng.integers(0, 2, N)
     right = {"1": rng.random(N) < 0.8, "2": rng.random(N) < np.where(region == "south", 0.62, 0.9)}
     frame = pd.DataFrame({"region": region, "age": rng.uniform(20, 70, N).round(1), "label": label})

@@ -1,4 +1,4 @@
-"""Pages for somebody who has signed in: hidden models stand nowhere, names come from the sign-in, and a viewer saves nothing."""
+"""Pages for somebody who has signed in: hidden models are shown nowhere, names come from the sign-in, and a viewer saves nothing."""
 
 import contextlib
 from pathlib import Path
@@ -27,7 +27,7 @@ NAMED = a_third(PAGES, 2)
 
 @pytest.mark.parametrize("path", PAGES, ids=by_name)
 def test_a_hidden_model_stands_on_no_page(path: Path, current: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Neither of its own accord nor for a link that names it; a short run opens such a link to every third page."""
+    """No page shows it, neither by itself nor for a link that names the model. A short run opens such a link to every third page."""
     sign(monkeypatch, ONE)
     for parameters in ({}, {"model": "price"}) if path in NAMED else ({},):
         said = words(opened(path.stem, **parameters)).replace("names the model price, which is not in this store", "")
@@ -36,8 +36,8 @@ def test_a_hidden_model_stands_on_no_page(path: Path, current: World, monkeypatc
 
 @pytest.mark.parametrize("path", a_third(PAGES, 0), ids=by_name)
 def test_each_page_opens_for_the_other_roles(path: Path, current: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As far as its title: navigation, scope and the person's view of the store. The parts after it only call methods that test_roles.py
-    tries.
+    """The test covers a page up to its title: navigation, scope and the person's view of the store. The parts after it only call methods
+    that test_roles.py tries.
 
     A short run takes one of the two roles for each page in turn.
     """

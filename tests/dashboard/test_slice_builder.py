@@ -1,4 +1,4 @@
-"""The slice builder counts the values of a column in the window, and writes the conditions that are chosen to the slice."""
+"""The slice builder counts the values of a column in the window, and adds the chosen conditions to the slice."""
 
 import pytest
 

@@ -209,6 +209,6 @@ def test_places_stand_with_the_figures_of_their_findings_and_the_next_step(
 
 
 def report_line(row: dict) -> dict:
-    """A report as a line of JSON: times as texts, and what is not known left out."""
+    """A report as a line of JSON: times become texts, and unknown fields are left out."""
     texts = {name: value.replace(tzinfo=UTC).isoformat() for name, value in row.items() if isinstance(value, datetime)}
     return {name: value for name, value in row.items() if value is not None} | texts

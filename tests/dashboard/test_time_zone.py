@@ -1,4 +1,4 @@
-"""Times stand in UTC, or in the viewer's own zone where they chose it; days and addresses stay in UTC."""
+"""Times are shown in UTC, or in the viewer's own zone if they chose it; days and addresses stay in UTC."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime, time, timedelta
@@ -26,7 +26,7 @@ class Browser:
         monkeypatch.setattr(clicks.st, "session_state", self.state)
 
     def opens(self, zone: str | None, *, own: bool = True) -> None:
-        """A new session in a zone; own: the viewer chose it before."""
+        """A new session in a zone; own: whether the viewer chose this zone before."""
         self.state.clear()
         self.context.timezone, self.context.cookies = zone, {time_zone.COOKIE: "%22own%22"} if own else {}
 

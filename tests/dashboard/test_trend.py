@@ -1,4 +1,4 @@
-"""The trend in tables of findings and incidents: the days of the chart of the incident, without a question to the store."""
+"""The trend in tables of findings and incidents: it has the days of the incident's chart and needs no query to the store."""
 
 from dataclasses import replace
 

@@ -36,7 +36,7 @@ def test_each_window_has_the_values_of_its_rows_and_the_worst_is_marked() -> Non
 
 
 def shares(values: pd.Series, cuts: np.ndarray) -> np.ndarray:
-    """The share of each tenth of the reference."""
+    """The share of values in each tenth of the reference."""
     return np.bincount(np.searchsorted(cuts, values, side="right"), minlength=10) / len(values)
 
 
