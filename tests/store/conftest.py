@@ -20,7 +20,7 @@ def store(tmp_path):
 
 @pytest.fixture
 def landed(store):
-    """Publishes and loads records; return the report."""
+    """A function that publishes and loads records, and returns the load's report."""
     from observability.store.ingest.loader import load_landing
 
     def load(*records):
@@ -56,7 +56,7 @@ def rollups(store, key=1):
 
 @pytest.fixture(scope="module")
 def lake_world(tmp_path_factory):
-    """A store with its whole lake, the engine that answers from the lake, and its folder."""
+    """A store whose rows are all in a lake, the engine that answers from the lake, and the lake's folder."""
     folder = tmp_path_factory.mktemp("world")
     with copied(folder / "home") as store:
         export.export_lake(store, str(folder / "lake"))
@@ -70,14 +70,14 @@ FIRST = [{**prediction(number, 1), "received_at": "2026-03-01T02:00:00Z"} for nu
 
 @pytest.fixture
 def late(tmp_path):
-    """A store whose lake alone has the predictions of 1 March, the lake, and their ids."""
+    """A store and its lake, which alone has the predictions of 1 March; and the ids of those predictions."""
     copied_once("late-lake", fill_late, tmp_path)
     with moved_lake(tmp_path / "home", tmp_path / "lake") as store:
         yield store, tmp_path / "lake", [each["id"] for each in FIRST]
 
 
 def fill_late(folder):
-    """That home and its lake in a folder."""
+    """Fill that home and its lake in a folder."""
     with new_store(folder / "home") as store:
         with store.write() as writer:
             add_model(writer, "m", task="binary", classes=("0", "1"))
@@ -87,5 +87,5 @@ def fill_late(folder):
 
 
 def line_counts(report):
-    """Lines, stored ones, duplicates and rejected ones of a load."""
+    """The numbers of lines of a load: all, stored, duplicates and rejected."""
     return report.lines, report.stored, report.duplicates, report.rejected

@@ -94,7 +94,7 @@ def test_counters_are_of_the_hours_in_which_lines_arrived(store, landed):
 
 
 def now_window():
-    """The day around now, in which a load of this test is counted."""
+    """The day around the current time, in which this test's load is counted."""
     now = datetime.now(UTC)
     return Window("loan", now - timedelta(hours=12), now + timedelta(hours=12))
 
@@ -236,7 +236,7 @@ def test_a_later_process_counts_only_models_that_changed(tmp_path, monkeypatch):
         assert store.status(60.0)["models"][0]["bytes"] == again[0]["bytes"] and seen == []
         _load(store, prediction(60, model="two"))
         grown = {each["model"]: each["predictions"] for each in store.status(60.0)["models"]}
-        assert grown == {"one": 60, "two": 61} and seen == ["two"], "one row more is no reason to count its blocks"
+        assert grown == {"one": 60, "two": 61} and seen == ["two"], "one more row does not make the blocks be counted again"
         _load(store, *(prediction(number, model="two") for number in range(61, 70)))
         store.status(60.0)
         assert seen == ["two", "two", "blocks of two"]
@@ -245,7 +245,7 @@ def test_a_later_process_counts_only_models_that_changed(tmp_path, monkeypatch):
     (home / COUNTS_FILE).unlink()
     with new_store(home) as store:
         exact = {each["model"]: each["predictions"] for each in store.status(60.0)["models"]}
-        assert exact == {"one": 60, "two": 70} and len(seen) == 4, "without the file everything is counted"
+        assert exact == {"one": 60, "two": 70} and len(seen) == 4, "without the file everything is counted again"
         assert store.activity().equals(known)
 
 
@@ -264,7 +264,7 @@ def test_counts_of_another_program_are_counted_again(tmp_path, monkeypatch):
 
 
 def test_bytes_follow_what_is_computed_and_tables_of_its_own(tmp_path):
-    """Explanations add rows of no prediction, and a model that leaves the shared tables takes more room at once."""
+    """Explanations use bytes without adding predictions, and a model that leaves the shared tables takes more space at once."""
     with new_store(tmp_path / "home") as store:
         _load(store, *(prediction(number, model="one") for number in range(60)))
         (shared,) = store.status(60.0)["models"]

@@ -1,4 +1,4 @@
-"""Tests of aggregates against answers worked out by hand, and of questions that are rejected."""
+"""Tests of aggregates against answers computed by hand, and of questions that are rejected."""
 
 import json
 import math
@@ -330,7 +330,7 @@ def test_many_threads_get_the_same_answers(world):
 
 
 def test_a_question_sees_one_state_of_the_store(tiny, landed, monkeypatch):
-    """Rows that are loaded between the reading of the rollups and of the raw rows are not in the answer."""
+    """The answer has no rows that are loaded after the rollups and before the raw rows are read."""
     landed(prediction("p1", 1), prediction("p2", 30))
     original = engine.parts_from_raw_rows
 

@@ -1,5 +1,6 @@
-"""A model file that gives other scores than its reference is refused, or the difference is recorded; the file's inputs decide the
-features."""
+"""A model file that gives other scores than its reference is refused, or the difference is recorded. The file's inputs decide which
+columns are features.
+"""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -48,7 +49,7 @@ def request(folder: Path, **more: Any) -> RegistrationRequest:
 
 
 def scorer(scores: Scores, takes: tuple[str, ...] = ("income", "age")) -> Any:
-    """A scorer that gives these scores and takes these columns."""
+    """A scorer that returns these scores and takes these columns as inputs."""
 
     def score(_path: Path, rows: pd.DataFrame, _task: str, _classes: tuple[str, ...]) -> ScoredReference:
         missing = [name for name in takes if name not in rows]

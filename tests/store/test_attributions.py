@@ -40,7 +40,7 @@ def store(tmp_path: Path):
 
 
 def worked(store: Database, explain=explain) -> int:
-    """Explains until nothing is left."""
+    """Explain predictions until none is left; returns their number."""
     total = 0
     with mock.patch("observability.worker.requests.explain_scores", explain):
         while rows := explain_rows(store, None, store.catalog().model("loan"), enrich.no_progress, threading.Event()):

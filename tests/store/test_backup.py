@@ -1,4 +1,6 @@
-"""A backup is one committed state, taken while records load; it restores into another home row by row, and a damaged backup is refused."""
+"""A backup is one committed state, taken while records load; when it is restored into another home, every row is equal, and a damaged
+backup is refused.
+"""
 
 import errno
 import json
@@ -33,7 +35,7 @@ from tests.support.record_lines import AT, OTHERS, label, prediction
 
 
 def rows(store):
-    """Every row of every table, as text, whatever its place."""
+    """Every row of every table as text, in an order that does not depend on the row's place."""
     found = {}
     for (name,) in query(store, "SELECT table_name FROM duckdb_tables() ORDER BY 1"):
         found[name] = sorted(map(repr, query(store, f'SELECT * FROM "{name}"')))
@@ -98,11 +100,11 @@ def progress_of(work, *arguments):
 
 
 BY_THE_HOUR = ("duplicate_rate", "rejected_rate")
-"""Metrics of lines that arrived, which are counted by the hour: later lines of that hour count."""
+"""Metrics of arrived lines. They are counted by the hour, so later lines of the same hour count too."""
 
 
 def state_as_of(store, moment):
-    """Every prediction and label that had arrived by then, as text, and the findings as of then."""
+    """Every prediction and label that had arrived by a moment, as text, and the findings as of that moment."""
     arrived = f"WHERE arrived <= TIMESTAMP '{moment:%Y-%m-%d %H:%M:%S.%f}'"
     rows = [sorted(map(repr, query(store, f"SELECT * FROM {table} {arrived}"))) for table in ("predictions_shared", "labels_shared")]
     start = datetime.fromisoformat(AT)
@@ -132,7 +134,7 @@ def test_a_backup_under_load_is_one_committed_state_with_equal_rows_and_findings
             assert query(store, "SELECT count(*), count(DISTINCT id) FROM predictions_1") == [(20 * segments, 20 * segments)]
             assert query(store, "SELECT count(*) FROM labels_1") == [(segments,)]
             assert store.verify()["problems"] == []
-            assert sum(finding["n"] > 0 for finding in states[number][1]) > 5, "findings about rows"
+            assert sum(finding["n"] > 0 for finding in states[number][1]) > 5, "more than five findings are about rows"
             assert state_as_of(store, moments[number]) == states[number]
 
 
@@ -196,7 +198,7 @@ def test_what_landing_gave_up_for_room_is_told_as_missing(tmp_path):
 
 
 def aged(backup, days):
-    """A backup dated the given number of days earlier; two backups of one second would share a name."""
+    """The backup, dated the given number of days earlier, because two backups of the same second would share a name."""
     at = datetime.now(UTC) - timedelta(days=days)
     body = json.loads((backup / "backup.json").read_text())
     (backup / "backup.json").write_text(json.dumps(body | {"at": at.isoformat(timespec="seconds")}))

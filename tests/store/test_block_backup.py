@@ -1,5 +1,6 @@
-"""Backups at an address send only changes, restore row by row, and erase forgotten subjects; against folders as addresses, and against an
-S3 server."""
+"""Backups at an address send only changes, restore every row, and erase forgotten subjects. The addresses are folders, and buckets of an
+S3 server.
+"""
 
 import json
 import os
@@ -29,7 +30,7 @@ SUBJECT = "jane-77.Q@mail"
 
 @pytest.fixture(autouse=True)
 def small_blocks(monkeypatch):
-    """Blocks of a size of which a small store has many."""
+    """Make blocks so small that a small store has many of them."""
     monkeypatch.setattr(block_backup, "BLOCK_BYTES", 1 << 16)
 
 
@@ -45,7 +46,7 @@ def fill(store, *days):
 
 
 def sent(store, address, name):
-    """Send a backup, and give it a name of its own: two of the same second would share one."""
+    """Send a backup, and give it a name of its own, because two backups of the same second would share one."""
     body = store.backup(address)
     place = address.removeprefix("file://")
     made = body["backup"].rpartition("/")[2]

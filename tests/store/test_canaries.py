@@ -76,7 +76,7 @@ def test_canaries_are_found_in_features_answers_further_fields_and_planted_rows(
         }
         assert {name for _, name, _ in seen(store, model="chat")} == {"answer", "extra"}
         assert {name for _, name, _ in seen(store, as_of=OUT + timedelta(days=3))} == {"feature", "row", "subject"}
-        assert seen(store, as_of=OUT - timedelta(hours=1)) == set(), "before the export had arrived"
+        assert seen(store, as_of=OUT - timedelta(hours=1)) == set(), "at that time the export had not arrived"
         texts = {each for each in found if each[0] == "text"}
         by_hand = ReferenceEngine(store).canary_sightings(Window("", EPOCH, END))
         assert set(by_hand[by_hand["canary"] == "text"]["id"]) == {name for _, name, _ in texts}
@@ -88,7 +88,7 @@ def test_canaries_are_found_in_features_answers_further_fields_and_planted_rows(
             ("canary:text", "chat"),
             ("canary:row", "loan"),
         }
-        assert store.events(None, EPOCH, END).empty, "an export changes nothing in a model: no mark on charts"
+        assert store.events(None, EPOCH, END).empty, "an export changes nothing in a model, so charts have no mark for it"
 
 
 def test_canaries_are_found_in_labels_and_annotations_and_not_in_what_was_shown(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""A later process knows whether anything was committed since the findings that an earlier one kept."""
+"""A later process knows whether anything was committed after an earlier process had kept its findings."""
 
 import shutil
 from pathlib import Path
@@ -10,7 +10,7 @@ from tests.support.new_store import new_store
 
 
 def numbers(home: Path) -> dict[str, int]:
-    """The numbers of the last commits, as a process that opens the store takes them over."""
+    """The numbers of the last commits, as a process reads them when it opens the store."""
     with new_store(home) as store:
         return dict(store.generations)
 
@@ -57,7 +57,9 @@ def test_what_was_rolled_back_or_shows_nowhere_is_no_commit(tmp_path: Path) -> N
 
 
 def test_two_histories_of_one_store_share_no_number(tmp_path: Path) -> None:
-    """As after a restored backup: findings of the lost rows would otherwise count for the rows that replaced them."""
+    """This happens when a backup is restored. If numbers were shared, findings about the lost rows would count for the rows that replaced
+    them.
+    """
     with new_store(tmp_path / "home") as store:
         commit(store, "loan")
     shutil.copytree(tmp_path / "home", tmp_path / "restored")

@@ -142,7 +142,7 @@ def test_queries_reach_no_file_outside_and_change_no_option(store, tmp_path):
         cursor.execute("SET enable_external_access = true")
     with pytest.raises(duckdb.Error):
         cursor.execute("INSTALL httpfs")
-    frame = [1, 2, 3]  # a Python name is no table
+    frame = [1, 2, 3]  # a query cannot read a Python variable as a table
     with pytest.raises(duckdb.CatalogException):
         cursor.execute("SELECT * FROM frame")
     assert frame

@@ -1,4 +1,4 @@
-"""Tests that every engine agrees on groups whose values are all null, of a version or in a reference."""
+"""Tests that every engine agrees on groups whose values are all null, in the predictions of a version or in a reference."""
 
 import json
 from collections.abc import Iterator

@@ -1,7 +1,7 @@
 """Every question of every analyzer has the same answer on each engine of tests/support/engines.py.
 
-The worlds are clean simulated weeks of the synthetic model and of each model of the sample fleet, loaded as lines into a store and held as
-rows in memory.
+The worlds are simulated weeks without faults of the synthetic model and of each model of the sample fleet, loaded as lines into a store
+and held as rows in memory.
 """
 
 import math
@@ -33,8 +33,8 @@ from tests.support.store_comparison import assert_same
 
 DAYS, ROWS_A_DAY, REFERENCE_ROWS = 12, 60, 600
 MODELS = ("sentiment", *(("flights-delay", "credit", "flights-late", "employment") if LONG else ()))
-"""Of several classes. The others are of regression and binary: law 8 of tests/test_laws.py, test_engine_conformance.py and
-tests/simulation/test_memory_engine.py ask those as well.
+"""Models with several classes. Regression and binary models are left to other tests: law 8 of tests/test_laws.py,
+test_engine_conformance.py and tests/simulation/test_memory_engine.py ask those as well.
 """
 DAY = timedelta(days=1)
 DUCK, REFERENCE = "DuckStore", "ReferenceEngine"
@@ -43,7 +43,7 @@ ROOT = Path(__file__).parents[2]
 
 @dataclass(frozen=True)
 class World:
-    """One model on each engine, and the window that is asked about: its last seven days, some of whose labels are still to come."""
+    """One model on each engine, and the window of the questions: its last seven days. Some of their labels have not arrived yet."""
 
     engines: dict[str, Engine]
     window: Window
@@ -55,7 +55,7 @@ class World:
         return {name: engine for name, engine in self.engines.items() if name != REFERENCE}
 
     def asked_alone(self, engine: str, question: BoundQuestion) -> pd.DataFrame:
-        """What an engine answers to one question, asked once for all tests, because no test writes to these stores."""
+        """The answer of an engine to one question. It is asked once for all tests, because no test writes to these stores."""
         if (engine, question) not in self.known:
             self.known[engine, question] = self.engines[engine].ask(*question)
         return self.known[engine, question].copy(deep=True)
@@ -99,7 +99,7 @@ def contexts(world: World) -> Iterator[tuple[str, Context]]:
 
 
 def questions(world: World) -> list[BoundQuestion]:
-    """Every question that any analyzer asks, each once."""
+    """Every question that an analyzer asks; each is listed once."""
     asked = (
         (wanted.aggregate, check_windows.question_window(wanted, context))
         for about, context in contexts(world)
@@ -190,7 +190,7 @@ def test_a_check_runs_on_every_engine_with_equal_findings(world: World) -> None:
 
 
 def equal_json(one: object, other: object) -> bool:
-    """Equal, floats within 1e-6 of each other: sums of sums are added in another order."""
+    """Whether two values are equal. Floats may differ by 1e-6, because sums are added in different orders."""
     if isinstance(one, dict) and isinstance(other, dict):
         return one.keys() == other.keys() and all(equal_json(one[name], other[name]) for name in one)
     if isinstance(one, list | tuple) and isinstance(other, list | tuple):

@@ -57,7 +57,7 @@ def test_a_sample_is_those_with_the_smallest_md5_of_the_id(world):
 
 @pytest.mark.parametrize("surely", [listing.SURELY, 0.0, -0.9])
 def test_a_sample_is_the_same_however_many_hashes_are_looked_at_first(world, monkeypatch, surely):
-    monkeypatch.setattr(listing, "SURELY", surely)  # far below 0 too few rows come at first
+    monkeypatch.setattr(listing, "SURELY", surely)  # far below 0, the first read gives too few rows
     every = listing.answer_sample(world, Sample("predictions", ("id",), 10_000), window())["id"].tolist()
     for rows in (1, 2, 5, len(every) // 2, len(every) - 1, len(every)):
         assert listing.answer_sample(world, Sample("predictions", ("id",), rows), window())["id"].tolist() == every[:rows]

@@ -1,4 +1,4 @@
-"""A forgotten subject is found in no byte of the home and of its backups, restored ones included; data of other subjects stay."""
+"""No byte of the home, of its backups or of restored backups holds a forgotten subject. Data of other subjects stay."""
 
 import json
 import shutil
@@ -109,7 +109,7 @@ def test_a_forgotten_subject_is_in_no_byte_of_the_home_and_its_backups(store, tm
 
 
 def naming(kind, name):
-    """Records of a kind that name something in each of their texts, lists and objects, and in unknown fields."""
+    """Records of a kind that name a subject in each of their texts, lists and objects, and in unknown fields."""
     base = {"kind": kind, **OTHERS[kind]}
     own = {kind, "model", "version", "subject", "prediction"}  # an id chosen by the user is a name that later records repeat
     texts = [field.name for field in KINDS[kind].fields.values() if field.type in ("text", "scalar") and not field.values]
@@ -276,7 +276,7 @@ def test_a_removed_model_is_in_no_byte_of_the_home(store, landed):
     removal.remove_model(store, "loan", progress=lambda done, total: told.append((done, total)))
     assert found_in(store.home, "person-", "said so") == [] and store.path.stat().st_size <= size
     assert found_in(store.home, "kept-one") and len(found_in(store.home, "kept-two")) == 2 and told[-1][0] == told[-1][1] > 0
-    assert landed(prediction(9)).stored == 2, "the store works on, and what waited of the other model is loaded"
+    assert landed(prediction(9)).stored == 2, "the store still works, and the waiting record of the other model is loaded"
 
 
 @pytest.mark.parametrize("kind", ["folder", "address"])
@@ -285,13 +285,13 @@ def test_a_removed_model_is_in_no_backup(tmp_path, kind):
     with open_store(tmp_path / "home") as store:
         land(store, *(prediction(i, model="other", subject=f"kept-{i}") for i in range(5)))
         store.load_landing()
-        store.backup(place)  # before the model
-        time.sleep(1.1)  # two of one second share a name at an address
+        store.backup(place)  # before the model has records
+        time.sleep(1.1)  # two backups of the same second would share a name at an address
         land(store, *(prediction(i, subject=f"person-{i}") for i in range(5)))
         store.load_landing()
         store.backup(place)
         body = store.remove_model("loan")
-        assert len(body["backups"]["rewritten"]) == 1 and body["backups"]["unreachable"] == [], "the first does not hold it"
+        assert len(body["backups"]["rewritten"]) == 1 and body["backups"]["unreachable"] == [], "the first backup does not hold the subject"
         assert found_in(tmp_path, "person-") == []
     restore_home(tmp_path / "other", place)
     with open_store(tmp_path / "other") as restored:

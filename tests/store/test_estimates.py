@@ -30,7 +30,7 @@ WINDOW = Window("house", START, START + timedelta(days=DAYS), version="1")
 
 
 def rows(rng: np.random.Generator, n: int) -> pd.DataFrame:
-    """Features (one is called score), prediction, label whose error grows with size."""
+    """Features (one is called score), a prediction, and a label whose error grows with size."""
     frame = pd.DataFrame({"size": rng.uniform(1, 9, n).round(2), "score_": rng.normal(0, 1, n).round(3), "town": rng.choice(["a", "b"], n)})
     return frame.assign(guess=(10 * frame["size"]).round(2), label=(10 * frame["size"] + rng.normal(0, frame["size"])).round(2))
 
@@ -87,7 +87,7 @@ def known(store: Database) -> tuple[Model, Version]:
 
 @pytest.fixture
 def teacher(monkeypatch: pytest.MonkeyPatch) -> list[pd.DataFrame]:
-    """A stand-in for the worker: expects an error of 0.8 × size, and notes the questions."""
+    """A stand-in for the worker. It expects an error of 0.8 × size, and records the questions that it gets."""
     asked: list[pd.DataFrame] = []
 
     def estimate(worker, reference, rows, *, features, label, at, squared, progress):
@@ -106,13 +106,13 @@ def step(store: Database) -> int:
 
 
 def stored(store: Database) -> set[str]:
-    """Ids of the served predictions that have an estimate."""
+    """The ids of the served predictions that have an estimate."""
     held = store.cursor().execute(f"SELECT id FROM estimates_{known(store)[0].key} WHERE NOT starts_with(id, 'reference/')").fetchall()
     return {each for (each,) in held}
 
 
 def same(store: Database, window: Window) -> pd.DataFrame:
-    """The answer, after a check that it equals the plain loop."""
+    """The store's answer, after a check that it equals the answer of the plain loop."""
     got, wanted = store.ask(EstimatedErrors(), window), reference_engine.answer(store, EstimatedErrors(), window)
     pd.testing.assert_frame_equal(got, wanted, rtol=1e-12)
     return got
@@ -217,7 +217,7 @@ def test_what_cannot_be_learned_from_is_remembered(store: Database, monkeypatch:
 
 
 def test_the_worker_learns_that_errors_grow(store: Database) -> None:
-    """With the real worker: the estimate follows `size`, with which the error grows, also on left-out rows of the reference."""
+    """With the real worker, the estimate follows `size`, with which the error grows, also on left-out rows of the reference."""
     from observability.worker.process import Worker
 
     worker = Worker()

@@ -1,4 +1,6 @@
-"""A failing disk is the store's failure: segments wait, the command ends with exit code 3, and nothing is set aside or lost."""
+"""A failing disk counts as a failure of the store, not of the records: segments wait, the command ends with exit code 3, and nothing is
+set aside or lost.
+"""
 
 import contextlib
 import os
@@ -42,7 +44,7 @@ def test_a_file_that_cannot_grow_leaves_every_segment_waiting(tmp_path):
 
 
 def loaded_before(home):
-    """Lines of segments that a command before the last one stored."""
+    """The number of lines of segments that were stored before the last command."""
     with open_store(home) as store:
         return 700 - query(store, "SELECT sum(lines) FROM manifest WHERE loaded_at = (SELECT max(loaded_at) FROM manifest)")[0][0]
 
@@ -88,7 +90,9 @@ LINE = '{"kind":"prediction","id":"%d","at":"2026-11-01T00:00:00Z","model":"loan
 
 
 def refused_when_full(take, first):
-    """Give records to `take`, which says whether it acknowledged one, until it refuses; the number of the next record."""
+    """Give records to `take`, which returns whether it acknowledged a record, until it refuses one. Returns the number of
+    the next record.
+    """
     for number in range(first, first + 5000):
         if not take((LINE % number).encode()):
             return number

@@ -16,7 +16,9 @@ def shim(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def waiting(tmp_path_factory):
-    """Homes with 300 acknowledged predictions in five segments: one with an empty store, one without a store; and the ids."""
+    """Homes with 300 acknowledged predictions in five segments: one with an empty store and one without a store. Also the predictions'
+    ids.
+    """
     folder = tmp_path_factory.mktemp("waiting")
     ids = waiting_home(folder / "empty", store=True)
     return folder, ids, waiting_home(folder / "new", store=False)

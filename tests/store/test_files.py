@@ -33,13 +33,13 @@ def write(path, content):
 
 
 def parsed(path, defaults=None):
-    """Every block of a file, parsed."""
+    """All blocks of a file, parsed."""
     defaults = defaults or LoadDefaults()
     return [parse_block(None, block, Catalog(), defaults) for block in open_file(path, defaults).blocks()]
 
 
 def rows(path, defaults=None):
-    """The predictions of a file, none rejected."""
+    """The predictions of a file. No line may be rejected."""
     found = parsed(path, defaults)
     assert [each for one in found for each in one.rejected.to_pylist()] == []
     return [row for one in found for table in one.predictions.values() for row in table.to_pylist()]
@@ -147,7 +147,9 @@ def test_features_are_those_that_are_named_else_all_that_is_left_over(tmp_path):
     (found,) = parsed(path, LoadDefaults(model="m", version="1", renames=renames, features=("age", "label")))
     assert [name for name in found.predictions["m"].column_names if "." in name] == ["feature.age", "feature.label"]
     assert found.labels == {}
-    assert [json.loads(each) for each in found.predictions["m"]["extra"].to_pylist()] == [{"note": "x", "work": "cook"}], "never dropped"
+    assert [json.loads(each) for each in found.predictions["m"]["extra"].to_pylist()] == [{"note": "x", "work": "cook"}], (
+        "an unknown column is never dropped"
+    )
 
 
 def test_other_kinds_and_objects_in_cells(tmp_path):
@@ -172,7 +174,7 @@ def test_decimal_commas_are_asked_for_and_then_read_as_numbers(tmp_path):
     assert table.select(["score", "price", "n", "point"]).to_pylist()[0] == {"score": 0.1, "price": 1234.51, "n": 1.0, "point": 1.25}
     assert table["code"][0].as_py() == "x1,5" and warnings == []
     table, _ = open_importer(path, ".").table()
-    assert table["price"][0].as_py() == "1.234,51", "a text, where that is asked for"
+    assert table["price"][0].as_py() == "1.234,51", "a text, because the type was given"
     (refused, *_) = parsed(path, replace(DEFAULTS, decimal="."))
     assert set(refused.rejected["reason"].to_pylist()) == {"wrong_type"}
 
@@ -186,7 +188,7 @@ def test_a_few_bad_cells_do_not_hide_decimal_commas(tmp_path):
     assert sorted(x for x in found if x is not None) == sorted([1.0, 2.0, *[i + 0.5 for i in range(97)]]) and found.count(None) == 1
     for text in ("id;at;score;x\na;2013-07-01;0.5;1.234\n", 'id,at,score,x\na,2013-07-01,0.5,"1,5"\n'):
         assert open_file(write(tmp_path / "b.csv", text), DEFAULTS), (
-            "no question about a point, nor about a quoted comma in a file of commas"
+            "neither a decimal point nor a quoted comma in a file with commas raises a question"
         )
 
 
@@ -198,7 +200,9 @@ def test_a_compressed_csv_is_read_as_the_plain_one_in_bounded_memory(tmp_path, m
         found.append(parse_block(None, block, Catalog(), DEFAULTS))
         seen.append(file.done)
     steps = {after - before for before, after in itertools.pairwise(seen)}
-    assert len(found) > 2 and seen[-1] == file.size and 0 < min(steps) and max(steps) < file.size / 2, "even steps, not what was read ahead"
+    assert len(found) > 2 and seen[-1] == file.size and 0 < min(steps) and max(steps) < file.size / 2, (
+        "even steps, independent of what was read ahead"
+    )
     assert {row["line"]: row["id"] for one in found for row in one.predictions["m"].to_pylist()} == {
         i + 2: f"p{i}" for i in range(400) if i % 40
     }

@@ -1,4 +1,4 @@
-"""Tests of what is inferred from a reference file, and of its description."""
+"""Tests of the properties that are inferred from a reference file, and of its description."""
 
 import json
 import time

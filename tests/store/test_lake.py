@@ -1,4 +1,4 @@
-"""The lake beside the store: each raw row in it exactly once, whatever happens to an export."""
+"""The lake holds each raw row of the store exactly once, even if an export is interrupted or fails."""
 
 import itertools
 
@@ -60,7 +60,9 @@ def test_only_days_that_changed_are_written_again(tmp_path):
 
 
 KILLS = [(step, renamed) for step in range(1, 8) for renamed in (False, True)]
-"""At which file, the sixth being the manifest and the seventh none, and whether the kill comes after its rename."""
+"""The file at which the export is killed (the sixth is the manifest, the seventh means no kill), and whether the kill comes after the
+file's rename.
+"""
 
 
 @pytest.mark.parametrize(("step", "renamed"), KILLS if LONG else [(1, False), (3, True), (5, False), (6, True)])
@@ -215,7 +217,7 @@ def test_the_night_writes_the_lake_before_rows_are_removed_and_keeps_them_where_
 
 
 def place_reports(store):
-    """The reports of places that the store holds, oldest first."""
+    """The reports of places in the store, oldest first."""
     rows = store.ask(Records("storage_report", None, ever=True), Window("", START, START + 9999 * DAY))
     return rows.sort_values("at").to_dict("records")
 

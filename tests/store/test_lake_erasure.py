@@ -29,7 +29,8 @@ def test_a_forgotten_subject_leaves_the_lake_also_days_that_the_store_removed(tm
         predictions, labels = in_lake(lake, "predictions", "eta"), in_lake(lake, "labels", "eta")
         assert set(predictions["subject"].dropna()) >= {"bert-91c2"} and not predictions["id"].str.startswith("anna").any()
         assert labels["id"].str.startswith("bert").sum() == 2 and not labels["id"].str.startswith("anna").any()
-        large = [file for file in read_manifest(FolderPlace(lake)).files if file.model != "stray"]  # which got tables of its own
+        # of the model that has tables of its own
+        large = [file for file in read_manifest(FolderPlace(lake)).files if file.model != "stray"]
         assert sum(file.rows for file in large) == before["rows"] - 4
         named = {file.name for file in read_manifest(FolderPlace(lake)).files}
         assert {str(path.relative_to(lake)) for path in lake.rglob("*.parquet")} == named

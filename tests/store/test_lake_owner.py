@@ -31,13 +31,13 @@ def test_a_lake_of_another_store_is_refused_and_taken_with_the_flag(tmp_path, st
     loaded(store, *(prediction(number, 1) for number in range(1200)))
     export.export_lake(store, str(lake))
     with new_store(tmp_path / "second") as second:
-        for model in ("other", "m"):  # no file in common; then the same day with more rows
+        for model in ("other", "m"):  # first without a file in common, then the same day with more rows
             loaded(second, *(prediction(number, 1, model) for number in range(1201)))
             with pytest.raises(UsageError, match="another store") as refused:
                 export.export_lake(second, str(lake))
             assert str(lake) in str(refused.value) and "1 file of m, 2026-03-01 to 2026-03-01" in str(refused.value), model
             assert len(in_lake(lake, "predictions", "m")) == 1200 and not known_lakes(second.home)
-        assert second.remove_model("other")["lakes"] == {"rewritten": [], "unreachable": []}, "it never wrote there"
+        assert second.remove_model("other")["lakes"] == {"rewritten": [], "unreachable": []}, "the second store never wrote to the lake"
         assert export.export_lake(second, str(lake), replace=True)["rows"] == 1201
     with pytest.raises(UsageError, match="another store"):
         export.export_lake(store, str(lake))
@@ -90,7 +90,7 @@ def test_a_home_that_noted_one_number_of_a_lake_goes_on(tmp_path, store):
     loaded(store, prediction("late", 1))
     export.export_lake(store, lake)
     path = store.home / "lakes.json"
-    for number in (2, 3):  # the present one, and one that was about to be written
+    for number in (2, 3):  # the present manifest, and one that was about to be written
         path.write_text(json.dumps({**json.loads(path.read_text()), "lakes": {lake: number, "s3://earlier": None}}))
         assert known_lakes(store.home) == {lake: (number - 1, number), "s3://earlier": (1, sys.maxsize)}
         assert export.export_lake(store, lake)["number"] == 2 and known_lakes(store.home)[lake] == (2, 2)
@@ -116,7 +116,7 @@ def test_a_database_that_was_mended_or_restored_takes_nothing_from_the_lake(tmp_
     with new_store(home) as store:
         keep_three_days(store, lake)
         loaded(store, *(prediction(number, 1) for number in range(1200)), prediction(0, 5))
-        if lose is replaced and not backup:  # it has no number of the lake
+        if lose is replaced and not backup:  # the store has no number of the lake
             make_backup(store, tmp_path / "backups")
         assert store.nightly(START + 4 * DAY)["failures"] == []
         if backup:

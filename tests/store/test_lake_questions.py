@@ -54,7 +54,7 @@ SPANS = [(START, START + DAY), (START + HOUR, START + 2 * DAY - HOUR), (START + 
 
 
 def before_id(store, model):
-    """The smallest id of a model's kept predictions."""
+    """The smallest id among a model's kept predictions."""
     with store.cursor() as cursor:
         return cursor.execute(f"SELECT min(id) FROM predictions_{store.catalog().model(model).key} WHERE stream > 0").fetchone()[0]
 
@@ -75,7 +75,7 @@ def test_days_of_labels_that_lost_some_to_retention_are_not_written_again(tmp_pa
 
 def test_a_removed_day_is_held_as_the_store_knows_it_where_the_lake_has_it(aged):
     _, after, lake = aged
-    for _ in range(2):  # of days of labels that lost some; the second removes the files of the state before
+    for _ in range(2):  # days whose labels lost some; the second run removes the files of the earlier state
         export.export_lake(after, str(lake))
     place, model = FolderPlace(lake), after.catalog().model("loan")
     state, days = read_manifest(place), [f"2026-03-0{day}" for day in range(1, DAYS + 1)]
@@ -222,7 +222,7 @@ def test_a_lake_that_is_no_longer_named_or_needed_is_no_problem(late, tmp_path):
     def told():
         return [sentence for sentence in store.problems() if "Removed rows" in sentence]
 
-    assert len(told()) == 1, "nobody asked for a row since it went away"
+    assert len(told()) == 1, "nobody asked for a row since the lake became unreadable"
     (store.home / "keeping.toml").write_text("[retention]\nrows = 3\n")
     assert told() == []
     (store.home / "keeping.toml").write_text(settings)
@@ -240,7 +240,7 @@ def test_a_lake_that_is_away_is_told_in_one_sentence_for_all_models(aged, tmp_pa
             assert told.startswith("Removed rows are missing in figures: the lake cannot be read.")
             assert not any(store.lake_holds(model) for model in ("eta", "kind", "loan"))
             (tmp_path / "away").rename(lake)
-            assert not any("Removed rows" in sentence for sentence in store.problems()), "it is back, and nobody asked about a model"
+            assert not any("Removed rows" in sentence for sentence in store.problems()), "the lake is back, and nobody asked about a model"
     finally:
         if not lake.exists():
             (tmp_path / "away").rename(lake)
@@ -287,7 +287,7 @@ def test_findings_that_were_kept_while_the_lake_was_away_are_computed_again(aged
         generation = store.generation
         assert repr(found(store)) == repr(there) and store.generation > generation
         generation = store.generation
-        assert repr(found(store)) == repr(there) and store.generation == generation, "a lake that is as it was changes nothing"
+        assert repr(found(store)) == repr(there) and store.generation == generation, "an unchanged lake changes nothing"
 
 
 @pytest.mark.parametrize(("model", "seed"), some([("kind", 6), ("loan", 1), ("eta", 3)], 1))
@@ -317,7 +317,7 @@ def test_a_prediction_is_found_by_its_id_in_one_partition(lake_world):
 
 
 def day_files(store, span):
-    """The days of the files of predictions that a question about a span reads."""
+    """The days whose files of predictions are read for a question about a span."""
     model = store.catalog().model("loan")
     query = f'SELECT DISTINCT "at"::DATE::VARCHAR FROM predictions_{model.key} ORDER BY 1'
     return [day for (day,) in store.removed_rows(model, span).execute(query).fetchall()]
@@ -364,7 +364,7 @@ def test_an_engine_over_a_lake_that_is_not_there_is_refused_and_makes_no_folder(
 
 
 def test_rollups_that_duckdb_computes_from_the_lake_are_those_of_the_store_with_late_labels(tmp_path):
-    """Some days are removed, each day is a group of its own, and the changes are added up in steps."""
+    """Some days are removed from the store. Each day is a separate group, and the changes are added up in steps."""
     with copied(tmp_path / "home") as store:
         keep_three_days(store, tmp_path / "lake")
         wanted = {model.name: rollups(store, model.key) for model in store.catalog().models}

@@ -1,4 +1,6 @@
-"""Labels that arrive after their predictions moved from the store to the lake are counted once, whatever cannot be read."""
+"""Labels that arrive after their predictions moved from the store to the lake are counted once, even if a part of the lake
+cannot be read.
+"""
 
 import json
 import shutil
@@ -30,7 +32,7 @@ from tests.support.new_store import new_store
 
 
 def counted_outcomes(store, model):
-    """Counts and sums of a model whose measures depend on labels, by their keys; what cancelled is left out."""
+    """Counts and sums of a model whose measures depend on labels, by their keys; entries that cancel are left out."""
     key = store.catalog().model(model).key
     with store.cursor() as cursor:
         counts = cursor.execute(
@@ -45,7 +47,7 @@ def counted_outcomes(store, model):
 
 
 def kill_after_the_lake(store, monkeypatch, night):
-    """Run a night that is killed after the lake was written and before the store was."""
+    """Run the nightly work, and kill it after the lake was written and before the store is written."""
 
     def killed(*args, **fields):
         export.export_leaving(*args, **fields)
@@ -57,7 +59,7 @@ def kill_after_the_lake(store, monkeypatch, night):
 
 
 def rolled_up(store):
-    """Compute the rollups of 1 March from the lake; give how many outcomes have a label, by label."""
+    """Compute the rollups of 1 March from the lake; returns the number of outcomes with each label."""
     (done,) = store.compute_lake_rollups(None, ["m"], START.date(), START.date())["models"]
     assert done["left"] == {} and done["days"] == 1
     return labels_counted(store)
@@ -147,7 +149,7 @@ def test_labels_without_any_prediction_leave_the_store_with_their_days(late):
 
 
 def test_labels_that_a_lost_night_counted_are_counted_when_they_are_given_again(late, tmp_path):
-    """An older backup is restored beside the newer lake; the labels come again, one of them with another value before."""
+    """An older backup is restored beside the newer lake; the labels come again, one of them after another value of the same label."""
     store, lake, ids = late
     shutil.copytree(store.home, tmp_path / "older")
     loaded(store, *late_records(ids[:3], 7))
@@ -161,7 +163,7 @@ def test_labels_that_a_lost_night_counted_are_counted_when_they_are_given_again(
         night = older.nightly(START + 8 * DAY)
         assert night["failures"] == [] and night["retention"]["late_labels"] == {"m": 4}
         assert labels_counted(older) == {0: 1, 1: 2}
-        loaded(older, *late_records(ids[:3], 7))  # a third time: duplicates now
+        loaded(older, *late_records(ids[:3], 7))  # the third time they are duplicates
         assert older.nightly(START + 8 * DAY)["retention"]["late_labels"] == {} and labels_counted(older) == {0: 1, 1: 2}
         again = in_lake(lake, "labels", "m")
         pd.testing.assert_frame_equal(again.drop(columns="counted_by"), held.drop(columns="counted_by"), check_dtype=False)
@@ -189,7 +191,7 @@ def test_rollups_from_the_lake_leave_labels_whose_round_was_killed_to_the_next_n
 
 
 def during_the_computation(monkeypatch, happens):
-    """Run a function once, between the reading of the lake and the landing of the results."""
+    """Run a function once, after the lake was read and before the results are stored."""
     deltas, todo = LakeEngine.rollup_deltas, [happens]
 
     def computed(*args):
@@ -213,7 +215,7 @@ def test_late_labels_that_a_night_counts_while_rollups_are_computed_stay_counted
 
 
 def test_rollups_are_not_replaced_where_a_load_adds_a_slice_while_they_are_computed(tmp_path, monkeypatch):
-    """The new level has the number that a level found in the lake would have got."""
+    """The load gives the new level the number that a level from the lake would have got."""
     with copied(tmp_path / "home") as store:
         keep_three_days(store, tmp_path / "lake")
         assert store.nightly(START + 6 * DAY)["failures"] == []

@@ -1,4 +1,4 @@
-"""The models that the lines of a load concern; other models are not judged again."""
+"""The models that the lines of a load concern. Other models are not judged again."""
 
 import numpy as np
 import pytest
@@ -13,7 +13,7 @@ from observability.store.ingest.line_counts import STORED, LineLedger
 
 
 def ledger_of(*names: tuple[str, str]) -> LineLedger:
-    """A ledger with a line of each model and kind."""
+    """A ledger with one line for each model and kind."""
     ledger = LineLedger()
     for model, kind in names:
         ledger.note(model, kind, np.array([1]), np.array([STORED], np.int8), np.array([0]))

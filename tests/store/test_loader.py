@@ -1,4 +1,4 @@
-"""Tests that every line is stored, a duplicate, or rejected with a reason, exactly once, after any interruption."""
+"""Tests that after any interruption every line has exactly one outcome: stored, a duplicate, or rejected with a reason."""
 
 import json
 import os
@@ -25,7 +25,7 @@ from tests.support.record_lines import AT, OTHERS, label, prediction
 
 
 def counted(store):
-    """Stored lines as the tables have them: inline labels belong to the line of their prediction."""
+    """The number of stored lines by the tables. An inline label belongs to the line of its prediction."""
     models = store.catalog().models
     predictions, labels = (
         [query(store, f"SELECT count(*) FROM {table}_{model.key}")[0][0] for model in models] for table in ("predictions", "labels")
@@ -265,7 +265,7 @@ def test_a_store_that_stays_open_deletes_old_segments_too(store, monkeypatch):
     load_landing(store)
     os.utime(path, (time.time() - 8 * 86400,) * 2)
     load_landing(store)
-    assert path.exists(), "once an hour is enough"
+    assert path.exists(), "the folder is cleaned at most once an hour"
     store.purge_at = time.monotonic()
     load_landing(store)
     assert not path.exists()
@@ -284,7 +284,7 @@ def test_loaded_segments_take_no_more_room_than_is_free(tmp_path):
     assert sorted(path.name for path in loaded.iterdir()) == ["2.jsonl", "3.jsonl", "4.jsonl"], "250 bytes kept, 300 free"
     assert abs(landing.complete_since(tmp_path, now) - (now - 86400 + 3600)) < 1
     assert landing.purge_loaded_segments(tmp_path, now + 7 * 86400, free_bytes=0) == 3
-    assert landing.complete_since(tmp_path, now + 7 * 86400) == now, "what went then was a week old"
+    assert landing.complete_since(tmp_path, now + 7 * 86400) == now, "the removed files were a week old"
 
 
 def test_a_large_segment_is_loaded_block_by_block_in_one_transaction(store, monkeypatch):
@@ -370,7 +370,7 @@ def test_the_segment_of_a_living_writer_stays_and_that_of_a_dead_one_is_taken(st
 
 
 def mutated(pick, lines):
-    """A line with something wrong in it, or not: bytes changed, cut, doubled; fields dropped, swapped, of another type."""
+    """The lines, some of them damaged: bytes changed, cut, doubled; fields dropped, swapped, of another type."""
     line = pick.choice(lines)
     way = pick.randrange(8)
     if way == 0:

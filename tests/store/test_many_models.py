@@ -1,4 +1,4 @@
-"""The cost of many models: as many statements for fifty as for five, and none for unchanged models."""
+"""Many models cost no more statements: fifty models take as many as five, and unchanged models take none."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -51,14 +51,14 @@ def statements(store: DuckStore, monkeypatch: pytest.MonkeyPatch) -> Iterator[li
 
 
 def log_names(store: DuckStore, names: int) -> None:
-    """Log a prediction of each of so many unregistered names."""
+    """Log one prediction for each of these unregistered names."""
     land(store, *(prediction(place, model=f"name {place:02d}") for place in range(names)))
     load_landing(store)
 
 
 @pytest.fixture(scope="module", params=["tables of their own", "shared tables"])
 def stores(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> list[DuckStore]:
-    """A store of few models and one of many."""
+    """One store with few models and one with many."""
     found, folder = [], tmp_path_factory.mktemp("many-models")
     for models in (FEW, MANY):
         store = new_store(folder / f"home-{models}")
@@ -86,7 +86,7 @@ def test_a_question_about_all_models_is_as_many_statements_for_fifty_as_for_five
         counted.append(len(said))
         sources.append(sum(text.count("FROM") for text in said))
     assert counted[0] == counted[1] > 0
-    assert not shared or sources[0] == sources[1], "one look at the tables that all share"
+    assert not shared or sources[0] == sources[1], "one query to the tables that all models share"
 
 
 def test_after_a_load_only_its_models_are_counted_and_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -157,4 +157,4 @@ def test_only_models_that_changed_are_looked_at_for_compaction(tmp_path: Path, m
     asked.clear()
     store.compacted = datetime.now(UTC).date() - timedelta(days=1), store.generation
     compact_large_rollups(store)
-    assert len(asked) == FEW, "the first look of a day is at all: what stopped is compacted too"
+    assert len(asked) == FEW, "the first look of a day covers all models, so that stopped models are compacted too"

@@ -1,5 +1,5 @@
-"""Statistics of batches that the database keeps as numbers equal those of the parsed objects, whatever else the objects hold, also in a
-store of an earlier version and after an erasure.
+"""Statistics of batches that the database keeps as numbers equal the numbers of the parsed objects, also if the objects hold other values,
+in a store of an earlier version, and after an erasure.
 """
 
 import json
@@ -41,7 +41,7 @@ PLAIN = ["b0", "b7", "b8"]
 
 
 def check_numbers(store: Database, logged: Sequence[Any]) -> pd.DataFrame:
-    """Compare the numbers that the store gives with those of the logged objects; return what it gave."""
+    """Compare the numbers that the store returns with the numbers in the logged objects; returns the store's numbers."""
     read = store.ask(QUESTION, WINDOW)
     assert read["batch"].tolist() == [f"b{hour}" for hour in range(len(logged))]
     for found, own in zip(read["stats"], logged, strict=True):

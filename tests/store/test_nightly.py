@@ -21,7 +21,7 @@ NIGHT = datetime(2024, 3, 20, 3, tzinfo=UTC)
 
 def test_a_night_removes_backs_up_proves_and_tidies(store, landed, tmp_path):
     folder = tmp_path / "backups"
-    assert not nightly_is_due(store.home, NIGHT), "nothing was asked for"
+    assert not nightly_is_due(store.home, NIGHT), "the settings ask for no nightly work"
     (store.home / FILE).write_text(f"[retention]\nrows = 10\n[backup]\nfolder = '{folder}'\nkeep = 2\n")
     assert nightly_is_due(store.home, NIGHT) and not nightly_is_due(store.home, NIGHT.replace(hour=1))
     landed(prediction(0), prediction(1, at="2024-03-19T00:00:00Z"), label(1))
@@ -93,9 +93,9 @@ def test_verify_finds_arrivals_by_hour_equal_to_arrivals_by_day_where_old_ones_a
     with store.write() as writer:
         compact_rollups(writer, read_catalog(writer).model("loan"), now=datetime.now(UTC) + timedelta(days=60))
     landed(*(prediction(i, at="2024-03-01T11:00:00Z", label=i % 2) for i in range(9, 18)))
-    last_hour = datetime.now(UTC).hour == 23  # a day is kept as its last hour
+    last_hour = datetime.now(UTC).hour == 23  # a compacted day is stored under its last hour
     hours = query(store, "SELECT count(DISTINCT arrived % 24) FROM counts_1")
-    assert hours == [(1 if last_hour else 2,)], "by the day before, by the hour after"
+    assert hours == [(1 if last_hour else 2,)], "the earlier rows are counted by day, the later rows by hour"
     assert store.verify()["problems"] == []
 
 

@@ -1,4 +1,4 @@
-"""Of a long run, the first and the last step with a value that is not finite and extreme steps are read, whichever steps are left out."""
+"""The first and the last step of a long run whose value is not finite are always read, although other steps are left out."""
 
 import json
 from collections.abc import Iterator
@@ -30,11 +30,15 @@ NOT_FINITE = {("odd", 4): "NaN", ("odd", 100): "Infinity", ("odd", 398): "-Infin
 ANOTHER = {("odd", 50): "NaN", ("odd", 60): "NaN", ("odd", 70): "NaN"}
 """Values of another metric, all of them between the steps at which the first one is not finite."""
 ODD = [*range(1, 401, 2), 4, 50, 70, 398, 400]
-"""The steps of the run `odd` that are read: every second one, for each metric the first and the last that are not finite, and the last."""
+"""The steps of the run `odd` that are read: every second step, the last step, and for each metric the first and the last step that is not
+finite.
+"""
 
 
 def step_lines() -> str:
-    """Two runs of 400 steps, one of them with three values that are not finite, and one whose names of metrics look like such values."""
+    """Two runs of 400 steps, one of them with three values that are not finite, and one with names of metrics that look like
+    such values.
+    """
     lines = []
     for run in ("odd", "even", 'named:"NaN"'):
         for step in range(1, 401):
@@ -90,7 +94,7 @@ def test_an_older_store_gets_the_notes_when_it_is_opened(store: DuckStore) -> No
 
 
 def test_the_finding_names_the_first_step_and_that_not_all_were_read(store: DuckStore) -> None:
-    """Regression: in a run of which every nth step is read, a value that is not finite at another step was not told."""
+    """Regression: in a run of which every nth step is read, a value that is not finite was not reported if it was at another step."""
 
     def ask(wanted: Records, window: Window) -> pd.DataFrame:
         return store.ask(replace(wanted, spread=200) if wanted.spread else wanted, window)
@@ -98,7 +102,7 @@ def test_the_finding_names_the_first_step_and_that_not_all_were_read(store: Duck
     judged = judged_runs(ask, "", WINDOW.end)
     (run,) = [each for each in judged.runs if each.name == "odd"]
     (claim,) = [each for each in judged.claims(run, WINDOW.end) if each.metric == "non_finite_steps"]
-    assert (claim.value, claim.low, claim.high) == (2, 2, None), "there may be more in steps that were not read"
+    assert (claim.value, claim.low, claim.high) == (2, 2, None), "there may be more such values in steps that were not read"
     assert claim.severity == "watch" and claim.onset == START + timedelta(seconds=4)
     assert claim.because == (
         "In run `odd`, `loss` was not finite in at least 2 steps, first at step 4 and last at step 398; `other` too; later steps are finite again. "

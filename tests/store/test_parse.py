@@ -1,4 +1,4 @@
-"""Tests of the row, the columns or the rejection reason that a line becomes."""
+"""Tests of what a line becomes: a row, its columns, or the reason for its rejection."""
 
 import json
 import math
@@ -115,7 +115,7 @@ def test_absent_null_and_wrong_type_are_apart():
     found = row(prediction(features={"age": None, "own": 1}), of=catalog())
     assert found["feature.age"] is None and found["absent"] == ["feature.job"] and found["wrong"] == ["feature.own"]
     assert json.loads(found["extra"]) == {"features": {"own": 1}}
-    assert row(prediction(version="2", features={}), of=catalog())["absent"] is None, "nobody said what an unregistered version has"
+    assert row(prediction(version="2", features={}), of=catalog())["absent"] is None, "the features of an unregistered version are unknown"
 
 
 def test_not_a_number_and_infinity_are_values():
@@ -137,7 +137,7 @@ def test_a_nested_feature_costs_that_feature_only():
 def test_scores_by_task():
     assert reason(prediction(score=1.5), of=catalog()) == "bad_value"
     assert reason(prediction(score={"0": 1}), of=catalog()) == "wrong_type"
-    assert row(prediction(score=1.5))["score"] == 1.5, "the task of an unregistered model is not known"
+    assert row(prediction(score=1.5))["score"] == 1.5, "the task of an unregistered model is unknown"
     assert math.isnan(row(prediction(score="NaN"), of=catalog())["score"])
     assert reason(prediction(score=0.5), of=catalog("multiclass", ("a", "b"))) == "wrong_type"
     found = row(prediction(score={"b": 0.25, "a": 0.75}), of=catalog("multiclass", ("a", "b")))

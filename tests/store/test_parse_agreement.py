@@ -27,9 +27,11 @@ DEFAULTS = [
 
 @pytest.fixture
 def both(monkeypatch):
-    """Read lines on both paths; return the outcomes of both for every line, and the share of lines that the fast path took."""
+    """A function that parses lines on both paths, and returns the outcomes of both for every line, and the share of lines that the fast
+    path took.
+    """
     fast = parsing.fast_parser()
-    assert fast is not None, "numba is there"
+    assert fast is not None, "numba is installed"
 
     def read(lines, defaults=DEFAULTS[0], catalog=CATALOG):
         block = LineBlock(b"\n".join(lines), 1, "s")
@@ -72,7 +74,7 @@ def said(parsed):
 
 
 def places(parsed):
-    """The lines of every table; an inline label is no line of its own."""
+    """The lines of every table. An inline label does not count as a separate line."""
     tables = [*parsed.predictions.values(), *parsed.others.values(), parsed.rejected]
     own = [
         line
@@ -96,7 +98,7 @@ def test_both_paths_agree_on_mutated_lines(both, number):
         assert quick.new_columns == exact.new_columns and quick.rounded == exact.rounded
         assert quick.lines == exact.lines == len([line for line in lines if line.strip(b" \t\r")])
         assert places(quick) == sorted(i for i, line in enumerate(lines, 1) if line.strip(b" \t\r"))
-    assert min(shares) > 0.3, "the fast path took part"
+    assert min(shares) > 0.3, "the fast path was used"
 
 
 @pytest.mark.parametrize("defaults", DEFAULTS[:3])
@@ -108,7 +110,7 @@ def test_both_paths_agree_on_mutated_steps_and_annotations(both, defaults):
     assert not different, [(lines[key[2] - 1], one.get(key), other.get(key)) for key in different[:3]]
     assert quick.rounded == exact.rounded
     assert places(quick) == places(exact) and set(quick.others) >= {"step", "annotation"}
-    assert share == 0 if defaults.kind else share > 0.5, "the fast path takes part where nothing is renamed or added"
+    assert share == 0 if defaults.kind else share > 0.5, "the fast path is used if nothing is renamed or added"
 
 
 def test_a_block_that_the_fast_path_cannot_read_as_text_agrees_too(both):

@@ -16,7 +16,9 @@ from tests.support.sample_home import ROOT, environment
 
 @pytest.fixture
 def after_power_loss(tmp_path):
-    """Runs a script with a folder as its argument, and gives that folder as it is after a loss of power at the script's end."""
+    """A function that runs a script with a folder as its argument, and returns the folder as it is after a loss of power at the script's
+    end.
+    """
 
     def run(script):
         root, record = tmp_path / "root", tmp_path / "record"

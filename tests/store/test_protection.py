@@ -1,4 +1,6 @@
-"""A protected feature reaches no file of the home by the SDK, HTTP, `load`, landing or registration; equal values stay equal."""
+"""No file of the home holds a protected feature, whether it comes through the SDK, HTTP, `load`, landing or registration. Equal values
+stay equal.
+"""
 
 import json
 from dataclasses import replace
@@ -62,7 +64,8 @@ def test_no_road_lets_a_protected_value_in(registered, tmp_path, monkeypatch):
     (tmp_path / "more.csv").write_text(f"id,at,score,email,name,age,income,job\nc1,{AT},0.5,{SECRETS[0]},{SECRETS[1]},37,4200.5,cook\n")
     assert load_files(store, [tmp_path / "more.csv"], LoadDefaults(kind="prediction", model="loan", version="1")).stored == 1
     store.cursor().execute("CHECKPOINT")
-    outside = [place for place in found_in(store.home, *SECRETS) if not place.startswith("20240101T")]  # a segment of another writer
+    # except a segment that another writer landed
+    outside = [place for place in found_in(store.home, *SECRETS) if not place.startswith("20240101T")]
     assert outside == []
     columns = {column.name: column.column for column in store.catalog().model("loan").columns}
     assert "name" not in columns
@@ -144,11 +147,11 @@ def test_what_is_rejected_or_kept_beside_the_features_holds_no_protected_value(r
     hashed = hashed_value(home_key(store.home), SECRETS[0])
     extras = query(store, "SELECT id, extra FROM predictions_1 WHERE extra IS NOT NULL ORDER BY id")
     assert [(name, json.loads(extra)) for name, extra in extras] == [("p23", {"email": hashed})]
-    assert query(store, "SELECT weight FROM predictions_1 WHERE id = 'p23'") == [(2.0,)], "a field of the kind is no feature"
+    assert query(store, "SELECT weight FROM predictions_1 WHERE id = 'p23'") == [(2.0,)], "a field of the record kind is not a feature"
 
 
 def test_a_rule_given_before_the_first_record_holds_for_it(store, tmp_path, monkeypatch):
-    """Models that are never registered, such as language models called by spans."""
+    """This concerns models that are never registered, such as language models whose calls come as spans."""
     with pytest.raises(NotFoundError):
         alarm_rules.save_settings(store, "chat", ModelSettings(owner="ann"), author="ann")
     wanted = parse_settings({"protect": {"input_text": "drop", "name": "hash"}})
@@ -167,7 +170,8 @@ def test_a_rule_given_before_the_first_record_holds_for_it(store, tmp_path, monk
     owner.records.publish()
     land(store, call | {"id": "p2"})
     assert load_landing(store).rejected == 0
-    outside = [place for place in found_in(store.home, *SECRETS[:2]) if not place.startswith("20240101T")]  # a segment of another writer
+    # except a segment that another writer landed
+    outside = [place for place in found_in(store.home, *SECRETS[:2]) if not place.startswith("20240101T")]
     assert outside == []
     columns = {column.name: column.column for column in store.catalog().model("chat").columns}
     assert "input_text" not in columns

@@ -22,19 +22,19 @@ ROOT = Path(__file__).parents[2]
 
 
 def ask_to_publish(store: DuckStore) -> None:
-    """Let the settings of a store's home ask for published states."""
+    """Let the settings of a store's home request published states."""
     (store.home / "keeping.toml").write_text("[publish]\nevery = 1\n")
 
 
 def published_state(store: DuckStore, before: PublishedState | None = None) -> PublishedState:
-    """The state that is published now."""
+    """The state that is published at this time."""
     state = publish_state(store, "run", before)
     assert state is not None
     return state
 
 
 def counted(state: PublishedState, query: str) -> int:
-    """A number from the database of a state, which is opened as a reader opens it."""
+    """A number from the database of a state, opened in the same way as by a reader."""
     with duckdb.connect(str(state.folder / "store.duckdb"), read_only=True) as connection:
         row = connection.execute(query).fetchone()
     assert row is not None
@@ -42,7 +42,7 @@ def counted(state: PublishedState, query: str) -> int:
 
 
 def event(number: int) -> dict[str, object]:
-    """A record that can be told from others."""
+    """A record that differs from all others by its number."""
     return {"kind": "event", "at": datetime(2026, 11, 1, tzinfo=UTC) + timedelta(seconds=number), "what": "note", "text": f"note {number}"}
 
 
@@ -157,7 +157,7 @@ def test_what_is_removed_goes_from_published_states_too(tmp_path: Path) -> None:
 
 
 def test_a_state_that_was_copied_after_the_rewrite_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """One that waited for the rewrite holds nothing of what was removed; those copied before it are removed."""
+    """A state that waited for the rewrite holds no removed data. States that were copied before it are removed."""
     with new_store(tmp_path / "home") as store:
         ask_to_publish(store)
         withdraw, made = DuckStore._withdraw_states, list[PublishedState]()
@@ -192,7 +192,7 @@ def test_a_state_tells_how_long_its_copy_took_without_the_wait_for_writers(tmp_p
 
 
 def test_a_state_that_is_gone_is_published_again(tmp_path: Path) -> None:
-    """A rewrite that failed has withdrawn the states, and the store is as it was."""
+    """A failed rewrite has withdrawn the states and left the store unchanged."""
     with new_store(tmp_path / "home") as store:
         ask_to_publish(store)
         state = published_state(store)
@@ -257,7 +257,9 @@ while code != 0:
 
 
 def test_whoever_is_killed_leaves_the_name_of_a_complete_state(tmp_path: Path) -> None:
-    """Killed before each system call that makes a state durable: the pointer names a state that opens and counts right."""
+    """The process is killed before each system call that makes a state durable. The pointer then names a state that opens and has the
+    right counts.
+    """
     home = tmp_path / "home"
     with new_store(home) as store:
         ask_to_publish(store)

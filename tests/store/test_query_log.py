@@ -1,4 +1,4 @@
-"""The store keeps a bounded log of queries, and states the room of each column."""
+"""The store keeps a bounded log of queries, and states how much space each column takes."""
 
 import json
 from datetime import UTC, datetime, timedelta
@@ -80,7 +80,9 @@ def test_the_log_is_bounded_and_forgets_no_column(monkeypatch: pytest.MonkeyPatc
 
 
 def test_a_later_process_knows_what_an_earlier_one_was_asked(home: Path) -> None:
-    """Asked twice in one process and once in the next: three times, of which the file knows two before the second closes."""
+    """A question is asked twice in one process and once in the next. That makes three times; before the second process closes, the file
+    has two of them.
+    """
     with open_store(home, threads=1) as first:
         for _ in range(2):
             first.ask(Sample("predictions", ("feature.age",), 10), WINDOW)
@@ -109,7 +111,9 @@ def test_days_are_kept_for_four_weeks_and_the_slowest_of_each(tmp_path: Path) ->
     later = QueryLog(path)
     found = later.asked("loan")
     assert [each.slowest for each in found.entries] == [*(0.1 + place for place in range(39, 29, -1)), 9.0]
-    assert found.used == {f"feature.f{place:02}" for place in range(40)}, "columns of questions that are not kept were read as well"
+    assert found.used == {f"feature.f{place:02}" for place in range(40)}, (
+        "the columns of questions that are no longer kept count as read too"
+    )
     later.note(Sample("predictions", ("feature.f01",), 1), "loan", 0.2, today + timedelta(days=1))
     after = later.asked("loan")
     assert {each.columns for each in after.entries} == {("feature.f00",), ("feature.f01",)} and after.used == {"feature.f00", "feature.f01"}

@@ -1,4 +1,4 @@
-"""The times of ranks by blocks of steps hold every step of a long run, however its records arrive and whatever is removed."""
+"""The times of ranks by blocks of steps hold every step of a long run, in whatever order its records arrive, and also after removals."""
 
 import json
 from collections.abc import Iterable, Iterator
@@ -61,7 +61,9 @@ def load(store: DuckStore, folder: Path, lines: Iterable[Line]) -> None:
 
 
 def by_hand(lines: list[Line]) -> tuple[dict[str, float], float, float]:
-    """Share of the ranks' time by phase, the lost share and the rank-milliseconds that the steps took, computed step by step."""
+    """The share of the ranks' time in each phase, the share that is lost, and the rank-milliseconds of the steps, all computed step by
+    step.
+    """
     tables = {name: np.array([line["phase_ms"][name] for line in lines]).reshape(-1, RANKS) for name in lines[0]["phase_ms"]}
     work = tables["compute"] + tables["data"]
     wait = np.minimum(tables["communication"], work.max(axis=1, keepdims=True) - work)
@@ -196,7 +198,7 @@ def test_removed_steps_leave_no_blocks_and_the_others_are_those_of_what_is_left(
 
 @pytest.mark.parametrize("sample", [False, True])
 def test_a_removed_model_or_sample_leaves_neither_blocks_nor_notes_of_its_runs(tmp_path: Path, sample: bool) -> None:
-    """A note of the removed run waits, as after a process that died; the run of the other model keeps its blocks."""
+    """A note of the removed run is still waiting, as it would after the death of a process; the run of the other model keeps its blocks."""
     lines = {name: [line | {"run": name} for line in lines_of(4, 700, seed)] for seed, name in enumerate(("removed", "stays"), 7)}
     with open_store(tmp_path / "home", threads=1) as store:
         for name, steps in lines.items():
@@ -231,7 +233,7 @@ def test_a_removed_model_or_sample_leaves_neither_blocks_nor_notes_of_its_runs(t
 
 
 def many_steps(run: str, ranks: int, steps: Iterable[int], phases: dict[str, float], **slow: float) -> list[Line]:
-    """A run whose steps take equal times. slow: the factor of a rank's times, by its number after `rank`."""
+    """A run whose steps all take the same time. slow: for each rank, named `rank` and its number, the factor of its times."""
     return [
         {
             "kind": "step", "run": run, "at": (START + timedelta(seconds=place)).isoformat(), "step": step, "rank": str(rank),
@@ -287,7 +289,7 @@ def test_the_largest_step_number_is_summarised(tmp_path: Path) -> None:
 
 
 def test_a_slow_rank_that_joins_late_is_named(tmp_path: Path) -> None:
-    """Its blocks are too few to compare, and steps of a sample are enough."""
+    """The rank has too few blocks for a comparison, but the steps of a sample are enough."""
     phases = {"compute": 10.0, "communication": 1.0}
     lines = many_steps("wide", 8, range(3200), phases)
     late = [line for line in many_steps("wide", 9, range(3200), phases, rank8=3.0) if line["rank"] == "8" and line["step"] >= 3040]

@@ -1,4 +1,4 @@
-"""Tests that written records are readable at once and complete, and that verdicts are merged as counted by hand."""
+"""Tests that written records are readable at once and complete, and that merged verdicts equal a count by hand."""
 
 import os
 from datetime import UTC, datetime, timedelta
@@ -34,7 +34,7 @@ def test_what_is_written_is_there_at_once_durable_and_loaded_once(store):
     assert found.id == "v1" and found.state == "standing" and found.first == found.last
     assert found.fields == {"model": "loan", "prediction": "p", "source": "input", "note": "sensor", "action": "a1"}
     assert todo.fields == {"text": "fix the feed", "due": T + timedelta(days=3), "goal": 0.5} and todo.state == "open"
-    assert store.generation > before[0] and store.unhurried == before[1], "a page shows it at the next rerun"
+    assert store.generation > before[0] and store.unhurried == before[1], "a page shows the record at its next rerun"
     folders = {name: len(landing.segment_files(store.landing / name)) for name in ("open", "ready", "loaded")}
     assert folders == {"open": 0, "ready": 0, "loaded": 1}
     assert query(store, "SELECT lines, stored FROM manifest") == [(2, 2)]
@@ -119,7 +119,8 @@ def test_confirmed_errors_add_up_by_source(store):
     record_writer.write_records(store, others)
     shares = decision_items.error_sources(decision_log.logged_verdicts(store))
     assert [(each.source, each.errors) for each in shares] == [("input", 5), ("unknown", 3), ("label", 2)]
-    low, high = betaincinv(5, 6, 0.05), betaincinv(6, 5, 0.95)  # five of ten are few: opened to the exact one-sided bounds
+    # five of ten are few, so the interval is widened to the exact one-sided bounds
+    low, high = betaincinv(5, 6, 0.05), betaincinv(6, 5, 0.95)
     assert shares[0].share.low == pytest.approx(low) and shares[0].share.high == pytest.approx(high)
     assert decision_items.error_source_sentence(decision_log.logged_verdicts(store)) == (
         f"50 % of 10 confirmed errors came from upstream data (5; 95 % interval {100 * low:.0f} to {100 * high:.0f} %)."

@@ -47,7 +47,7 @@ ASKED = [
     for number, (window, ever) in enumerate(itertools.product(WINDOWS, (False, True)))
     if LONG or (place + number + number // 2) % 2
 ]
-"""In a short run each kind is asked of each window, in turn with and without what came before it."""
+"""In a short run each kind is asked about each window, alternately with and without earlier records."""
 
 
 @pytest.mark.parametrize(("kind", "window", "ever"), ASKED)
@@ -125,7 +125,7 @@ NAMELESS = [
 
 
 def nameless_lines(tmp_path: Path) -> Path:
-    """A file of records that mostly name no model; one an hour, each arrived at its time."""
+    """A file of records, most of which name no model: one record per hour, which arrived at its own time."""
     lines = []
     for place, each in enumerate(NAMELESS):
         at = (live_world.START + timedelta(hours=place + 1)).isoformat()
@@ -137,7 +137,7 @@ def nameless_lines(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def nameless(tmp_path: Path) -> Iterator[DuckStore]:
-    """A store of runs whose model only some of their records name."""
+    """A store of runs. Only some records of a run name its model."""
     found = new_store(tmp_path / "home")
     found.load_files([nameless_lines(tmp_path)], LoadDefaults())
     yield found
@@ -204,7 +204,7 @@ def test_answers_to_fixed_questions_are_records_of_their_models(tmp_path: Path) 
                 found = records.answer_records(store, question, window)
                 pd.testing.assert_frame_equal(found, reference_engine.answer(store, question, window))
         found = records.answer_records(store, Records("prediction", columns), WEEK)
-        assert found["id"].tolist() == [f"q{place}" for place in range(12) if place != 4], "what is served is no probe"
+        assert found["id"].tolist() == [f"q{place}" for place in range(12) if place != 4], "predictions that were served are not probes"
         assert found["extra"].tolist()[0] == {"item": "item-0"} and found["features"].tolist()[0]["input_tokens"] == 0
         assert records.newest_record_time(store, ["prediction"], "acme", WEEK.end) == live_world.START + timedelta(hours=10)
         assert records.newest_record_time(store, ["prediction"], "acme", WEEK.start) is None
@@ -239,10 +239,10 @@ def test_decisions_of_controllers_come_with_their_current_label(tmp_path: Path) 
             found = records.answer_records(store, question, window)
             pd.testing.assert_frame_equal(found, reference_engine.answer(store, question, window))
         found = records.answer_records(store, question, WEEK).set_index("id")
-        assert "d4" not in found.index and found.loc["d3", "label"] is None, "a probe is no decision"
+        assert "d4" not in found.index and found.loc["d3", "label"] is None, "a probe is not a decision"
         assert found.loc["d2", "label"] == {"value": "3", "baseline_outcome": 11.5} and found.loc["d2", "extra"] == {"baseline": "bypass"}
         before = records.answer_records(store, question, replace(WEEK, as_of=live_world.START + timedelta(hours=15))).set_index("id")
-        assert before.loc["d2", "label"] == {"value": "2", "baseline_outcome": 1.5}, "the revision arrived later"
+        assert before.loc["d2", "label"] == {"value": "2", "baseline_outcome": 1.5}, "the revision had not arrived yet"
         assert records.newest_record_time(store, [CONTROLLER_DECISION], "cache", WEEK.end) == live_world.START + timedelta(hours=10)
         assert records.newest_record_time(store, ["prediction"], "cache", WEEK.end) == live_world.START + timedelta(hours=4)
 

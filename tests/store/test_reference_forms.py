@@ -133,8 +133,8 @@ def test_compressed_files_are_read(store, tmp_path):
 @pytest.mark.parametrize("ending", ["csv", "parquet"])
 @pytest.mark.parametrize("named", [False, True])
 def test_a_sensitive_column_that_is_no_feature_is_a_group_wherever_it_comes_from(store, tmp_path, ending, named):
-    """Registered without --features, logged under `groups` by a service and as a column of a file: it is never an absent or an unknown
-    feature.
+    """The column is registered without --features, and logged under `groups` by a service or as a column of a file. It is never an absent
+    or unknown feature.
     """
     frame = loans(300)
     register_version(store, loan_request(write_reference(tmp_path, frame), sensitive=("sex", "race")))

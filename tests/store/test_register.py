@@ -509,7 +509,7 @@ def test_a_direction_of_an_attack_on_a_category_is_refused_where_it_is_stated(st
     with store.write() as writer:
         update_model(writer, store.catalog().model("loan").key, settings=other)  # as an earlier version stored it
     save_settings(store, "loan", replace(other, owner="bob"), author="Ann")
-    assert store.catalog().model("loan").settings.owner == "bob", "a direction of before stops no other change"
+    assert store.catalog().model("loan").settings.owner == "bob", "a setting from an earlier version prevents no other change"
 
 
 def test_positive_can_be_corrected_while_the_version_stands_alone(store, tmp_path):

@@ -17,7 +17,7 @@ from tests.support.length import some
 STORES = Path(__file__).parent / "released"
 SENT = [json.loads(json.dumps(record)) for record in released_stores.records()]
 PSI_OF_AGE = 6.560621848286319
-"""The same whichever version counted the rows."""
+"""The PSI of the age. It is the same for every version that counted the rows."""
 OTHER_KINDS = {record["kind"] for record in SENT} - {"prediction", "label"}
 
 

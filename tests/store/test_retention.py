@@ -33,16 +33,16 @@ def test_old_rows_go_their_counts_stay_and_they_are_refused_when_they_come_again
     done = apply_retention(store, now=NOW)
     assert done["removed"] == plan["removed"] and done["rewritten"] and apply_retention(store, now=NOW)["removed"] == []
     assert query(store, "SELECT count(*) FROM predictions_1") == [(3,)] and query(store, "SELECT count(*) FROM labels_1") == [(3,)], (
-        "a label without a prediction goes too"
+        "a label without a prediction is removed too"
     )
     store.cursor().execute("CHECKPOINT")
     assert b"old-person" not in store.path.read_bytes()
     assert rollups(store) == before
     with store.write() as writer:
         rollup.rebuild_rollups(writer, "loan")
-    assert rollups(store) == before, "a rebuild keeps what was counted of removed rows"
+    assert rollups(store) == before, "a rebuild keeps the counts of removed rows"
     landed(label(0, at="2024-03-11T00:00:00Z"))
-    assert apply_retention(store, now=NOW)["removed"] == [], "a late label of a removed prediction stays as long as rows do"
+    assert apply_retention(store, now=NOW)["removed"] == [], "a late label of a removed prediction stays as long as other rows"
     assert apply_retention(store, now=NOW.replace(day=22))["removed"][0]["rows"] == 1
     assert query(store, "SELECT count(*) FROM labels_1") == [(3,)]
     report = landed(*old, young[0], prediction(8, at="2024-03-16T00:00:00Z"))

@@ -45,7 +45,7 @@ from tests.support.rollup_histories import (
 
 
 def of_days(counts):
-    """Counts by hour added up to days."""
+    """The hourly counts, added up by day."""
     found = defaultdict(lambda: np.zeros(3))
     for (hour, *others), figures in counts.items():
         found[hour // 24 * 24, *others] += figures

@@ -1,4 +1,4 @@
-"""Merging and compaction of rollups change no answer, and keep the sizes that they promise."""
+"""Merging and compaction of rollups change no answer, and keep rollups within the promised sizes."""
 
 import random
 from datetime import UTC, datetime, timedelta

@@ -1,4 +1,6 @@
-"""A sensitive column of a flat reference that predictions carry as a feature is a feature and a group, and fairness is judged on it."""
+"""A sensitive column of a flat reference that predictions have as a feature counts as a feature and as a group, and fairness is judged on
+it.
+"""
 
 import json
 from collections.abc import Iterator
@@ -48,7 +50,7 @@ def register(store: Database, **more: Any) -> tuple[str, ...]:
 
 
 def serve(store: Database, part: str, n: int = 700, seed: int = 2, name: str = "p", version: str = "1") -> None:
-    """Load a week of predictions that carry `sex` in this part of the record."""
+    """Load a week of predictions that have `sex` in this part of the record."""
     path, lines = store.home / f"{name}.jsonl", []
     for place, row in enumerate(rows(n, seed).to_dict("records")):
         body: dict[str, Any] = {"features": {"income": row["income"]}, "score": row["score"], "label": row["label"]}

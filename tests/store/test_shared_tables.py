@@ -41,14 +41,14 @@ def lines(model):
 
 
 def load_lines(store, *models):
-    """Load the lines of some models, in three segments."""
+    """Load the lines of some models in three segments."""
     for parts in zip(*map(lines, models), strict=True):
         land(store, *(record for part in parts for record in part))
         load_landing(store)
 
 
 def tables_of(store, key=1):
-    """Rows and types of every table of a model, without the places of its rows."""
+    """Rows and types of every table of a model, without the positions of the rows."""
     found = {}
     for table in MODEL_TABLES:
         cursor = store.cursor()
@@ -59,7 +59,7 @@ def tables_of(store, key=1):
 
 
 def rounded(value):
-    """The representation of a value without the last digits of its numbers, which depend on the order of adding."""
+    """The representation of a value without the last digits of its numbers, which depend on the order of addition."""
     return re.sub(r"\d+\.\d{9,}", lambda number: f"{float(number[0]):.8g}", repr(value))
 
 
@@ -115,7 +115,9 @@ def test_a_shared_model_gives_the_answers_of_one_with_tables_of_its_own_and_keep
 
 
 def test_models_that_are_stored_together_give_the_answers_of_each_stored_alone(tmp_path, monkeypatch):
-    """Also where one is wider, has other kinds under the same numbers, or has labels only, and where all is loaded again."""
+    """This holds too if one model has more columns, has other types under the same numbers, or has only labels, and if everything is
+    loaded again.
+    """
     names = ("loan", "a'b", "a/b", "odd", "wide")
 
     def own(model, record):

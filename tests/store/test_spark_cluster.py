@@ -1,5 +1,5 @@
-"""A standalone master with two workers on loopback counts the rollups of a lake as the store did, in tasks of both workers, one of which is
-killed meanwhile.
+"""A standalone master with two workers on loopback counts the rollups of a lake as the store did, with tasks on both workers, while one of
+the workers' executors is killed.
 
 The short form; tests/benchmarks/bench_lake.py --cluster has more rows, and kills the driver too.
 """
@@ -24,7 +24,7 @@ pytestmark = pytest.mark.skipif(shutil.which("java") is None, reason="Java is no
 
 
 def kill_an_executor(cluster: StandaloneCluster, killed: list[int]) -> None:
-    """Kills the first of two processes that run tasks, as soon as both do. killed: takes its number."""
+    """Kills the first of two processes that run tasks, as soon as both run tasks. killed: the list to which its process id is added."""
     until = time.monotonic() + 300
     while len(found := cluster.executors()) < 2 and time.monotonic() < until:
         time.sleep(0.05)  # between two checks

@@ -1,6 +1,6 @@
 """Spark over a lake gives the answers of the reference engine, and the rollups that the store computes itself.
 
-One session on one thread, in its short form; test_spark_cluster.py has a cluster, tests/benchmarks/bench_lake.py asks every question and kills
+The tests use one session on one thread; test_spark_cluster.py has a cluster, tests/benchmarks/bench_lake.py asks every question and kills
 parts of a cluster.
 """
 

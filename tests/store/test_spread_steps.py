@@ -1,4 +1,6 @@
-"""Steps of a long run are read at even distances, with all ranks of each; those of a short run are all read. Runs share what is read."""
+"""Steps of a long run are read at even distances, each with all ranks. All steps of a short run are read. The runs share the number of
+records that are read.
+"""
 
 import json
 from collections.abc import Iterator
@@ -22,7 +24,7 @@ QUESTION = Records("step", ("run", "at", "step", "rank"), ever=True, spread=200)
 
 @pytest.fixture(scope="module")
 def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
-    """A run of 4 ranks and 1,000 steps, one that logs every tenth of 5,000 steps, and a short one, which ends first."""
+    """A run of 4 ranks and 1,000 steps, a run that logs every tenth of 5,000 steps, and a short run, which ends first."""
     home = tmp_path_factory.mktemp("spread")
     rows = [("wide", step, rank) for step in range(1, 1001) for rank in range(4)]
     rows += [("sparse", step, None) for step in range(10, 5001, 10)] + [("short", step, None) for step in range(1, 101)]
@@ -78,7 +80,7 @@ def test_of_a_run_that_is_too_old_for_a_share_the_first_and_the_last_step_are_kn
 
 
 def test_a_share_is_equal_and_what_short_runs_leave_goes_to_the_others() -> None:
-    assert step_strides([100, 5000, 5000], 10_000, 12_500) == [1, 2, 2], "4,950 each"
+    assert step_strides([100, 5000, 5000], 10_000, 12_500) == [1, 2, 2], "each run gets 4,950 records"
     assert step_strides([100, 5000, 5000], 10_100, 12_500) == [1, 1, 1]
     assert step_strides([40_000], 50_000, 12_500) == [4] and step_strides([], 50_000, 12_500) == []
     assert step_strides([10_000] * 300, 50_000, 12_500) == [40] * 200 + [0] * 100

@@ -34,7 +34,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DuckStore]:
 
 
 def documented() -> list[str]:
-    """The part of docs/views.md that follows from the code: each view with its columns."""
+    """The part of docs/views.md that is derived from the code: each view with its columns."""
     views = [(f"MODEL.{name}", of, columns) for name, (of, columns) in MODEL_VIEWS.items()]
     views += [(name, of, columns) for name, (of, columns, _) in STORE_VIEWS.items()]
     lines = []

@@ -29,14 +29,14 @@ NAMES = tuple(f"f{place:03d}" for place in range(COLUMNS))
 WINDOW = Window("loan", START, START + timedelta(days=1), "1")
 STEP_ROWS = 50
 ASKED: list[int] = []
-"""The rows of each call of the model."""
+"""The rows of each call to the model."""
 WEIGHTS = np.random.default_rng(5).permutation(np.linspace(0.01, 5, COLUMNS))
 INPUTS = np.random.default_rng(6).normal(size=(ROWS, COLUMNS)).round(3)
 LARGEST = set(np.array(NAMES)[np.argsort(-np.abs(INPUTS * WEIGHTS).mean(axis=0))[:MOST_EXPLAINED]])
 
 
 def linear(_worker, _artifact, rows, **_options) -> Explanation:
-    """A model that adds up its weighted inputs."""
+    """A model whose output is the sum of its weighted inputs."""
     ASKED.append(len(rows))
     values = rows[list(NAMES)].to_numpy(float) * WEIGHTS
     output = values.sum(axis=1) + 2

@@ -102,7 +102,7 @@ def test_missing_columns_are_added_once_and_in_order():
 
 
 def work_of_a_check(store, model):
-    """The number of calls in a check from counts, and its findings."""
+    """The number of calls during a check from counts, and the check's findings."""
     asked = {"model": model, "start": END - timedelta(days=7), "end": END, "now": END, "with_records": False, "reads": "counts"}
     calls = 0
 
@@ -122,7 +122,7 @@ def test_the_work_of_a_check_grows_no_faster_than_the_columns(tmp_path):
     with new_store(tmp_path / "home") as store:
         widths = (10, 20, 60)
         models = [wide_model(store, tmp_path, columns) for columns in widths]
-        work_of_a_check(store, models[0])  # the first of a process imports and compiles
+        work_of_a_check(store, models[0])  # the first check of a process imports and compiles
         work = [work_of_a_check(store, model) for model in models]
     calls, findings = zip(*work, strict=True)
     few, many = (calls[1] - calls[0]) / 10, (calls[2] - calls[1]) / 40
@@ -132,7 +132,7 @@ def test_the_work_of_a_check_grows_no_faster_than_the_columns(tmp_path):
 
 
 class CountedName(str):
-    """A name that counts how often any of its kind is compared or hashed."""
+    """A name that counts how often names of this class are compared or hashed."""
 
     __slots__ = ()
     looks = 0
