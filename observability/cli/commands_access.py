@@ -53,7 +53,7 @@ def _change_role(home: Path, args: argparse.Namespace) -> tuple[accounts.Account
 
 
 def _model_role(text: str) -> tuple[str, str]:
-    """The model and the role in `loan=analyst`: ("loan", "analyst"). Raises UsageError where one is missing."""
+    """The model and the role in `loan=analyst`: ("loan", "analyst"). Raises UsageError if one is missing."""
     model, equals, role = text.rpartition("=")
     if not equals or not model:
         raise UsageError("the role for a model cannot be read", got=repr(text), expected="MODEL=ROLE, for instance loan=analyst")

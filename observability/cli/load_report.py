@@ -168,7 +168,7 @@ def rejection_error(report: "LoadReport | None", allowed: float | None) -> str:
 
 
 def rejection_exit_code(allowed: float | None) -> int:
-    """The exit code of a load with a `rejection_error` or files that could not be read: 1 where a share was stated and exceeded, else 2:
-    files that cannot be read, or of which nothing fits, are wrong use, as they are 422 over HTTP.
+    """The exit code of a load with a `rejection_error`: 1 if a share was stated and exceeded, else 2: files of which nothing fits are
+    wrong use, as they are 422 over HTTP.
     """
     return 2 if allowed is None else 1

@@ -13,7 +13,7 @@ from observability.core.json_values import json_plain
 Say = Callable[[str], None]
 """Shows one line of progress."""
 EXTRAS = {"obstore": "lake", "deltalake": "delta", "pyiceberg": "iceberg"}
-"""The extra that brings a package, where it is not `dashboard`."""
+"""The extra that brings a package, if it is not `dashboard`."""
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """Measures the energy of this process, of the machine and of single predictions.
 
-Sources, best first: the processor's counters (RAPL under /sys/class/powercap: measured); Zeus' monitor, where it is installed and reads
-them (measured); CodeCarbon's offline tracker, where it is installed (estimated); else the process's CPU time times an assumed power per
+Sources, best first: the processor's counters (RAPL under /sys/class/powercap: measured); Zeus' monitor, if it is installed and reads
+them (measured); CodeCarbon's offline tracker, if it is installed (estimated); else the process's CPU time times an assumed power per
 busy core (assumed). Accelerators are read through NVML where its Python binding is installed, else through Zeus (measured). Each record
 names its `meter`. Utilisation, memory and temperature of each device are read with its energy if the machine
 offers them (device_gauges). Nothing is imported before a meter starts, and nothing raises into the caller.
@@ -96,7 +96,7 @@ class Nvml:
 
 
 class Zeus:
-    """Zeus' monitor, with one window per reading. processor, accelerators: whether it shall give these. Raises where it is not installed or
+    """Zeus' monitor, with one window per reading. processor, accelerators: whether it shall give these. Raises if it is not installed or
     measures none of them.
     """
 

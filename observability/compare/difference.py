@@ -73,7 +73,7 @@ def with_verdicts(found: Sequence[Difference], q: float = FALSE_DISCOVERY_RATE) 
 
 
 def _verdict(each: Difference, adjusted: float, q: float) -> dict[str, Any]:
-    """The verdict of a difference with that corrected p-value, and where it is undecided the reason, as fields."""
+    """The verdict of a difference with that corrected p-value, and if it is undecided the reason, as fields."""
     value, low, high = each.change.value, each.change.low, each.change.high
     if each.why or value is None or np.isnan(adjusted):
         return {"verdict": "unknown"}

@@ -263,7 +263,7 @@ def _rows_alone(side: ColumnHistogram) -> Interval:
 
 def _block_differences(columns: Sequence[_ComparedColumn]) -> list[Difference]:
     """The PSI of columns with the same number of groups, on the deciles of the reference, with its interval and its p-value. The other
-    distances of a column follow where they are read.
+    distances of a column follow if they are read.
     """
     groups_of = [each.axis.group for each in columns]
     base, now = (grouped_columns([getattr(each, side) for each in columns], groups_of) for side in ("before", "after"))

@@ -149,7 +149,7 @@ def _row_keys(a: "DataFrame", b: "DataFrame", features: Sequence[str]) -> list["
 
 
 def label_numbers(model: Model, frame: "DataFrame") -> Floats:
-    """Labels as numbers: class index, value of a regression; NaN where unknown."""
+    """Labels as numbers: class index, value of a regression; NaN if unknown."""
     if model.task == "regression":
         return frame["label_value"].to_numpy(np.float64)
     code = frame["label"].to_numpy(np.float64)

@@ -101,7 +101,7 @@ def selection_criteria(found: WindowComparison, regressed_slices: int, tested: i
 
 
 def recommendation(model: Model, found: WindowComparison, regressed_slices: int = 0, tested: int = 0) -> Recommendation:
-    """Promote where the challenger is no worse in the main metric and worse in nothing else; reject where it is worse in it; else hold."""
+    """Promote where the challenger is no worse in the main metric and worse in nothing else; reject if it is worse in it; else hold."""
     main = model.settings.primary_metric or HEADLINE.get(model.task or "binary", "accuracy")
     quality = [each for each in (*found.of("pairs"), *found.of("performance")) if each.subject == "model" and each.metric == main]
     criteria = selection_criteria(found, regressed_slices, tested)

@@ -63,7 +63,7 @@ class Context:
     `now` is the hour of its newest record; None: equal to `now`. budget: the false discovery rate of this run (stats/multiple_testing.py).
     counters: the loader's counts of this model and window, as `Engine.counters` describes them (store/engine.py). For an analyzer about
     records, instead: `model_projects`, the labelling projects of models; `budgets`; `call_costs` (of a model, over so many days, the cost
-    of its production calls); `models`, every model by name; for trust/exports `canary_sightings`; and, where they are kept, the functions
+    of its production calls); `models`, every model by name; for trust/exports `canary_sightings`; and, if they are kept, the functions
     `judged_runs` (judged training runs) and `labelled_window` (labels of annotators by project). For an analyzer about records, `model`
     and `version` are EVERY_MODEL and NO_VERSION, and the window's model is "" or the requested one.
     """

@@ -74,7 +74,7 @@ class Edges:
 
     @property
     def span_with_outliers(self) -> tuple[float, float] | None:
-        """The reference's smallest and largest number, where isolated outliers lie beyond `limits`; None where none do."""
+        """The reference's smallest and largest number, where isolated outliers lie beyond `limits`; None if none do."""
         limits = self.limits
         if limits is None:
             return None
@@ -83,7 +83,7 @@ class Edges:
 
     @property
     def band_names(self) -> tuple[str, ...]:
-        """Names of the bins where they are bands of a sensitive attribute."""
+        """Names of the bins if they are bands of a sensitive attribute."""
         return tuple(band_names(self.edges))
 
 
@@ -117,7 +117,7 @@ class Version:
 
     edges: by column reference (`feature.age`, `score` and `error` of a regression; `band.age`, the bands of
     a sensitive number). features: names of the features it was registered with.
-    in_sample: the reference holds rows the model was fitted on. reference_rows: 0 where there is none. left_out: columns of the reference
+    in_sample: the reference holds rows the model was fitted on. reference_rows: 0 if there is none. left_out: columns of the reference
     that are no features, with the reason. scores: (class, column) of each score column of the reference; class None for binary, regression.
     """
 
@@ -139,7 +139,7 @@ class Version:
 
     @property
     def artifact_difference(self) -> str | None:
-        """By how much the model file's scores differed from the logged ones when it was registered; None where they did not."""
+        """By how much the model file's scores differed from the logged ones when it was registered; None if they did not."""
         said = next((sentence for sentence in self.inferred if sentence.startswith(ARTIFACT_DIFFERS)), None)
         return None if said is None else f"T{said.removeprefix('Warning: t')}"
 
@@ -169,8 +169,8 @@ class Model:
 
     classes: names of the classes in the order of their index (binary: negative, positive); empty for regression. redecided: `settings` are
     of another time with another threshold, so decisions are computed from scores and not read from the store. name_in_sql: its name in SQL
-    views where an earlier model's name differs only in case; empty where it is `name` (core/view_names.py). rows_from: raw rows before this
-    instant were removed, while their counts stay; None where all are kept. shared: its rows stand in tables that small unregistered models
+    views where an earlier model's name differs only in case; empty if it is `name` (core/view_names.py). rows_from: raw rows before this
+    instant were removed, while their counts stay; None if all are kept. shared: its rows stand in tables that small unregistered models
     share, and the names of its tables are views. steers: all that it logged are decisions of a controller.
     """
 
@@ -189,7 +189,7 @@ class Model:
     steers: bool = False
 
     def column(self, reference: str) -> Column | None:
-        """The column behind `feature.NAME` or `group.NAME`, None where there is none."""
+        """The column behind `feature.NAME` or `group.NAME`, None if there is none."""
         return self._by_reference.get(reference)
 
     @cached_property

@@ -33,7 +33,7 @@ def escape_direction_marks(text: object) -> str:
 
 
 def truncate(text: str, longest: int = 80) -> str:
-    """The text, cut with an ellipsis where it is longer."""
+    """The text, cut with an ellipsis if it is longer."""
     return text if len(text) <= longest else f"{text[: longest - 1]}…"
 
 
@@ -80,7 +80,7 @@ def compact_count(value: float) -> str:
 
 
 def format_number(value: float | None, digits: int = 3) -> str:
-    """A number with about `digits` significant digits and a real minus sign; a dash where it is unknown."""
+    """A number with about `digits` significant digits and a real minus sign; a dash if it is unknown."""
     if value is None or not math.isfinite(value):
         return DASH
     if value == 0:

@@ -67,7 +67,7 @@ _read: dict[Path, tuple[tuple[int, int] | None, LimitsInForce]] = {}
 
 
 def limits_in_force(home: Path) -> LimitsInForce:
-    """The limits of a home; the defaults where there is no file. The file is read again when it changes. Never raises for a wrong file."""
+    """The limits of a home; the defaults if there is no file. The file is read again when it changes. Never raises for a wrong file."""
     path = home / FILE
     try:
         state = path.stat()

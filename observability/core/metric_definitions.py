@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Metric:
-    """One metric. better: "high", "low" or None where neither is better. meaning: one sentence. source: paper, standard or library."""
+    """One metric. better: "high", "low" or None if neither is better. meaning: one sentence. source: paper, standard or library."""
 
     name: str
     title: str

@@ -10,7 +10,7 @@ import numpy as np
 
 @dataclass(frozen=True, slots=True, eq=False)
 class NamedNumbers:
-    """Numbers of named things. names: sorted. numbers: by number (such as mean), an array over `names` with NaN where it is missing;
+    """Numbers of named things. names: sorted. numbers: by number (such as mean), an array over `names` with NaN if it is missing;
     numbers missing everywhere are left out.
     """
 
@@ -42,7 +42,7 @@ def named_numbers(objects: Any, wanted: Sequence[str]) -> NamedNumbers:
 
 
 def number_tables(rows: Sequence[NamedNumbers], names: Sequence[str], wanted: Sequence[str]) -> "dict[str, np.ndarray[Any, Any]]":
-    """By wanted number, its values as rows × names; NaN where missing.
+    """By wanted number, its values as rows × names; NaN if missing.
 
     Numbers that no row has are left out.
     """

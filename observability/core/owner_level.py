@@ -19,7 +19,7 @@ def level_words(metric: str, level: float) -> str:
 
 
 def owner_limit_words(limits: Mapping[str, float], name: str, words: Callable[[float], str] = percent) -> str:
-    """The owner's limit of a metric as the end of a sentence, empty where none is stated: `; the owner's limit is 20 %`.
+    """The owner's limit of a metric as the end of a sentence, empty if none is stated: `; the owner's limit is 20 %`.
 
     limits: limits of the model's settings; name: as `level_name`; words: how the limit is written.
     """

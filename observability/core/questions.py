@@ -9,13 +9,12 @@ Columns are named by reference, so that a feature called "score" and the score a
 |---|---|
 | `feature.NAME` | a feature |
 | `group.NAME` | a sensitive attribute that is not a feature |
-| `band.NAME` | to group by: the band of a sensitive number by its version's edges (catalog.band_names); None where it has none |
+| `band.NAME` | to group by: the band of a sensitive number by its version's edges (catalog.band_names); None if it has none |
 | `score` | the score (binary: of the positive class; multiclass: the confidence) |
 | `score.0`… | the probability of each class by its index |
 | `latency_ms`, `energy_j`, `cost` | fields of the record |
 | `status`, `version`, `replica`, `device`, `batch` | fields to group by |
-| `currency` | to group by: the text that a record states as `currency`, beside its own fields; None without one |
-| `decision`, `label` | class index of the decision and of the current label; -1 unknown (regression: label 0 where labelled, decision -1) |
+| `decision`, `label` | class index of the decision and of the current label; -1 unknown (regression: label 0 if labelled, decision -1) |
 | `score_bin` | bin of the score on the fixed score edges (see stats/scores.py); classification only, else -1 |
 | `error`, `absolute_error`, `squared_error` | per labelled row; error = score - label (regression) |
 | `label_value`, `log_loss`, `brier`, `correct` | per labelled row |
@@ -59,7 +58,7 @@ class Aggregate:
     last; of categories: the index of the level. Null, NaN, absent, wrong type and unseen are the negative bins above. `score` of a
     classifier and `latency_ms` have fixed edges (stats/scores.py, stats/quantile.py).
     sums: numeric column references; the answer gains the columns `measure`, `total`, `squares`, `low`, `high` (Σwx, Σwx², min, max; the two
-    last over all rows ever counted, None where unknown).
+    last over all rows ever counted, None if unknown).
 
     At most one of histogram and sums. The answer has `n` (rows), `w` (Σ weight) and `w2` (Σ weight²); rows of the answer with n = 0 are
     left out. For sums, rows whose value is null or not finite are not counted.

@@ -38,7 +38,7 @@ class ModelSettings:
     drawn from). unit: for regression, the unit of score and label, as `minutes`. class_names: words for classes, as {"1": "late"}.
     runbooks: what to do about an incident, in words, by its leading analyzer, as "serving/drift", by its suspected source (input, label,
     model, system), or "all". attack_costs: what a change of a feature costs an attacker, per standard deviation or for another level (1
-    where it is not stated). attack_directions: `up` or `down` for numbers and booleans that only rise (false to true) or fall. audit_days:
+    if it is not stated). attack_directions: `up` or `down` for numbers and booleans that only rise (false to true) or fall. audit_days:
     days after which an audit expires. audit_schedule: by kind of audit, when the dashboard runs it: `30 days` after the last, `new version`
     or `expired`. protect: by feature (or `subject`), keep, hash, drop, the width of buckets or their ends; applied before anything is
     written (records/protection.py). kill_switch: for a model by which the product steers itself (`explanation-scheduler`); true leaves its

@@ -48,7 +48,7 @@ def _is_about_a_group(subject: str, part: str | None) -> bool:
 
 
 def rows_of_finding(finding: Finding) -> str:
-    """The number of rows behind a finding; in words where it is hidden."""
+    """The number of rows behind a finding; in words if it is hidden."""
     return FEWER if finding.evidence.get(SUPPRESSED) else f"{finding.n:,}"
 
 
@@ -145,7 +145,7 @@ def _is_few(count: Any) -> bool:
 
 
 def folded_groups(question: Aggregate, frame: "DataFrame") -> "DataFrame":
-    """The answer to an aggregate with small groups counted together under the name FEWER; the same frame where there is none.
+    """The answer to an aggregate with small groups counted together under the name FEWER; the same frame if there is none.
 
     A group is small if it, or one of its periods, classes or decisions, has fewer than MIN_ROWS rows but not zero. The small groups are
     counted together with the next smallest ones, until all figures have enough rows and at least two groups are together. So totals stay

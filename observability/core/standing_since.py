@@ -32,6 +32,6 @@ class StandingSince:
 
 
 def standing_since(claim: WithEvidence) -> StandingSince | None:
-    """The first day of a claim's ongoing state; None where its days do not date it."""
+    """The first day of a claim's ongoing state; None if its days do not date it."""
     day = claim.evidence.get(SINCE_DAY)
     return None if day is None else StandingSince(date.fromisoformat(day), bool(claim.evidence.get(SINCE_EARLIER)))

@@ -34,7 +34,7 @@ class Slice:
     def parse(cls, text: str | None) -> Self | None:
         """`a=x&b=y`, names and values percent-encoded, to a slice; an empty text is no slice.
 
-        Raises UsageError where a part has no `=` or a name stands twice.
+        Raises UsageError if a part has no `=` or a name stands twice.
         """
         if not text:
             return None

@@ -38,7 +38,7 @@ class CaseQuery:
 
 @dataclass(frozen=True)
 class ChartPeriod:
-    """The period of a chart where it is not the page's window."""
+    """The period of a chart if it is not the page's window."""
 
     scope: Scope
     start: datetime

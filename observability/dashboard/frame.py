@@ -410,7 +410,7 @@ def chart_with_table(
     beside: draws a further button. alone: the figure stands alone already.
 
     alt: the takeaway in one plain sentence. on_select: called after a click on a mark, which is in `st.session_state[key]`; its `hint`
-    (dashboard/clicks.py) is shown beside the chart. If it names periods, a drag along the chart chooses dates; where it takes areas, Lasso
+    (dashboard/clicks.py) is shown beside the chart. If it names periods, a drag along the chart chooses dates; if it takes areas, Lasso
     and Box Select choose marks.
     """
     collector = figure_capture.COLLECTOR.get()

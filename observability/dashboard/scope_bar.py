@@ -302,7 +302,7 @@ def check_address(models: list[str]) -> None:
 
 
 def corrected_address() -> dict[str, list[str]] | None:
-    """The address as the boxes write it, where it is in another accepted form: window codes, dates, times with an offset.
+    """The address as the boxes write it, if it is in another accepted form: window codes, dates, times with an offset.
 
     None if it needs no correction. A link of Streamlit itself repeats parameters that are in the address already; this needs no warning.
     """

@@ -106,7 +106,7 @@ def draw_table(
     """Draw a table. Its links change the page without a reload.
 
     key: unique on the page. caption: the table's name for screen readers. large: in large print, to be read from a distance.
-    sort: a click on a column's title sorts the rows, by the value `k` of a cell where it has one; more than five rows get a filter box.
+    sort: a click on a column's title sorts the rows, by the value `k` of a cell if it has one; more than five rows get a filter box.
     paged: the rows are one page of more; the page filters them itself, so there is no filter box.
     on_act: called with the names of the rows acted on and the action. A button names both in its cell's `act`.
     keys: action by keyboard key; the key acts on the chosen row. j and k choose the next and the previous row, Enter opens the row.
@@ -177,7 +177,7 @@ def means_of_groups(values: Sequence[float | None], size: int) -> list[float | N
 def usual_ends(
     values: Sequence[float | None], low: Sequence[float | None], high: Sequence[float | None]
 ) -> tuple[list[float | None], list[float | None]]:
-    """Ends of intervals, cut where they are further from all values than twice the median width of an interval."""
+    """Ends of intervals, cut if they are further from all values than twice the median width of an interval."""
     widths = [top - end for end, top in zip(low, high, strict=True) if end is not None and top is not None]
     known = [value for value in values if value is not None]
     if not widths or not known:

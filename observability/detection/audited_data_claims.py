@@ -132,7 +132,7 @@ def _overlap_claim(audit: AuditedData) -> Iterator[DataAuditClaim]:
 
 
 def _overlap_words(audit: AuditedData) -> str:
-    """How many held-out rows equal a training row; empty where no held-out rows were given."""
+    """How many held-out rows equal a training row; empty if no held-out rows were given."""
     held = audit.held_out
     if held is None or not held.get("rows"):
         return ""

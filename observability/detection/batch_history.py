@@ -151,7 +151,7 @@ def sources_of(past: "DataFrame", current: "DataFrame", now: datetime, owner: Ma
 
 @dataclass(frozen=True)
 class DeliveredBatches:
-    """Batches in order of time, as arrays. at, captured: seconds since 1970, NaN where unknown; new: whether they are in the window."""
+    """Batches in order of time, as arrays. at, captured: seconds since 1970, NaN if unknown; new: whether they are in the window."""
 
     names: Array
     at: Array
@@ -289,7 +289,7 @@ def from_scale(metric: str, middle: float, rows: Array) -> float:
 
 
 def epoch_seconds(times: Any) -> Array:
-    """Return seconds since 1970 of naive UTC times, NaN where there is none."""
+    """Return seconds since 1970 of naive UTC times, NaN if there is none."""
     whole = times.astype("datetime64[us]").to_numpy()
     return np.where(np.isnat(whole), np.nan, whole.astype(np.int64) / 1e6)
 

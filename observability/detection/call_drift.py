@@ -374,7 +374,7 @@ def _is_number(values: "Series") -> bool:
 
 
 def _length(value: Any) -> float:
-    """Characters of a text; NaN where it is missing."""
+    """Characters of a text; NaN if it is missing."""
     return float(len(value)) if isinstance(value, str) else np.nan
 
 

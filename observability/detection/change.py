@@ -152,7 +152,7 @@ class WindowChange:
 
     @property
     def earlier_effect(self) -> float | None:
-        """The effect in the window before, in the same unit; None where it is not known."""
+        """The effect in the window before, in the same unit; None if it is not known."""
         return None
 
 

@@ -38,7 +38,7 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class RankedRows:
-    """Numbers of a sample as centred ranks (rows × numbers, 0 where missing), a mask of present values, and the day of each row."""
+    """Numbers of a sample as centred ranks (rows × numbers, 0 if missing), a mask of present values, and the day of each row."""
 
     ranks: Floats
     there: NDArray[np.bool_]
@@ -51,7 +51,7 @@ class RankedRows:
     def correlations(self) -> tuple[Floats, Floats]:
         """Return within-day rank correlations of all pairs, and their rows.
 
-        A correlation is NaN where it is not defined. The rows are those with both numbers, less one for each day but the first. Two
+        A correlation is NaN if it is not defined. The rows are those with both numbers, less one for each day but the first. Two
         numbers that are high on the same one of three days correlate over these days, but not within a day.
         """
         size = self.ranks.shape[1]

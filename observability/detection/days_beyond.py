@@ -15,7 +15,7 @@ from observability.stats.lasting_excess import lasting_excess_start
 def days_beyond(days: Sequence[int] | NDArray[np.int64], excess: ArrayLike, errors: ArrayLike) -> StandingSince | None:
     """Return the day since which a figure is significantly beyond its level (stats/lasting_excess.py); None if its days do not date this.
 
-    days: numbers since 1970, rising, the past first. excess: how far the figure of each day is beyond the level, NaN where nothing was
+    days: numbers since 1970, rising, the past first. excess: how far the figure of each day is beyond the level, NaN if nothing was
     measured. errors: standard errors of these figures. `earlier` is set only if the first of the days was measured.
     """
     first = lasting_excess_start(excess, errors)

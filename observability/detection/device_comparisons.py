@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 class ComparisonTable:
     """The comparisons of one statistic of the devices of a kind: with their own past, or with each other.
 
-    devices: source and name of each. The arrays are devices × columns. p_values: NaN where nothing is compared. varies: lowest and highest
+    devices: source and name of each. The arrays are devices × columns. p_values: NaN if nothing is compared. varies: lowest and highest
     usual values. names: the name of the statistic of each column in the batches. about: further evidence of single comparisons, by index
     of the device and of the column. watch_only: whether the comparison is at most a warning.
     """
@@ -76,7 +76,7 @@ class ComparisonTable:
 class StatisticValues:
     """One statistic of the batches of a kind. names: the name of the statistic for each column. The arrays are batches × columns.
 
-    values: NaN where it is missing or of too few rows. scaled: on a variance-stabilized scale. n: rows with a value. floor: the smallest
+    values: NaN if it is missing or of too few rows. scaled: on a variance-stabilized scale. n: rows with a value. floor: the smallest
     standard deviation between batches, devices × columns. rest: the value without the common deviation of the day's other devices from
     their own levels.
     """
@@ -94,10 +94,10 @@ class StatisticValues:
 class PastOfDevice:
     """The comparison of one statistic of a device with its own past. The arrays are by column.
 
-    p: p-values, NaN where nothing is compared; worst: the most unusual batch; value, usual, effect: figures of that batch; low, high:
+    p: p-values, NaN if nothing is compared; worst: the most unusual batch; value, usual, effect: figures of that batch; low, high:
     natural range of the value; tests: batches with a p-value; earlier: past batches with a value; new: places of the device's batches in
     the window; unusual: whether each of these batches is unusual, batches × columns. window: the comparison of the median over the window;
-    None where batches are too few. Past values are not kept.
+    None if batches are too few. Past values are not kept.
     """
 
     p: Array

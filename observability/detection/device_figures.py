@@ -30,7 +30,7 @@ SMALL_GB = 2.0
 
 @dataclass(frozen=True)
 class DeviceMetric:
-    """One reading that is compared. column: column of resource records; metric: metric of its claims; worse: 1 where more is worse, -1
+    """One reading that is compared. column: column of resource records; metric: metric of its claims; worse: 1 if more is worse, -1
     where less is.
 
     quantile: the quantile of a run's readings that represents the run; least: smallest difference that is reported, in the unit of the
@@ -124,7 +124,7 @@ def device_kind(unit: str) -> str:
 
 
 def memory_size(use: DeviceUse, unit: str) -> float | None:
-    """Return the memory of a device in GB: for an accelerator, the `device_memory_gb` of the hardware; None where unknown."""
+    """Return the memory of a device in GB: for an accelerator, the `device_memory_gb` of the hardware; None if unknown."""
     size = use.hardware.get("device_memory_gb")
     return float(size) if isinstance(size, int | float) and size > 0 and not is_processor(unit) else None
 
@@ -146,7 +146,7 @@ def with_units(readings: "DataFrame") -> "DataFrame":
 
 
 def run_kind(run: TrainingRun) -> tuple[str | None, str] | None:
-    """Return what runs of one kind share: the model and the parameters without random draws; None where neither is known."""
+    """Return what runs of one kind share: the model and the parameters without random draws; None if neither is known."""
     return (run.model, parameters_text(run)) if run.model or run.params else None
 
 

@@ -25,7 +25,7 @@ ROWS_A_DAY = 20
 Values = dict[str, float]
 Daily = dict[int, Values]
 Days = dict[str, tuple[float, float]]
-"""By metric: the between-day variance of a change since the reference, and its degrees of freedom; empty where too few days are known."""
+"""By metric: the between-day variance of a change since the reference, and its degrees of freedom; empty if too few days are known."""
 
 
 def of_binary(known: ScoreCalibration, counts: "DataFrame") -> Daily:

@@ -233,7 +233,7 @@ def own_past_gap_changes(side: ComparedGroups, metric: str, window: GroupWindow,
 
 def reference_with_past(side: ComparedGroups, metric: str, places: Places, limit: float) -> tuple[GroupMetric | None, Bools]:
     """Return some groups over the reference and the past month together, and for which of them the month is like the reference: their
-    distance from the others changed by less than `limit`, and not significantly. None where one of the groups is too small in either.
+    distance from the others changed by less than `limit`, and not significantly. None if one of the groups is too small in either.
     """
     if side.past is None or not groups_with_enough_rows(side.past, metric)[places].all():
         return None, np.zeros(places.size, np.bool_)
@@ -287,7 +287,7 @@ def group_by_day(side: ComparedGroups, found: GapChange) -> list[list[Any]]:
 
 
 def pair_by_day(pair: GroupContrast) -> list[list[Any]]:
-    """Return [day, difference of two groups, its 95 % interval from rows, rows of both] of each day of the window; None where one of the
+    """Return [day, difference of two groups, its 95 % interval from rows, rows of both] of each day of the window; None if one of the
     groups is too small.
     """
     now = ~pair.past

@@ -29,7 +29,7 @@ MIN_PAST = 5
 class GroupContrast:
     """One difference by day.
 
-    days: numbers since 1970, rising; values, variances (of rows alone): NaN where a group is too small; past: days before the window. rows:
+    days: numbers since 1970, rising; values, variances (of rows alone): NaN if a group is too small; past: days before the window. rows:
     rows of its groups on each day.
     """
 
@@ -75,7 +75,7 @@ class GroupContrast:
 
     @property
     def days_known(self) -> int:
-        """Past days that estimate the natural variation; 0 where they are too few."""
+        """Past days that estimate the natural variation; 0 if they are too few."""
         return self.variation.days
 
     def onset(self, start: datetime, before: tuple[float, float], worse: int) -> OnsetEstimate:

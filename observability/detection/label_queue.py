@@ -45,7 +45,7 @@ class Assignments:
         return np.asarray(self.begin[here] - at, float)
 
     def ages_by_day(self, days: Array, rows: Array) -> Array:
-        """Return the mean age of waiting items at the end of each day; 0 where none waited."""
+        """Return the mean age of waiting items at the end of each day; 0 if none waited."""
         found = [self.waiting(float(day), rows) for day in days]
         return np.array([each.mean() if len(each) else 0.0 for each in found])
 
@@ -89,7 +89,7 @@ def assignments_of(assigned: "DataFrame", annotated: "DataFrame", end: datetime)
 
 
 def label_queues(work: Assignments, context: Context) -> list[Queue]:
-    """Return the overall queue, then each annotator's; empty where there is too little past."""
+    """Return the overall queue, then each annotator's; empty if there is too little past."""
     days = np.arange(np.ceil(context.window.days), np.ceil(context.window.days) + PAST_DAYS)
     days = days[days < (work.begin.max() if len(work.begin) else 0)]
     if len(days) < MIN_DAYS:

@@ -54,7 +54,7 @@ class PastRequests:
 class ServiceChange:
     """One metric now and before.
 
-    ratio: now over before (None where that was 0), with an interval for latencies; grown: the rise in its own unit. odds: odds ratio of a
+    ratio: now over before (None if that was 0), with an interval for latencies; grown: the rise in its own unit. odds: odds ratio of a
     slow or failed request. slow: slow or failed requests by period. usual: their share before. p_value: also 1 if the rise is too small to
     matter and was not tested. stood: whether a past difference was subtracted.
     """

@@ -210,7 +210,7 @@ def metric_changes(
 ) -> dict[str, MetricChange]:
     """Return the change of each metric that has enough labels and an interval on both sides.
 
-    past: the changes against the own past; None where `before` is the past.
+    past: the changes against the own past; None if `before` is the past.
     """
     found = {}
     for metric, (kind, _, _) in LIMITS.items():

@@ -119,7 +119,7 @@ def move_record(moved: Sequence[bool | None], fell: Sequence[bool | None], conte
     Parameters
     ----------
     moved : Sequence[bool | None]
-        Whether the inputs of each past week had moved as much, newest first; None where that is not known.
+        Whether the inputs of each past week had moved as much, newest first; None if that is not known.
     fell : Sequence[bool | None]
         Whether performance had fallen in the same weeks (`weekly_falls`).
     context : Context

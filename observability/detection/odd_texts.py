@@ -116,7 +116,7 @@ def joined_texts(value: object) -> Iterator[str]:
 
 
 def other_texts(rows: "DataFrame") -> dict[str, Array]:
-    """The texts of fields that records do not define, by `extra.NAME`; None where a request has none. Fields of answers are left out.
+    """The texts of fields that records do not define, by `extra.NAME`; None if a request has none. Fields of answers are left out.
 
     At most READ characters of a request are kept, and the instructions that are found in the rest of each field; shorter fields come
     before longer ones. Fields beyond MAX_FIELDS are one text.
@@ -156,7 +156,7 @@ def texts_of(rows: "DataFrame", references: Sequence[str]) -> dict[str, Array]:
 
 
 def size_limit(earlier: Floats) -> float | None:
-    """The number of characters (or tokens) above which a text is oversized by earlier ones; None where they are fewer than 100."""
+    """The number of characters (or tokens) above which a text is oversized by earlier ones; None if they are fewer than 100."""
     known = earlier[earlier > 0]
     if known.size < MIN_PAST:
         return None
@@ -165,7 +165,7 @@ def size_limit(earlier: Floats) -> float | None:
 
 
 def lengths_of(values: Array) -> Floats:
-    """Characters of each text; 0 where there is none."""
+    """Characters of each text; 0 if there is none."""
     return np.array([getattr(value, "characters", len(value)) if isinstance(value, str) else 0 for value in values], np.float64)
 
 
@@ -209,7 +209,7 @@ class ComparedTexts:
 def odd_texts(texts: ComparedTexts, subjects: Array, ids: Sequence[str]) -> OddTexts:
     """The odd texts of requests: at most one claim about oversized texts and one about prompt-like texts.
 
-    subjects: of each request, None where it is not named.
+    subjects: of each request, None if it is not named.
     """
     oversized, prompt, written, usual, more, unjudged = (np.zeros(len(ids), np.bool_) for _ in range(6))
     fixed = False

@@ -120,6 +120,6 @@ def usual_values(
 
 
 def share_from_arcsine(middle: float, rows: Array) -> float:
-    """Return the share of a median on the arcsine scale (Anscombe 1948). rows: rows of each value. 0 where all were 0."""
+    """Return the share of a median on the arcsine scale (Anscombe 1948). rows: rows of each value. 0 if all were 0."""
     usual = float(np.median(rows)) if rows.size else 1.0
     return max(round((float(np.sin(middle) ** 2) * (usual + 3 / 4) - 3 / 8) / usual, 12), 0.0)

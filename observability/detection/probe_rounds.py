@@ -28,10 +28,10 @@ TOKENS = ("input_tokens", "output_tokens")
 class ProbeRounds:
     """One model and set.
 
-    times: of the first answer of each round, naive UTC. items: names of the questions; questions: their texts, empty where not logged.
+    times: of the first answer of each round, naive UTC. items: names of the questions; questions: their texts, empty if not logged.
     codes: the normalised answer as a number, -1 without one. texts: the unchanged answers, None for a missing one. asked: whether there is
-    a record. failed: the question has no answer. refused, ill_formed: NaN if unknown. right: 1 where the answer is the expected one, NaN
-    where one is missing. latency (ms), tokens (both), cost: NaN where not known. rubric: by name of the score. versions: the declared
+    a record. failed: the question has no answer. refused, ill_formed: NaN if unknown. right: 1 if the answer is the expected one, NaN
+    if one is missing. latency (ms), tokens (both), cost: NaN if not known. rubric: by name of the score. versions: the declared
     version of most answers of each round, None without one. free_text: compared by similarity. currency: of the costs, where the records
     state one and the same. source: the origin of the answers, as `simulated`, if all records state the same. encoders: the encoder of the
     answers of each round, None without one. vectors: the vectors of the answers, of length 1, None without an encoder. values: for a set

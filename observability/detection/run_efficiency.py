@@ -61,7 +61,7 @@ def stated_number(run: TrainingRun, names: Iterable[str]) -> float | None:
 def model_flops_utilisation(run: TrainingRun) -> float | None:
     """Return the share of the devices' peak FLOPs that training used.
 
-    From `flops_per_step` (of all processes) and `peak_flops` (of one device) among parameters or hardware; None where one is missing.
+    From `flops_per_step` (of all processes) and `peak_flops` (of one device) among parameters or hardware; None if one is missing.
 
     References
     ----------
@@ -101,7 +101,7 @@ def roofline_position(run: TrainingRun) -> RooflinePosition | None:
     """Return the position of a run under the roofline of its devices.
 
     From `flops_per_step` and `bytes_per_step` (of all processes), `peak_flops` and `peak_bytes_per_second` (of one device) among parameters
-    or hardware; None where one is missing.
+    or hardware; None if one is missing.
 
     References
     ----------

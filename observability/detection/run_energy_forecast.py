@@ -68,7 +68,7 @@ class RunEnergyForecast:
 
 
 def stated_steps(params: Any) -> int | None:
-    """Return the number of steps that parameters state; None where they state none."""
+    """Return the number of steps that parameters state; None if they state none."""
     for name in TOTAL_NAMES if isinstance(params, Mapping) else ():
         if is_stated_count(value := params.get(name)):
             return int(value)

@@ -57,7 +57,7 @@ def past_batches(values: Array, ordered: SortedValues | None = None) -> PastBatc
 
 
 def usual_batches(values: Array, past: PastBatches, noise: Array, floor: Array, *, upward: bool) -> Array:
-    """Return the p-values of new values among the past values of their column, NaN where too little is known.
+    """Return the p-values of new values among the past values of their column, NaN if too little is known.
 
     values: new batches × columns; noise: sampling variance of each value; floor: smallest standard deviation. The spread is the larger of
     the median absolute deviation and the range of the central seven eighths, each as a standard deviation. Therefore a second mode

@@ -73,7 +73,7 @@ def mean_of_each(frame: "DataFrame") -> dict[str, float]:
 def shift_words(drift: ColumnDrift, change: DistributionChange, values: float | None) -> str:
     """Return how far the mean of a number moved, in words; empty if it hardly moved.
 
-    values: the shift of the values themselves, None where their sum is not known.
+    values: the shift of the values themselves, None if their sum is not known.
     """
     by_bins = mean_shift(drift.axis, drift.before, change.after)
     if by_bins is None:

@@ -162,7 +162,7 @@ def attackable_features(model: Model, version: Version, inputs: "DataFrame") -> 
 
 
 def decimals_of_numbers(values: Floats) -> int:
-    """Decimals in which numbers are written: 0 where all are whole, at most DECIMALS."""
+    """Decimals in which numbers are written: 0 if all are whole, at most DECIMALS."""
     for decimals in range(DECIMALS):
         if np.allclose(values, np.round(values, decimals), rtol=1e-12, atol=10.0 ** -(decimals + 4)):
             return decimals

@@ -28,7 +28,7 @@ class EncodedSet:
 
 
 def ask_and_encode(probe: ProbeSet, environ: Mapping[str, str], **options: Any) -> EncodedSet:
-    """Ask a set, as `ask_set` does with `options`, and encode its answers where it names an encoder and asks for free text.
+    """Ask a set, as `ask_set` does with `options`, and encode its answers if it names an encoder and asks for free text.
 
     The encoder is tried before the first question: raises UsageError if it is missing or none, WorkerError if it breaks. Answers
     whose encoding fails later are kept without vectors.

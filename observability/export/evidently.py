@@ -156,7 +156,7 @@ def inert_name(value: object, longest: int = 80) -> str:
 
 
 def unique_name(name: str, taken: set[str]) -> str:
-    """The name, with a number appended where it is taken."""
+    """The name, with a number appended if it is taken."""
     number, found = 2, name
     while found in taken:
         found, number = f"{name} ({number})", number + 1

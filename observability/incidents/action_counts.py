@@ -121,7 +121,7 @@ def is_one_feed(one: Incident, other: Incident) -> bool:
 
 
 def known_onset(incident: Incident) -> datetime | None:
-    """The day on which an incident began, as its lead dates it; None where its days do not date it or it began before them."""
+    """The day on which an incident began, as its lead dates it; None if its days do not date it or it began before them."""
     return incident.onset if onset_certainty(incident.lead) == "dated" and not incident.standing else None
 
 

@@ -64,7 +64,7 @@ def _number(value: Any) -> float | None:
 def daily_line(
     title: str, about: str | None, because: str, points: Sequence[DayValue], *, limit: Any, unit: str, line: int = 0
 ) -> DailyLine:
-    """A finding's metric by day. about: the model. because: its sentence. limit: drawn where it is one number."""
+    """A finding's metric by day. about: the model. because: its sentence. limit: drawn if it is one number."""
     level = float(limit) if isinstance(limit, int | float) else None
     words, label = f"{title}{'' if level is None else '; dashed: limit'}", f"{title}{f' of {about}' if about else ''} by day. {because}"
     return DailyLine(words, label, tuple(points), level, unit == "share", line)

@@ -75,7 +75,7 @@ from observability.incidents.standing_drift import (
 FRESH: tuple[News, ...] = ("new", "worse")
 """News about what nobody has seen yet."""
 Importance = Mapping[str, float]
-"""Importance of each feature of a model, adding up to 1; empty where unknown."""
+"""Importance of each feature of a model, adding up to 1; empty if unknown."""
 
 
 @dataclass(frozen=True)
@@ -83,8 +83,8 @@ class Incident:
     """Findings of one fault. lead: the finding nearest to the source; collateral: the findings consistent with coming from it, worst first.
 
     id: stable from day to day (from model, source, the lead's subject, and the day of onset, "earlier" where it precedes the analysed days;
-    for the ongoing incident, from the model only). severity: the worst of its findings. onset: its start, None where the counts do not date
-    it; where it precedes the analysed days, the latest possible start. event: the nearest earlier event. sentence: a summary. standing: it
+    for the ongoing incident, from the model only). severity: the worst of its findings. onset: its start, None if the counts do not date
+    it; if it precedes the analysed days, the latest possible start. event: the nearest earlier event. sentence: a summary. standing: it
     is beyond its limits in the model's own past too.
     """
 
@@ -206,7 +206,7 @@ def incident_order(incident: Incident) -> tuple[tuple[int, bool], bool, bool, in
 
 
 def attribution_importance(findings: Sequence[Finding]) -> Importance:
-    """The reference's attribution shares from the findings about explanations; empty where the model is not explained."""
+    """The reference's attribution shares from the findings about explanations; empty if the model is not explained."""
     return {
         finding.subject: float(finding.evidence["baseline"])
         for finding in findings
@@ -286,7 +286,7 @@ def matching_group(finding: Finding, found: Sequence[OnsetGroup]) -> OnsetGroup 
 def upstream_fault(
     group: Sequence[Finding], at: Stage, found: Sequence[FaultGroup], everything: Sequence[Finding], importance: Importance
 ) -> FaultGroup | None:
-    """The best upstream fault that a group of findings is consistent with; None where no one fits."""
+    """The best upstream fault that a group of findings is consistent with; None if no one fits."""
     best: tuple[tuple[bool, float, int], FaultGroup] | None = None
     for fault in found:
         causes = [
@@ -423,7 +423,7 @@ def leading_finding(fault: FaultGroup, importance: Importance) -> Finding:
 
 
 def details_that_are_new(lead: Finding, rest: Sequence[Finding]) -> list[Finding]:
-    """The findings about harm (`HARM`) beside the lead of an incident whose news is new or worse; empty where the lead's own is.
+    """The findings about harm (`HARM`) beside the lead of an incident whose news is new or worse; empty if the lead's own is.
 
     While a drift is ongoing, another column moves in most weeks, so moves of columns are left out; so is a metric without a better side
     (bias).

@@ -392,7 +392,7 @@ def shift_strength(finding: Finding) -> float:
 
 
 def touched_importance(findings: Sequence[Finding], importance: Mapping[str, float]) -> float | None:
-    """Sum of importance times strength over the findings' features; None where a subject has no known importance."""
+    """Sum of importance times strength over the findings' features; None if a subject has no known importance."""
     strongest: dict[str, float] = {}
     for finding in findings:
         if finding.subject not in importance:
@@ -402,7 +402,7 @@ def touched_importance(findings: Sequence[Finding], importance: Mapping[str, flo
 
 
 def relative_loss(fall: Finding) -> float | None:
-    """Relative size of a drop: growth of an error, or lost share of the skill; None where the metric has no direction (bias)."""
+    """Relative size of a drop: growth of an error, or lost share of the skill; None if the metric has no direction (bias)."""
     before, better = fall.evidence.get("baseline"), METRICS[fall.metric].better
     if before is None or fall.value is None or better is None:
         return None

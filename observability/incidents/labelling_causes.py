@@ -1,6 +1,6 @@
 """Orders findings about labelling: the suspected cause first, then the findings that say they follow it.
 
-A finding of data/labelling states in `follows` what its answers are consistent with: a metric, the project, and the first day where it is
+A finding of data/labelling states in `follows` what its answers are consistent with: a metric, the project, and the first day if it is
 known. The cause is a finding that needs action itself. Nothing is dropped, and no severity changes.
 """
 

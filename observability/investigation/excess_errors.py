@@ -27,7 +27,7 @@ more.
 @dataclass(frozen=True)
 class ExcessErrors:
     """Errors of a group of rows. others: number of errors that rows outside the group with the same scores would have. low: lower end of
-    the 95 % interval of the excess, in errors. days, days_outside: days on which the group and the other rows have rows (0 where rows are
+    the 95 % interval of the excess, in errors. days, days_outside: days on which the group and the other rows have rows (0 if rows are
     the unit). said: the word for the errors in a sentence, after `are`. even_days: effective number of the group's days; days of few rows
     hardly count.
     """

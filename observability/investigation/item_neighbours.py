@@ -76,7 +76,7 @@ def _text_similarity(text: str, others: list[Any]) -> Floats:
 
 
 def _value_similarity(value: Any, others: list[Any]) -> Floats:
-    """For numbers, 1 minus the difference divided by the range of all; for other values, whether they are equal; 0 where one is missing."""
+    """For numbers, 1 minus the difference divided by the range of all; for other values, whether they are equal; 0 if one is missing."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return np.array([each == value for each in others], float)
     numbers = np.array([each if isinstance(each, int | float) and not isinstance(each, bool) else np.nan for each in others], float)

@@ -16,7 +16,7 @@ PLURAL = re.compile(r"[a-z]*[aeiou][a-z]*(?<![sui])s")
 
 @dataclass(frozen=True)
 class Revision:
-    """One label as it arrived: event time and arrival (UTC), canonical text, number where it is one. current: it is the valid one."""
+    """One label as it arrived: event time and arrival (UTC), canonical text, number if it is one. current: it is the valid one."""
 
     value: str
     at: datetime

@@ -34,7 +34,7 @@ FACTS = ("id", "score", "decision", "label", "label_value")
 @dataclass(frozen=True)
 class RealRows:
     """Rows of one version. inputs: features by name (numbers float64, others objects, None if missing). facts: of the same rows, id,
-    score, decision, label (class index, −1 unknown; regression 0 where labelled), label_value, environment. Read-only.
+    score, decision, label (class index, −1 unknown; regression 0 if labelled), label_value, environment. Read-only.
     """
 
     model: Model

@@ -62,7 +62,7 @@ def require_collected_place(home: Path, place: FilePlace) -> None:
 
 
 def open_collected_place(home: Path, address: str) -> FilePlace:
-    """The place of collectors at an address; its folder is made where it is new. Raises UsageError, StoreBrokenError if it is away."""
+    """The place of collectors at an address; its folder is made if it is new. Raises UsageError, StoreBrokenError if it is away."""
     path = checked_address(address).path
     if path is not None and not path.is_dir() and str(path) in _noted_places(home):
         raise StoreBrokenError("the place of collectors is not there", where=str(path), attempt="Mount it")

@@ -65,7 +65,7 @@ def first_answers(annotated: "DataFrame") -> "DataFrame":
 
 
 def texts_or_none(values: "Series[Any]") -> Array:
-    """Values as texts, None where a value is missing.
+    """Values as texts, None if a value is missing.
 
     Parameters
     ----------
@@ -359,7 +359,7 @@ def compare_with_others(
     what : str
         Boolean column of the answers.
     worse : int
-        -1 where less is worse, 1 where more is.
+        -1 if less is worse, 1 if more is.
     metric : str
         Name of the metric.
     subject : str

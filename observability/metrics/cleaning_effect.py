@@ -28,7 +28,7 @@ def stated_effect(further: Any) -> CleaningEffect | None:
     Parameters
     ----------
     further : Any
-        Further fields of the record. `effect` is the change, or an object with `before` and `after` or with `value`, and where they are
+        Further fields of the record. `effect` is the change, or an object with `before` and `after` or with `value`, and if they are
         known `metric`, `low` and `high` of the change.
 
     Returns

@@ -38,7 +38,7 @@ class DeviceDelivery:
 
     @property
     def completeness(self) -> float | None:
-        """Kept rows as a share of the expected ones, at most 1; None where unknown."""
+        """Kept rows as a share of the expected ones, at most 1; None if unknown."""
         return None if not self.expected else min(self.kept / self.expected, 1.0)
 
 

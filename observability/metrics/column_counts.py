@@ -174,7 +174,7 @@ NO_ROWS = ColumnCounts(np.empty(0, "datetime64[D]"), np.empty(0, np.int64), np.z
 
 @dataclass(frozen=True)
 class DailySums:
-    """Sums of one numeric column by day: the days, in order, Σw, Σwx, Σwx², and the smallest and largest value (NaN where unknown)."""
+    """Sums of one numeric column by day: the days, in order, Σw, Σwx, Σwx², and the smallest and largest value (NaN if unknown)."""
 
     days: NDArray[np.datetime64]
     weight: Floats
@@ -242,7 +242,7 @@ def counts_by_column(frame: "DataFrame") -> dict[str, ColumnCounts]:
     Parameters
     ----------
     frame : DataFrame
-        Answer with `column`, `bin`, `w`, `w2`, `n`, and `period` where it is by day.
+        Answer with `column`, `bin`, `w`, `w2`, `n`, and `period` if it is by day.
 
     Returns
     -------

@@ -66,7 +66,7 @@ def outcome_quantiles(found: ControllerDecisions) -> "DataFrame":
     Returns
     -------
     DataFrame
-        side, quantile, value, low, high (NaN where too few decisions bound it), n.
+        side, quantile, value, low, high (NaN if too few decisions bound it), n.
     """
     import pandas as pd
 

@@ -208,7 +208,7 @@ def _finite(value: object) -> float:
 
 
 def _word(value: object) -> str | None:
-    """A value as text; None where it is missing."""
+    """A value as text; None if it is missing."""
     return None if value is None or value != value else str(value)
 
 
@@ -250,7 +250,7 @@ def compared_outcomes(found: ControllerDecisions) -> Comparison | None:
     Returns
     -------
     Comparison or None
-        None where neither is logged in MIN_BLOCKS blocks, or where the heuristic's outcomes are not above 0 in sum.
+        None if neither is logged in MIN_BLOCKS blocks, or where the heuristic's outcomes are not above 0 in sum.
     """
     pairs = found.pairs
     ratio = block_ratio(pairs["outcome"], pairs["baseline_outcome"], pairs["block"])
@@ -326,7 +326,7 @@ def relative_bias(found: ControllerDecisions) -> BlockEstimate | None:
     Returns
     -------
     BlockEstimate or None
-        Above 0 where outcomes are worse than predicted.
+        Above 0 if outcomes are worse than predicted.
     """
     rows = found.outcomes(MODEL)
     rows = rows[rows["predicted"].notna()]
@@ -393,7 +393,7 @@ def feature_numbers(values: "Series[Any]") -> NDArray[np.float64]:
     Returns
     -------
     ndarray
-        NaN where it is missing.
+        NaN if it is missing.
     """
     known = values[values.notna()]
     numbers = [_finite(each) if not isinstance(each, str) else float("nan") for each in values]

@@ -149,9 +149,9 @@ def serving_cost(
         Price records.
     place : PriceScope
         Model and settings that select the prices.
-    calls : CallFrames | None
-        Which tokens have no cost beside them, and the currencies of logged costs. One is that of all of them, several are not added. None
-        where single calls are not known.
+    calls : DataFrame | None
+        Answer to `token_prices.call_sample`: which tokens have no cost beside them, and the currencies of logged costs. One is that of all
+        of them, several are not added. None if single calls are not known.
 
     Returns
     -------
@@ -375,7 +375,7 @@ def labelling_cost(annotations: "DataFrame", labels: "DataFrame | None", prices:
     annotations : DataFrame
         Annotations of any project; those of the model's projects count (settings `projects`, else the one with the model's name).
     labels : DataFrame | None
-        Human labels (at), used where there are no annotations; None where they were not queried.
+        Human labels (at), used if there are no annotations; None if they were not queried.
     prices : DataFrame
         Price records.
     place : PriceScope

@@ -308,7 +308,7 @@ def suspect_labels(crowd: Crowd, current: Mapping[str, str]) -> "DataFrame":
     Returns
     -------
     DataFrame
-        One row per item; empty where every current label is the likeliest.
+        One row per item; empty if every current label is the likeliest.
     """
     import pandas as pd
 

@@ -62,7 +62,7 @@ def report_lag_hours(reports: "DataFrame") -> Any:
     Returns
     -------
     ndarray
-        Hours, at least 0; NaN where the arrival is not known.
+        Hours, at least 0; NaN if the arrival is not known.
     """
     import pandas as pd
 
@@ -249,7 +249,7 @@ def devices_to_decide(own: tuple[int, int], other: tuple[int, int], criterion: f
     Returns
     -------
     int or None
-        0 where it is decided; None where a thousand times as many devices would not decide it.
+        0 if it is decided; None if a thousand times as many devices would not decide it.
     """
     hits, n = own
 

@@ -157,7 +157,7 @@ def energy_by_phase(resources: "DataFrame") -> "DataFrame":
     Returns
     -------
     DataFrame
-        phase ("" where not stated), readings, seconds (of all devices), joules, source, first and last (steps, NaN where not
+        phase ("" where not stated), readings, seconds (of all devices), joules, source, first and last (steps, NaN if not
         stated).
     """
     import pandas as pd
@@ -174,7 +174,7 @@ def energy_by_phase(resources: "DataFrame") -> "DataFrame":
 
 
 def _integrated_watts(frame: "DataFrame") -> "tuple[Series[Any], Series[Any]]":
-    """Seconds and joules of each reading. The readings are in order of place, device and time; joules are NaN where unknown."""
+    """Seconds and joules of each reading. The readings are in order of place, device and time; joules are NaN if unknown."""
     joules = frame["energy_j"].where(frame["energy_j"].notna(), frame["watts"] * frame["seconds"])
     bare = frame[frame["energy_j"].isna() & frame["seconds"].isna() & frame["watts"].notna()]
     if bare.empty:

@@ -35,7 +35,7 @@ UNBOUNDED = ("log_loss", "mae", "rmse")
 
 @dataclass(frozen=True)
 class MetricEstimate:
-    """An estimated metric: the interval of the value that labels would show, and the interval from calibration alone (None where it is not
+    """An estimated metric: the interval of the value that labels would show, and the interval from calibration alone (None if it is not
     known separately).
     """
 
@@ -89,7 +89,7 @@ def score_calibration(model: Model, reference: "DataFrame", classes: "DataFrame 
     Returns
     -------
     ScoreCalibration | None
-        None where the reference has too few labelled rows with a score.
+        None if the reference has too few labelled rows with a score.
     """
     rows = scored_rows(model, reference)
     if rows.total.sum() ** 2 < MINIMUM_REFERENCE * max(rows.squares.sum(), 1e-300):
@@ -126,12 +126,12 @@ def estimate_metrics(known: ScoreCalibration, counts: "DataFrame | Columns", cla
     counts : DataFrame | Columns
         Counts by decision and score bin.
     classes : DataFrame | None
-        Answer "classes"; None where it was not queried.
+        Answer "classes"; None if it was not queried.
 
     Returns
     -------
     MetricEstimates
-        Empty where no row has a decision and a score.
+        Empty if no row has a decision and a score.
     """
     usable = columns_with_score(counts)
     if not usable["w"].sum() > 0:
@@ -172,7 +172,7 @@ def labels_to_settle(metric: str, now: MetricEstimate, baseline: float | None, f
     metric : str
         Metric.
     now : MetricEstimate
-        Its estimate, which gives the baseline where there is none, and how much single rows vary.
+        Its estimate, which gives the baseline if there is none, and how much single rows vary.
     baseline : float | None
         Value before the fall, as estimated of the reference.
     fall : float
@@ -181,7 +181,7 @@ def labels_to_settle(metric: str, now: MetricEstimate, baseline: float | None, f
     Returns
     -------
     int | None
-        None where it is not known how much single rows vary.
+        None if it is not known how much single rows vary.
     """
     from scipy.special import ndtri
 

@@ -77,7 +77,7 @@ def _compare_guidelines(gold: "DataFrame", before: "DataFrame", subject: str) ->
 
 def gold_accuracy_by_annotator(now: "DataFrame", budget: float) -> "DataFrame":
     """A row per person: annotator, labels, n (answers to gold items), right, value, low, high, others, others_n, more (gold items until
-    the person can be compared, 0 where they can); value is NaN without a gold item.
+    the person can be compared, 0 if they can); value is NaN without a gold item.
 
     Parameters
     ----------

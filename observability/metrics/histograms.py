@@ -80,7 +80,7 @@ def column_axis(edges: Edges | None, reference: "DataFrame | Columns") -> Column
     Returns
     -------
     ColumnAxis | None
-        None where the column has no bins.
+        None if the column has no bins.
     """
     if edges is not None and edges.levels:
         size = len(edges.levels)

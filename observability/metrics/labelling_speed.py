@@ -120,7 +120,7 @@ def fatigue_slope(rows: "DataFrame") -> Fatigue | None:
     Returns
     -------
     Fatigue | None
-        None where there are too few informative sessions.
+        None if there are too few informative sessions.
 
     References
     ----------

@@ -68,7 +68,7 @@ def label_work_queue(
     classes : Sequence[str]
         Classes of the probabilities.
     unlabelled : Mapping[str, Sequence[float]]
-        Items without a label and their probabilities; empty where unknown.
+        Items without a label and their probabilities; empty if unknown.
     asked : Mapping[str, str]
         Items that cases ask to relabel, with the words of the request.
     policy : str

@@ -80,7 +80,7 @@ def late_answers(rows: "DataFrame") -> LateAnswers | None:
     Returns
     -------
     LateAnswers or None
-        None where no answer says when it was sent, so that nothing is known.
+        None if no answer says when it was sent, so that nothing is known.
     """
     import pandas as pd
 
@@ -104,7 +104,7 @@ def sending_times(extra: "Series[Any]") -> "Series[Any]":
     Returns
     -------
     Series of datetime64
-        UTC without a zone; missing where it is absent, no time, or without an offset, as in the view `MODEL.predictions`.
+        UTC without a zone; missing if it is absent, no time, or without an offset, as in the view `MODEL.predictions`.
     """
     import pandas as pd
 

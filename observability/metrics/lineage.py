@@ -92,7 +92,7 @@ def thing_from_address(text: str | None) -> Thing | None:
     Returns
     -------
     Thing or None
-        None where the text names no thing.
+        None if the text names no thing.
     """
     kind, colon, rest = (text or "").partition(":")
     names = tuple(map(unquote, rest.split("/")))
@@ -254,7 +254,7 @@ def _with_further(row: Mapping[Any, Any]) -> Mapping[Any, Any]:
 
 
 def _text(value: Any) -> str | None:
-    """A text of a record; None where it has none."""
+    """A text of a record; None if it has none."""
     return None if value is None or value != value or value == "" else str(value)
 
 

@@ -66,7 +66,7 @@ def measured_picture(path: Path) -> StoredFile:
     -------
     StoredFile
         PSNR over all channels; SSIM of the luminance (ITU-R 601), where the picture has 11 pixels in each direction. Raises
-        UnreadableMediaError where it is no picture of 8 bits in grey or three colours, is too large or damaged.
+        UnreadableMediaError if it is no picture of 8 bits in grey or three colours, is too large or damaged.
     """
     from PIL import Image
 
@@ -115,7 +115,7 @@ def measured_sound(path: Path) -> StoredFile:
     Returns
     -------
     StoredFile
-        Sizes of samples, compressed with zstd except for `none`. Raises UnreadableMediaError where the file has another format, no samples
+        Sizes of samples, compressed with zstd except for `none`. Raises UnreadableMediaError if the file has another format, no samples
         or too many.
     """
     import pyarrow as pa

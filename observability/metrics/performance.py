@@ -64,7 +64,7 @@ def performance_metrics(model: Model, counts: "DataFrame | Columns", sums: "Data
     Returns
     -------
     dict[str, Interval]
-        By metric; the value is None where a metric is not defined.
+        By metric; the value is None if a metric is not defined.
     """
     if model.task == "regression":
         return regression_metrics(sums)
@@ -270,7 +270,7 @@ def ranking_errors(counts: "DataFrame | Columns") -> dict[str, float]:
     Returns
     -------
     dict[str, float]
-        By metric; NaN where it is not defined.
+        By metric; NaN if it is not defined.
     """
     of = _score_counts(counts)
     return dict(zip(("roc_auc", "pr_auc"), confusion.ranking_bounds(of[1][0], of[0][0]), strict=True))

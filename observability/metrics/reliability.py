@@ -186,7 +186,7 @@ def calibration_errors(rows: ScoredRows, index: Any = None) -> CalibrationErrors
     Returns
     -------
     CalibrationErrors | None
-        None where no row can be wrong.
+        None if no row can be wrong.
     """
     groups = reliability_curve(rows.positive, rows.total, rows.squares, index=index)
     ecce = cumulative_calibration_error(rows.positive, rows.total, rows.squares)

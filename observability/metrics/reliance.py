@@ -76,7 +76,7 @@ def acted_pairs(rows: "DataFrame", model: "Model") -> list[tuple[bool, bool]]:
     Returns
     -------
     list of tuple
-        Empty for a regression, and where no action is logged.
+        Empty for a regression, and if no action is logged.
     """
     known = rows[(rows["decision"] >= 0) & (rows["label"] >= 0) & rows["extra"].notna()] if model.classes else rows.iloc[:0]
     pairs = []

@@ -191,7 +191,7 @@ def modelled_idle_share(busy_seconds: float, seconds: float, power: CorePower) -
     Returns
     -------
     tuple of float or None
-        Value, low, high; None where the idle power is not known or no time passed.
+        Value, low, high; None if the idle power is not known or no time passed.
     """
     if power.idle is None or seconds <= 0:
         return None

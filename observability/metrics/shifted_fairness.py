@@ -132,7 +132,7 @@ def served_shift(columns: Mapping[str, Array], served: Mapping[str, Array], name
     Returns
     -------
     Shift | None
-        None where nothing varies.
+        None if nothing varies.
     """
     joined = {column: np.concatenate([values, served[column]]) for column, values in columns.items()}
     basis, rows = classifier_basis(joined).single, len(next(iter(columns.values())))
@@ -237,7 +237,7 @@ def worst_shift(rows: DecidedRows, shifts: Sequence[Shift], rates: Sequence[str]
     Returns
     -------
     tuple[Shift, GroupGap] | None
-        The gap has the sign of the half that chose it, so that it may be negative; None where no two groups can be compared.
+        The gap has the sign of the half that chose it, so that it may be negative; None if no two groups can be compared.
     """
     chosen = np.random.default_rng(seed).permutation(len(rows.label)) < len(rows.label) // 2
     half, other = rows.some(chosen), rows.some(~chosen)

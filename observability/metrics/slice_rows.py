@@ -303,13 +303,13 @@ def slice_targets(
 
 
 def _missing_flags(side: SampledRows, column: Column) -> Floats:
-    """1 where a value is missing, else 0."""
+    """1 if a value is missing, else 0."""
     held = side.numbers(column.reference) if column.kind == "number" else side.levels(column.reference)
     return held.missing.astype(float)
 
 
 def _failure_flags(rows: "DataFrame") -> Floats:
-    """1 where a request failed, else 0."""
+    """1 if a request failed, else 0."""
     return (rows["status"] != "ok").to_numpy().astype(float)
 
 
@@ -346,7 +346,7 @@ def _clipped_errors(now: Floats, before: Floats) -> tuple[Floats, Floats]:
 
 
 def _ranks_among(now: SampledRows, before: SampledRows, reference: str, *, numeric: bool) -> tuple[Floats, Floats]:
-    """Rank of each value among the values before, 0 to 1 (mid-ranks for ties); for categories, the most frequent level first. NaN where
+    """Rank of each value among the values before, 0 to 1 (mid-ranks for ties); for categories, the most frequent level first. NaN if
     missing.
     """
     if numeric:

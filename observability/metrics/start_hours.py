@@ -80,7 +80,7 @@ def carbon_by_start_hour(runs: Sequence[TimedRun], prices: "DataFrame", end: dat
     Returns
     -------
     StartHours or None
-        None without such runs, and where no day has an intensity that changes within it. `saved` has no value below MIN_DAYS days.
+        None without such runs, and if no day has an intensity that changes within it. `saved` has no value below MIN_DAYS days.
     """
     kept = [run for run in runs if run.hours <= HOURS and run.wh > 0]
     first = datetime(end.year, end.month, end.day) - timedelta(days=DAYS)

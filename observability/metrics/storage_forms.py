@@ -147,7 +147,7 @@ def lossy_forms(frame: "DataFrame") -> list[LossyForm]:
     Returns
     -------
     list[LossyForm]
-        Empty where no column has fractional numbers.
+        Empty if no column has fractional numbers.
     """
     import pandas as pd
 
@@ -293,7 +293,7 @@ def groups_by_size(sizes: Mapping[int, tuple[int, int]]) -> str:
     Returns
     -------
     str
-        A text without an end; `no group below 10 rows` where there is none.
+        A text without an end; `no group below 10 rows` if there is none.
     """
     found = [
         f"{groups:,} {'group' if groups == 1 else 'groups'} ({rows:,} {'row' if rows == 1 else 'rows'}) below {size}"

@@ -94,7 +94,7 @@ def _in_order(reports: "DataFrame") -> "DataFrame":
 
 
 def place_figure(reports: "DataFrame", metric: str) -> "Series[float]":
-    """Return a figure of each report of a place; NaN where the report does not hold it.
+    """Return a figure of each report of a place; NaN if the report does not hold it.
 
     Parameters
     ----------

@@ -234,7 +234,7 @@ def acceptance_outcome(now: "DataFrame", threshold: float) -> AcceptanceOutcome 
     Returns
     -------
     AcceptanceOutcome | None
-        None where no suggestion has a confidence.
+        None if no suggestion has a confidence.
     """
     rows = _with_confidence(now)
     if rows.empty:

@@ -24,7 +24,7 @@ class LabelledRows:
     """Rows to audit.
 
     names: the name of each row in an example; None counts rows from 1. held_out: features and label of held-out rows. decided: model,
-    version and its decision for each row (None where unknown). rules: by the name of a person's own rule, which rows it drops.
+    version and its decision for each row (None if unknown). rules: by the name of a person's own rule, which rows it drops.
     """
 
     features: "DataFrame"

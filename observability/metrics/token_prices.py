@@ -97,7 +97,7 @@ def summed_call_cost(
     n: Mapping[Any, float], total: Mapping[Any, float], settings: ModelSettings, uncosted: Mapping[str, float] | None = None
 ) -> CallCost:
     """The cost of a group of calls. n, total: for each of `cost_columns` the number of calls that carry it, and its sum. uncosted: part of
-    the tokens of calls without a cost (`uncosted_tokens`); None where single calls are not known.
+    the tokens of calls without a cost (`uncosted_tokens`); None if single calls are not known.
     """
     with_cost, with_tokens = int(n.get("cost", 0)), max((int(n.get(name, 0)) for name in (INPUT, OUTPUT)), default=0)
     logged = float(total["cost"]) if with_cost else None

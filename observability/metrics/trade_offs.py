@@ -414,7 +414,7 @@ def over_budget(form: FormResult, budgets: Mapping[str, float]) -> list[str]:
     Returns
     -------
     list of str
-        Empty where it is within every budget.
+        Empty if it is within every budget.
     """
     values = {name: AXES[name].value(form) for name in budgets}
     return [name for name, most in budgets.items() if (value := values[name]) is None or value > most]

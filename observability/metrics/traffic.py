@@ -150,7 +150,7 @@ FIGURES = ("rows", "failed", "bins", "counted", "measured")
 
 
 def missing_requests(requests: RequestCounts, metric: str) -> int:
-    """Number of further requests that a metric needs; 0 where they suffice.
+    """Number of further requests that a metric needs; 0 if they suffice.
 
     Parameters
     ----------

@@ -198,7 +198,7 @@ def runs_from_records(
     steps : DataFrame
         Step records, in any order, with `stride` where long runs are thinned.
     resources : DataFrame | None
-        Resource records (at, run, and model where it is known). They name the model of a run whose own records do not.
+        Resource records (at, run, and model if it is known). They name the model of a run whose own records do not.
     events : DataFrame | None
         Event records (at, run, text). Those that name a run are what its job said.
     blocks : DataFrame | None
@@ -433,7 +433,7 @@ def phase_times(steps: "DataFrame") -> "DataFrame | None":
     Returns
     -------
     DataFrame | None
-        Columns RANK, STEP and the phases (stats/rank_times.py); None where no record has phases.
+        Columns RANK, STEP and the phases (stats/rank_times.py); None if no record has phases.
     """
     return _phase_times(_step_columns(steps))
 

@@ -32,7 +32,7 @@ def data_prefix(name: str) -> str:
     Returns
     -------
     str
-        Empty where it names none.
+        Empty if it names none.
     """
     found = PREFIX.match(name)
     return found[1].lower() if found else ""
@@ -81,7 +81,7 @@ def better_direction(name: str) -> Better | None:
     Returns
     -------
     Better | None
-        None where it does not tell, or tells both.
+        None if it does not tell, or tells both.
     """
     known = METRICS.get(base_metric(name))
     if known is not None and known.better in ("low", "high"):

@@ -29,7 +29,7 @@ def unused_columns(datasets: "DataFrame", runs: "DataFrame", read: Mapping[str, 
     Parameters
     ----------
     datasets : DataFrame
-        Records of datasets, oldest first: dataset, version, columns (by name; None where they were not logged).
+        Records of datasets, oldest first: dataset, version, columns (by name; None if they were not logged).
     runs : DataFrame
         Records of training runs: run, model, dataset.
     read : mapping of str to sequence of str

@@ -80,7 +80,7 @@ class CheckReport:
         return sorted(self.findings, key=lambda finding: SEVERITIES.index(finding.severity))
 
     def worst(self, model: str) -> Finding | None:
-        """The first finding of a model whose severity is act or watch; None where there is none."""
+        """The first finding of a model whose severity is act or watch; None if there is none."""
         return next((each for each in self.findings if each.model == model and needs_action(each.severity)), None)
 
 
@@ -275,7 +275,7 @@ def production_costs(engine: "Engine", window: Window, model: str, past_days: in
 
 
 def _missing_slice_column(model: Model, slice: Slice) -> NotFoundError | None:  # noqa: A002 - the contract's word
-    """The error for a slice that names a column which the model does not have; None where it has them all."""
+    """The error for a slice that names a column which the model does not have; None if it has them all."""
     try:
         for name, _ in slice.conditions:
             model.resolve(name)
@@ -310,7 +310,7 @@ def model_findings(
 
 
 def _late_window(engine: "Engine", window: Window) -> Window | None:
-    """The newest days with complete labels; None where they cannot be read, which the analyzers of labels report."""
+    """The newest days with complete labels; None if they cannot be read, which the analyzers of labels report."""
     try:
         return newest_labelled_window(engine.ask, window)
     except Exception:

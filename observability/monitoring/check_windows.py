@@ -74,7 +74,7 @@ def model_check_window(
     now: datetime,
     environment: Environment = "production",
 ) -> tuple[Window, str | None]:
-    """The window of a model in an environment, and a note where it was not the requested one."""
+    """The window of a model in an environment, and a note if it was not the requested one."""
     note = None
     if end is None:
         limit = min(as_of, now) if as_of else now
@@ -108,7 +108,7 @@ def evaluation_time(model: Model, activity: "DataFrame", window: Window, now: da
 
 
 def newest_prediction(model: Model, activity: "DataFrame", environment: Environment = "production") -> datetime | None:
-    """Event time of the newest prediction of a model in an environment; None where there is none."""
+    """Event time of the newest prediction of a model in an environment; None if there is none."""
     rows = activity[(activity["model"] == model.name) & (activity["environment"] == environment)]
     return None if rows.empty else aware_utc(rows["last"].max().to_pydatetime())
 

@@ -27,7 +27,7 @@ DAY = timedelta(days=1)
 
 
 def estimated_days(ask: AskFigures, model: Model, window: Window, step: timedelta = DAY) -> Iterable[tuple[Any, EstimatedDay]]:
-    """(start of the step, its figures), oldest first. window: window of one version with a reference; empty where the scores have no known
+    """(start of the step, its figures), oldest first. window: window of one version with a reference; empty if the scores have no known
     meaning.
     """
     if model.task == "regression":

@@ -75,7 +75,7 @@ def is_confirmed(fault: SharedFault, analyzers: int, models: int) -> bool:
 
 
 def weekly_chance(finding: Finding, analyzers: int) -> float | None:
-    """The chance that a model without a fault has such a critical finding in a week; None where its rule is no test.
+    """The chance that a model without a fault has such a critical finding in a week; None if its rule is no test.
 
     Rules that do not depend on a small p-value (an owner's level) are critical at larger p-values too. These do not measure their error
     rate, so such rules do not count as tests here. The primary metric requires a minimum size and allows a larger p-value, which still

@@ -30,7 +30,7 @@ class KeptAnswers(Generic[Key, Answer]):
         self._under_way: dict[Key, threading.Lock] = {}
 
     def find(self, asked: Key, generation: int) -> Answer | None:
-        """The answer of that generation; None where it is not kept."""
+        """The answer of that generation; None if it is not kept."""
         with self._lock:
             held = self._kept.get(asked)
             if held is None or held[0] != generation:
@@ -39,7 +39,7 @@ class KeptAnswers(Generic[Key, Answer]):
             return held[1]
 
     def find_or_compute(self, asked: Key, generation: int, compute: Callable[[], Answer]) -> Answer:
-        """The answer of that generation, computed where it is not kept. Whoever asks meanwhile waits for it."""
+        """The answer of that generation, computed if it is not kept. Whoever asks meanwhile waits for it."""
         with self._lock:
             own = self._under_way.setdefault(asked, threading.Lock())
         try:

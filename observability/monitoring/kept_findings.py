@@ -189,7 +189,7 @@ def _new_file(home: Path) -> FindingsFile:
 
 
 def _size_of_file(home: Path) -> int:
-    """The size of the file of findings of a folder; -1 where there is none."""
+    """The size of the file of findings of a folder; -1 if there is none."""
     with suppress(FileNotFoundError):
         return (home / KEPT_FILE).stat().st_size
     return -1

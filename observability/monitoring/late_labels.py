@@ -33,7 +33,7 @@ OUTCOMES = Aggregate("outcomes", keys=(Bucket("day"), By("label")))
 
 
 def newest_labelled_window(ask: AskCounts, window: Window) -> Window | None:
-    """As many whole days as the window has, ending with the newest day whose labels are complete. None where the window's own labels are
+    """As many whole days as the window has, ending with the newest day whose labels are complete. None if the window's own labels are
     complete, or there are none.
 
     The usual labelled share is the median over the days before the window that have any label.

@@ -24,7 +24,7 @@ def with_short_claim(claim: AnyClaim) -> AnyClaim:
 
 
 def split_claim(sentence: str, most: int = MAX_WORDS) -> list[str]:
-    """The claim of a sentence, and its further clauses as sentences of their own; the sentence alone where it is short.
+    """The claim of a sentence, and its further clauses as sentences of their own; the sentence alone if it is short.
 
     most: words of the claim. A first clause that is longer than MAX_WORDS ends at its colon.
     """

@@ -1,6 +1,6 @@
 """One request to the address of a probe set: bounded in time and size, retried, without redirects, and read by JSON pointers.
 
-Standard library only. Nothing but the address of the file is contacted (through its `proxy`, where it states one; proxies of the
+Standard library only. Nothing but the address of the file is contacted (through its `proxy`, if it states one; proxies of the
 environment are not used). The token is taken from its environment variable for each request and is in no record and no error.
 """
 

@@ -48,7 +48,7 @@ class ProbeSet:
 
     token: name of the environment variable that holds the token; its value is never stored. body: JSON with `{question}` in its texts; None
     for a request without one. read: JSON pointers (RFC 6901), by the name of the value that they point to. answers: the classes that an
-    answer may be; pattern: the regular expression of a well-formed answer. numbers: answers are numbers, which differ where they are more
+    answer may be; pattern: the regular expression of a well-formed answer. numbers: answers are numbers, which differ if they are more
     than `tolerance` apart (None: more than their own spread in the baseline). refusals: beginnings of answers that refuse, in lower case.
     currency: the currency of the prices and of the cost that the vendor states. encoder: absolute path of the sentence encoder of free-text
     answers (sentence_encoder.py).

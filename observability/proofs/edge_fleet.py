@@ -14,7 +14,7 @@ FLAGS = {
     "device_disagree_share": f"CASE WHEN compared >= {MIN_COMPARED} "
     f"THEN coalesce(1 - agreed / compared > {number_literal(DISAGREES)}, false) END",
 }
-"""By metric: whether a device has the property; null where it is not known."""
+"""By metric: whether a device has the property; null if it is not known."""
 PAST_DAYS, GRACE_DAYS = 28, 14
 """Days before the window whose reports show when a version was first seen, and days after which it has replaced the version before."""
 

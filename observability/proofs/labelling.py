@@ -101,7 +101,7 @@ SELECT median(seconds) AS label_seconds FROM answers
 
 
 def anchoring_proof(finding: Finding, context: Context) -> str:
-    """The SQL of how much more often a wrong answer is given where it is suggested: Mantel and Haenszel's difference within items."""
+    """The SQL of how much more often a wrong answer is given if it is suggested: Mantel and Haenszel's difference within items."""
     shown = ["suggestion <> gold", *([] if finding.evidence.get("weeks") else [f'"at" >= {time_literal(finding.start)}'])]
     return f"""WITH {_first_answers(finding, context)}, wrong AS (
   SELECT item, suggestion, count(*) AS shown, count(*) FILTER (label = suggestion) AS taken FROM answers

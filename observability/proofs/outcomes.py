@@ -32,7 +32,7 @@ def performance_proof(finding: Finding, context: Context) -> str | None:
 
 
 def reliance_proof(finding: Finding, context: Context) -> str | None:
-    """The SQL of the share of a model's errors that people followed, or of its right answers that they overrode. None where the figure is
+    """The SQL of the share of a model's errors that people followed, or of its right answers that they overrode. None if the figure is
     of a sample of the predictions.
     """
     if finding.evidence.get("sampled", True):
@@ -89,7 +89,7 @@ def _binary_sql(metric: str, context: Context, rows: ProvenRows) -> str | None:
 
 
 def _macro_sql(metric: str, context: Context, rows: ProvenRows) -> str:
-    """Precision, recall or F1 averaged over the classes; 0 of a class where it is undefined."""
+    """Precision, recall or F1 averaged over the classes; 0 of a class if it is undefined."""
     value = {"precision": "hit / nullif(decided, 0)", "recall": "hit / nullif(known, 0)", "f1": "2 * hit / nullif(decided + known, 0)"}
     classes = ", ".join(class_literals(context.model))
     return f"""WITH pairs AS (

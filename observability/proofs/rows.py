@@ -92,7 +92,7 @@ def measured_rows(finding: Finding, context: Context) -> ProvenRows:
 
 
 def last_days(finding: Finding, context: Context, days: float) -> ProvenRows:
-    """The predictions of the last `days` complete days of a window; of all of it where it has no more."""
+    """The predictions of the last `days` complete days of a window; of all of it if it has no more."""
     if days >= context.window.days:
         return proven_rows(finding, context)
     end = EPOCH + (context.whole_days[1] + 1) * DAY

@@ -24,7 +24,7 @@ def key_path(home: Path) -> Path:
 
 
 def stored_key(home: Path) -> bytes | None:
-    """The key of a home; None where there is none yet. Raises OSError where it cannot be read, ValueError where the file holds no valid
+    """The key of a home; None if there is none yet. Raises OSError if it cannot be read, ValueError if the file holds no valid
     key.
     """
     try:
@@ -37,7 +37,7 @@ def stored_key(home: Path) -> bytes | None:
 
 
 def home_key(home: Path) -> bytes:
-    """The key of a home, made where there is none; processes that make it at once get the same. Raises OSError, ValueError."""
+    """The key of a home, made if there is none; processes that make it at once get the same. Raises OSError, ValueError."""
     if (key := stored_key(home)) is not None:
         return key
     path = key_path(home)

@@ -9,7 +9,7 @@ from observability.records.private_file import make_private_folder, replace_priv
 
 
 def read_outcomes(path: Path) -> dict[str, dict[str, Any]]:
-    """The outcomes that a file holds, by name. Empty where it is missing or holds nothing of the kind."""
+    """The outcomes that a file holds, by name. Empty if it is missing or holds nothing of the kind."""
     try:
         known = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):

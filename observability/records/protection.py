@@ -99,7 +99,7 @@ def protected_line(
     renames: Mapping[str, str] = NO_RENAMES,
     flat: Collection[str] = (),
 ) -> bytes | None:
-    """A line of JSON under `protected_record`; the line itself where nothing changes; None where it is no JSON object, or repeats a key."""
+    """A line of JSON under `protected_record`; the line itself where nothing changes; None if it is no JSON object, or repeats a key."""
     try:
         record = json.loads(line, object_pairs_hook=_unique_keys, parse_int=_number, parse_float=_number)
     except (ValueError, RecursionError):
@@ -111,7 +111,7 @@ def protected_line(
 
 
 def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """An object. Raises ValueError where a key stands twice: readers differ in which of the values they take."""
+    """An object. Raises ValueError if a key stands twice: readers differ in which of the values they take."""
     found = dict(pairs)
     if len(found) < len(pairs):
         raise ValueError("a key stands twice")
@@ -136,7 +136,7 @@ class Protection:
         self._key: bytes | None = None
 
     def rules(self) -> Rules:
-        """The rules by model, as of at most a second ago. Raises OSError, ValueError where the file cannot be read."""
+        """The rules by model, as of at most a second ago. Raises OSError, ValueError if the file cannot be read."""
         now = time.monotonic()
         if now - self._looked >= LOOK_SECONDS:
             try:

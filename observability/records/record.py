@@ -54,7 +54,7 @@ def validate(obj: Any, *, timezone: tzinfo | None = None) -> dict[str, Any]:
 
 
 def record_kind(obj: Mapping[str, Any]) -> Kind:
-    """The kind of a record; raises Rejected where it is missing or unknown."""
+    """The kind of a record; raises Rejected if it is missing or unknown."""
     name = obj.get("kind")
     if name is None:
         near = field_suggestion("kind", obj)

@@ -34,7 +34,7 @@ def promised_actions(store: Store, week: Week, earlier: Sequence[Body], known: d
     A closed action is shown in two reviews, so that its effect can be read.
 
     Each item has its fields, `since` (its week), `stage`, `overdue`, `entries` (author and changed fields by time), `moved` (None without a
-    target metric, with the reason in `why`), `weeks` (consecutive reviews in which it was not done, this one included; 0 where it is),
+    target metric, with the reason in `why`), `weeks` (consecutive reviews in which it was not done, this one included; 0 if it is),
     and `escalated`.
     """
     found = []

@@ -30,7 +30,7 @@ class Item:
     """One agenda item.
 
     item: id, stable from week to week. title: one sentence. reasons: why it is on the agenda, short sentences. score: severity × change ×
-    exposure × weight, which orders the items. exposure: share of the fleet's weekly predictions that it may affect. weight: 1 where
+    exposure × weight, which orders the items. exposure: share of the fleet's weekly predictions that it may affect. weight: 1 if
     outcomes are wrong, late or unequal, less where only inputs changed. rank: the rank of the leading finding, for ties. weeks: consecutive
     weeks on an agenda without a decision, this one included. about: ids of the things on which it is based (incident, finding, action,
     slice). also: further models with the same fault: model, item (its id if it stood alone), incident, finding. acknowledged: its

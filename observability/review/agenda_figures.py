@@ -41,7 +41,7 @@ class ItemFigure:
 
     @property
     def limit(self) -> float | None:
-        """The limit where it is one number."""
+        """The limit if it is one number."""
         limit = self.finding["limit"]
         return float(limit) if isinstance(limit, int | float) else None
 

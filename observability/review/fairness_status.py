@@ -55,7 +55,7 @@ def headline_intervals(audit: Body) -> dict[str, list[float]]:
 
 
 def summary_results(audit: Body) -> Body:
-    """The results that stand for an audit: its `summary`, or all of them where it has none."""
+    """The results that stand for an audit: its `summary`, or all of them if it has none."""
     results: Body = audit["results"]
     return results["summary"] if isinstance(results.get("summary"), dict) else results
 

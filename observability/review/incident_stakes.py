@@ -103,7 +103,7 @@ def excess_error_words(incident: Incident, unit: str | None) -> str:
 
 
 def reference_outcomes(ask: Ask, window: Window, lead: Finding, part: Slice | None) -> "DataFrame":
-    """Counts of the reference by decision and label: of the same slice where it has MIN_ROWS labelled decisions, else of all rows."""
+    """Counts of the reference by decision and label: of the same slice if it has MIN_ROWS labelled decisions, else of all rows."""
     whole = replace(window, version=lead.version, slice=None).reference()
     within = ask(OUTCOMES, replace(whole, slice=part)) if part else None
     if within is not None and float(labelled_decisions(within)["n"].sum()) >= MIN_ROWS:

@@ -125,7 +125,7 @@ def compare_weeks(target: Target, before: Finding | None, after: Finding | None,
 
 
 def improvement_sign(metric: str, before: Finding) -> float:
-    """The sign that makes the change `before − after` an improvement: +1 where lower is better, −1 where higher is better.
+    """The sign that makes the change `before − after` an improvement: +1 if lower is better, −1 if higher is better.
 
     Bias: nearer to zero is better; metrics without a better side: nearer to the reference.
     """

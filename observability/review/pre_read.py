@@ -110,7 +110,7 @@ def pre_read_messages(store: "Store", review: str, channels: Sequence[str], conf
 
 
 def queue_pre_read(store: "Store", config: AlertConfig, known: Container[str], now: datetime) -> list[str]:
-    """Queue the pre-read of last week where it is due, frozen and not among the known messages; returns the keys of the new messages."""
+    """Queue the pre-read of last week if it is due, frozen and not among the known messages; returns the keys of the new messages."""
     if not config.pre_read or not pre_read_is_due(config, now):
         return []
     review = str(Week.before_now(now))

@@ -72,7 +72,7 @@ WORDS: dict[Action, str] = {
 
 @dataclass(frozen=True)
 class Person:
-    """Somebody who acts: name, role and, where it differs, the role for single models (NO_ROLE: no access).
+    """Somebody who acts: name, role and, if it differs, the role for single models (NO_ROLE: no access).
 
     role None: only the models that are named. source: how they are known; "here" is the person at a dashboard without sign-in. for_a_file:
     whether the answers go to a file that leaves the product, so that nothing masked is revealed.
@@ -135,7 +135,7 @@ def may_do_somewhere(person: Person, action: Action) -> bool:
 
 
 def require_action(person: Person, action: Action, model: str | None = None) -> None:
-    """Raise ForbiddenError where a person may not do an action; a hidden model raises NotFoundError, as one that does not exist."""
+    """Raise ForbiddenError if a person may not do an action; a hidden model raises NotFoundError, as one that does not exist."""
     if may_do(person, action, model):
         return
     if model is not None and not may_do(person, "read", model):

@@ -88,7 +88,7 @@ class AccessSettings:
 
 
 def require_auth_packages(settings: AccessSettings) -> None:
-    """Raise UsageError where the sign-in of the settings needs packages that are not installed."""
+    """Raise UsageError if the sign-in of the settings needs packages that are not installed."""
     needed = {"none": (), "accounts": ("argon2",), "oidc": ("authlib", "httpx")}[settings.method]
     missing = [name for name in needed if find_spec(name) is None]
     if missing:
@@ -108,7 +108,7 @@ def keep_sign_in(home: Path) -> None:
 
 
 def read_access_settings(home: Path) -> AccessSettings:
-    """The settings of a home. Raises UsageError where the file or a variable is wrong, StoreBrokenError where it cannot be read, or where
+    """The settings of a home. Raises UsageError if the file or a variable is wrong, StoreBrokenError if it cannot be read, or where
     sign-in is gone although `keep_sign_in` was called: then everybody is refused.
     """
     settings_file, accounts_file = _file_names(home)
@@ -140,7 +140,7 @@ def _file_names(home: Path) -> tuple[str, str]:
 
 
 def _file_mark(path: str) -> tuple[int, int, int] | None:
-    """A value that changes with the file; None where there is none."""
+    """A value that changes with the file; None if there is none."""
     try:
         found = os.stat(path)
     except FileNotFoundError:

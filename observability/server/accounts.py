@@ -199,7 +199,7 @@ def _check_password(name: str, password: str) -> None:
 
 
 def _hasher() -> "PasswordHasher":
-    """argon2id with the library's defaults. Raises UsageError where argon2-cffi is not installed."""
+    """argon2id with the library's defaults. Raises UsageError if argon2-cffi is not installed."""
     try:
         from argon2 import PasswordHasher
     except ModuleNotFoundError:
@@ -305,7 +305,7 @@ class Sessions:
         return text
 
     def account(self, home: Path, text: str) -> Account | None:
-        """The account of a session; None where it ended."""
+        """The account of a session; None if it ended."""
         held = self._held.get(_digest(text))
         if held is None or held.until <= time.time():
             return None

@@ -1,7 +1,7 @@
 """The HTTP interface for programs, `/api/v1/…`.
 
 Every route first checks `Authorization: Bearer TOKEN` (observability/server/tokens.py). An error is `{"error", "try"}` with a
-4xx, or 503 where the store is busy or broken.
+4xx, or 503 if the store is busy or broken.
 """
 
 import asyncio
@@ -61,7 +61,7 @@ def error_response(status: int, error: str, attempt: str, headers: Mapping[str, 
 
 
 def failure_response(error: ObservabilityError) -> JSONResponse:
-    """The response of an ObservabilityError: 404 for a missing name, 403 for a role that does not allow it, 503 where the store is busy or
+    """The response of an ObservabilityError: 404 for a missing name, 403 for a role that does not allow it, 503 if the store is busy or
     broken, else 400.
     """
     known = 404 if isinstance(error, NotFoundError) else 403 if isinstance(error, ForbiddenError) else 400
@@ -106,7 +106,7 @@ def guarded_handler(method: str | None, scope: tokens.Scope | None, answer: Answ
 
 
 def require_quota(token: str) -> None:
-    """Raise IntakeRefusedError where the token's quota of the minute is used up."""
+    """Raise IntakeRefusedError if the token's quota of the minute is used up."""
     owner = process_lock.current_owner()
     limits = limits_in_force(owner.home).limits.of_token(token)
     wait, quota = owner.quotas.seconds_to_wait(token, limits)

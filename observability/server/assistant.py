@@ -29,7 +29,7 @@ Times are UTC. Quote figures as they are given, with their interval."""
 
 
 def assistant_server(run: RunCommand) -> "MCPServer[Any]":
-    """The server with its tools. Raises ModuleNotFoundError where the package `mcp` is not installed."""
+    """The server with its tools. Raises ModuleNotFoundError if the package `mcp` is not installed."""
     from mcp.server.mcpserver import MCPServer
     from mcp.server.mcpserver.exceptions import ToolError
     from mcp.types import ToolAnnotations

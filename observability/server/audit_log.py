@@ -3,7 +3,7 @@
 `HOME/audit.jsonl` (0600) is only ever appended to, one record of the kind `access` per line. It is kept apart from the store, so removing a
 model or restoring a backup does not change it. Each line carries the SHA-256 of itself and the line before, so a changed or missing line in
 between is found. Subjects and ids of predictions are written as keyed hashes: the log still answers who saw a subject's cases or a
-prediction, and does not keep them. Nothing is written where there is no sign-in.
+prediction, and does not keep them. Nothing is written if there is no sign-in.
 """
 
 import contextlib
@@ -56,9 +56,9 @@ _elsewhere: list[Callable[..., object]] = []
 
 
 def note_access(home: Path, author: str, does: Deed, **fields: str | None) -> None:
-    """Append one entry; nothing where there is no sign-in. fields: some of FIELDS; a subject and a prediction are stored as their marks.
+    """Append one entry; nothing if there is no sign-in. fields: some of FIELDS; a subject and a prediction are stored as their marks.
 
-    Raises StoreBrokenError where the log cannot be written: what cannot be logged must not be done.
+    Raises StoreBrokenError if the log cannot be written: what cannot be logged must not be done.
     """
     if read_access_settings(home).method == "none":
         return
@@ -97,7 +97,7 @@ def _append(path: Path, entry: Mapping[str, str]) -> None:
 
 @contextlib.contextmanager
 def _locked_log(path: Path) -> Iterator[int]:
-    """The open and locked log, which is made where there is none. Raises StoreBusyError, OSError."""
+    """The open and locked log, which is made if there is none. Raises StoreBusyError, OSError."""
     until = time.monotonic() + WAIT
     while True:
         handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | CLOSE_ON_EXEC, 0o600)

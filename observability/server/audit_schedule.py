@@ -48,7 +48,7 @@ class AuditInterruptedError(Exception):
 @dataclass(frozen=True)
 class ScheduledAudit:
     """An audit on the schedule. when: as the setting says it. last: the newest audit of its kind of this version and its model file.
-    next: when it is due (aware UTC); in the past where it waits, None where nothing but a new version makes it due.
+    next: when it is due (aware UTC); in the past where it waits, None if nothing but a new version makes it due.
     """
 
     model: str
@@ -65,7 +65,7 @@ class ScheduledAudit:
 
 
 def newest_audited_version(model: Model) -> Version | None:
-    """The version that was registered last with a model file; None where none was."""
+    """The version that was registered last with a model file; None if none was."""
     known = [version for version in model.versions if version.registered_at is not None and version.artifact]
     return max(known, key=lambda version: (str(version.registered_at), version.name), default=None)
 
@@ -107,7 +107,7 @@ def store_audits(store: "Store", now: datetime) -> list[StoredAudit]:
 
 
 def schedule_outcomes(home: Path) -> dict[str, dict[str, Any]]:
-    """By key: when it was last started (`ran`), and why it failed (`failure`, None where it did not). Empty where nothing is known."""
+    """By key: when it was last started (`ran`), and why it failed (`failure`, None if it did not). Empty if nothing is known."""
     return read_outcomes(home / FOLDER / STATE)
 
 
@@ -155,7 +155,7 @@ def run_due_audit(
     idle: Callable[["Store"], bool] = is_idle,
     clock: Callable[[], float] = time.monotonic,
 ) -> str | None:
-    """Run the audit that has been due for longest, where nothing waits; its outcome in a word, None where nothing is due or it must wait.
+    """Run the audit that has been due for longest, where nothing waits; its outcome in a word, None if nothing is due or it must wait.
 
     It stops when other work has waited for PATIENCE, or the process ends, and continues from its last step in a later round.
     """

@@ -72,7 +72,7 @@ class EventsTaken:
 
 
 def read_events(body: bytes, headers: Mapping[str, str]) -> tuple[list[CloudEvent], list[Numbered]]:
-    """The events of a request, and its parts that are not events. Raises IntakeRefusedError where the request is not a CloudEvent."""
+    """The events of a request, and its parts that are not events. Raises IntakeRefusedError if the request is not a CloudEvent."""
     media = headers.get("content-type", "").partition(";")[0].strip().lower()
     rejected: list[Numbered] = []
     events: list[CloudEvent] = []
@@ -241,7 +241,7 @@ def _part(kind: str) -> Part:
 
 
 def _mapped(attributes: Mapping[str, str], mapping: Mapping[str, str], what: str) -> str | None:
-    """The model or version that the address fixes, or takes from an attribute. Raises PayloadError where the attribute is missing."""
+    """The model or version that the address fixes, or takes from an attribute. Raises PayloadError if the attribute is missing."""
     if mapping.get(what):
         return mapping[what]
     if not (source := mapping.get(f"{what}_from")):
@@ -290,6 +290,6 @@ def _joined_records(half: Half, other: Half, catalog: Catalog) -> list[dict[str,
 
 
 def _version_of(model: Model | None, endpoint: str | None) -> str:
-    """The version where no event names one: the only registered one, else the endpoint, else `unknown`."""
+    """The version if no event names one: the only registered one, else the endpoint, else `unknown`."""
     registered = [] if model is None else [version.name for version in model.versions if version.registered]
     return registered[0] if len(registered) == 1 else endpoint or "unknown"

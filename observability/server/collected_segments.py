@@ -71,7 +71,7 @@ class SegmentIntake:
         """Publish the configuration if it changed, fetch new segments, and move away segments that the store has. Returns the number of
         waiting segments.
 
-        Raises ObservabilityError where the place, the disk or the store cannot be used.
+        Raises ObservabilityError if the place, the disk or the store cannot be used.
         """
         require_collected_place(self.store.home, self.place)
         self._leave_config()
@@ -102,7 +102,7 @@ class SegmentIntake:
             self.present_at = now
 
     def _bring(self, names: list[str]) -> None:
-        """Copy segments to landing, where they are not yet there."""
+        """Copy segments to landing, if they are not yet there."""
         landing = self.store.landing
         make_private_folder(landing / "ready")
         size = sum(_size_of(path) for path in (landing / "ready").glob("*.jsonl"))
@@ -133,7 +133,7 @@ class SegmentIntake:
 
 
 def _size_of(path: Path) -> int:
-    """Bytes of a file; 0 where it is gone."""
+    """Bytes of a file; 0 if it is gone."""
     with suppress(FileNotFoundError):
         return path.stat().st_size
     return 0

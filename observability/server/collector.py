@@ -119,7 +119,7 @@ class CollectingStore:
         self.owner_sign, self.owner_at = sign, time.monotonic() - max(age, 0.0)
 
     def require_space(self) -> None:
-        """Raise StoreBrokenError where nothing may be taken."""
+        """Raise StoreBrokenError if nothing may be taken."""
         if self.config is None or self.looked_at is None:
             raise StoreBrokenError("the collector has no configuration", got=self.failure, attempt=HOW)
         if time.monotonic() - self.looked_at > OLD_AFTER:
@@ -240,7 +240,7 @@ def remove_left_folders(parent: Path) -> list[str]:
 
 
 def run_collector(place: FilePlace, host: str, port: int) -> None:
-    """Serve until the process ends. Raises StoreBusyError where the port is taken."""
+    """Serve until the process ends. Raises StoreBusyError if the port is taken."""
     import uvicorn
 
     from observability.server.half_open import close_half_open_connections

@@ -34,7 +34,7 @@ class CollectorConfig:
 
 
 def config_content(store: "Store") -> bytes:
-    """The configuration of a home, equal bytes for an equal one. Raises ObservabilityError where a file of the home cannot be read."""
+    """The configuration of a home, equal bytes for an equal one. Raises ObservabilityError if a file of the home cannot be read."""
     home = store.home
     body = {
         "format": FORMAT,

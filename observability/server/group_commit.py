@@ -37,7 +37,7 @@ class GroupCommit:
         self.groups = 0
 
     def commit(self, lines: bytes, count: int) -> None:
-        """Write `count` whole lines, ending with a newline. Raises StoreBrokenError where the disk refuses; then none counts."""
+        """Write `count` whole lines, ending with a newline. Raises StoreBrokenError if the disk refuses; then none counts."""
         with self._joining:
             group = self._next
             group.parts.append(lines)
@@ -71,7 +71,7 @@ class GroupCommit:
         """Wait for more requests before a group is written; here, none is waited for."""
 
     def _append(self, lines: bytes, count: int) -> str | None:
-        """Write lines, on disk when it returns; why they could not be, None where they are."""
+        """Write lines, on disk when it returns; why they could not be, None if they are."""
         if self._spool.append(lines, count):
             return None
         failure = self._spool.last_error or "an unknown failure"

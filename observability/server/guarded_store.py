@@ -181,7 +181,7 @@ class GuardedStore:
             raise ForbiddenError("a week is frozen by people who see every model", attempt="Ask an administrator")
 
     def _any_written_model(self) -> str | None:
-        """A model that the person may write about; None where there is none. A dashboard may name no model."""
+        """A model that the person may write about; None if there is none. A dashboard may name no model."""
         if may_do(self._person, "write"):
             return None
         return next((model for model, _ in self._person.models if may_do(self._person, "write", model)), None)

@@ -71,7 +71,7 @@ def _refuses(protocol: Any, data: bytes) -> bool:
 
 
 def _close_if_still_waiting(protocol: Any, last: object) -> None:
-    """Close the connection where no header was completed since; else go on looking. last: the last request at that time."""
+    """Close the connection if no header was completed since; else go on looking. last: the last request at that time."""
     protocol.watched_header = False
     transport = protocol.transport
     if transport.is_closing() or transport.get_protocol() is not protocol:  # closed, or a WebSocket by now

@@ -98,7 +98,7 @@ def _process_problems() -> list[str]:
 
 
 def collectors_status() -> dict[str, Any]:
-    """The place of collectors: place (None where none is named), waiting segments, last_success (RFC 3339, UTC), failure."""
+    """The place of collectors: place (None if none is named), waiting segments, last_success (RFC 3339, UTC), failure."""
     owner = _owner()
     state = None if owner is None else owner.collected
     if state is None:
@@ -113,7 +113,7 @@ def collectors_problems() -> list[str]:
 
 
 def publishing_problems() -> list[str]:
-    """Why the store is not published for processes that read it, as a sentence; none where it is, or nobody asked."""
+    """Why the store is not published for processes that read it, as a sentence; none if it is, or nobody asked."""
     owner = _owner()
     failure = None if owner is None or owner.publisher is None else owner.publisher.failure
     if owner is not None and owner.publishing is not None and not owner.publishing.is_alive():
@@ -122,7 +122,7 @@ def publishing_problems() -> list[str]:
 
 
 def limits_problems(store: "Store") -> list[str]:
-    """Why the limits of the home are not in force, as a sentence; None where they are."""
+    """Why the limits of the home are not in force, as a sentence; None if they are."""
     problem = limits_in_force(store.home).problem
     return [] if problem is None else [problem]
 

@@ -67,7 +67,7 @@ def answer_rows(body: Any) -> list[Any]:
 def answer_fields(answer: Any, model: Model | None) -> dict[str, Any]:
     """The fields `score` and `prediction` of one answer, and the remaining ones as `outputs`. model: None if the store does not have it.
 
-    Raises PayloadError where neither can be derived.
+    Raises PayloadError if neither can be derived.
     """
     if not isinstance(answer, Mapping):
         return _value_fields(answer, model)

@@ -54,7 +54,7 @@ class Taken:
 
 
 async def read_body(request: Request, limits: IntakeLimits) -> bytes:
-    """The unchanged body of a request. Raises IntakeRefusedError where it is too large or does not arrive in time."""
+    """The unchanged body of a request. Raises IntakeRefusedError if it is too large or does not arrive in time."""
     announced = request.headers.get("content-length", "0")
     too_large = IntakeRefusedError(413, f"the body exceeds {limits.body_bytes:,} bytes", "Send fewer lines per request")
     if announced.isdecimal() and (len(announced) > 15 or int(announced) > limits.body_bytes):
@@ -157,7 +157,7 @@ def _past_space(text: str, at: int) -> int:
 def take_records(lines: list[bytes], takes: Takes, token: str, limits: IntakeLimits) -> Taken:
     """Validate lines as the loader does, and write valid ones to the landing folder, synced.
 
-    Raises IntakeRefusedError where the token brought too many new columns, StoreBrokenError where the disk refuses.
+    Raises IntakeRefusedError if the token brought too many new columns, StoreBrokenError if the disk refuses.
     """
     owner = process_lock.current_owner()
     store, quotas = owner.store, owner.quotas
@@ -187,7 +187,7 @@ def take_records(lines: list[bytes], takes: Takes, token: str, limits: IntakeLim
 
 
 def protected_lines(home: Path, lines: list[bytes]) -> list[bytes]:
-    """Lines with the rules of protected features applied. Raises StoreBrokenError where they cannot be read: then nothing is written."""
+    """Lines with the rules of protected features applied. Raises StoreBrokenError if they cannot be read: then nothing is written."""
     protection = Protection(home)
     try:
         rules = protection.rules()
@@ -233,7 +233,7 @@ def texts_within(value: object) -> Iterator[str]:
 
 
 def _as_label(line: bytes, number: int, wrong: Wrong) -> bytes:
-    """A line with the kind label where it names none. A line of another kind is noted in `wrong` and becomes blank."""
+    """A line with the kind label if it names none. A line of another kind is noted in `wrong` and becomes blank."""
     try:
         record = json.loads(line) if line.strip() else None
     except (ValueError, RecursionError):

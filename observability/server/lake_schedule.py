@@ -107,7 +107,7 @@ def _loaded_source(
 
 
 def source_failure(source: ScheduledSource, report: "SourceReport") -> str | None:
-    """Why a load of a source counts as failed; None where it does not: a file could not be read, or too many rows were rejected."""
+    """Why a load of a source counts as failed; None if it does not: a file could not be read, or too many rows were rejected."""
     if report.failures:
         name, why = next(iter(report.failures.items()))
         return f"{len(report.failures):,} of {report.files:,} files could not be read, the first is {name}: {why}"

@@ -19,7 +19,7 @@ SAME = ("rows", "bytes", "columns", "parents")
 def take_lineage_events(body: bytes, token: str, limits: IntakeLimits) -> intake.Taken:
     """Write the records of one event or an array of events; an event with a rejected record is named with its place, from 1.
 
-    Raises IntakeRefusedError where the body is no JSON or has too many events, StoreBrokenError where the disk refuses.
+    Raises IntakeRefusedError if the body is no JSON or has too many events, StoreBrokenError if the disk refuses.
     """
     try:
         given = json.loads(body)

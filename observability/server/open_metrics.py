@@ -181,7 +181,7 @@ def _durations(name: str, meaning: str, durations: telemetry.Durations) -> list[
 
 
 def _labels(labels: Labels) -> str:
-    """Labels in braces, their values escaped; nothing where there are none."""
+    """Labels in braces, their values escaped; nothing if there are none."""
     if not labels:
         return ""
     escaped = {name: str(value).replace("\\", "\\\\").replace("\n", "\\n").replace('"', '\\"') for name, value in labels.items()}

@@ -123,7 +123,7 @@ def export_response(taken: SpansTaken, encoding: Encoding) -> bytes:
 
 
 def read_spans(body: bytes, encoding: Encoding) -> list[OtlpSpan]:
-    """The spans of a body. Raises IntakeRefusedError where it cannot be read, or the library for protobuf is missing."""
+    """The spans of a body. Raises IntakeRefusedError if it cannot be read, or the library for protobuf is missing."""
     if encoding == "protobuf":
         return _protobuf_spans(body)
     try:
@@ -212,7 +212,7 @@ def _protobuf_value(value: Any) -> Any:
 
 
 def span_record(span: OtlpSpan) -> dict[str, Any] | None:
-    """The prediction record of a span; None if the span is not a prediction. Raises SpanError where it is one and something is missing."""
+    """The prediction record of a span; None if the span is not a prediction. Raises SpanError if it is one and something is missing."""
     attributes = span.attributes
     call = _is_model_call(attributes)
     if not call and not any(name.startswith(OWN) for name in attributes):
@@ -317,7 +317,7 @@ def _failed(span: OtlpSpan) -> bool:
 
 
 def _rfc3339(nanoseconds: int) -> str:
-    """An instant to the microsecond. Raises SpanError where it is out of range."""
+    """An instant to the microsecond. Raises SpanError if it is out of range."""
     try:
         seconds, rest = divmod(nanoseconds, 10**9)
         return datetime.fromtimestamp(seconds, UTC).replace(microsecond=rest // 1000).isoformat()

@@ -59,7 +59,7 @@ class OwnerCalls:
     def send(self, method: str, **arguments: Any) -> Any:
         """The answer of the owner to a call for the person who acts.
 
-        Raises UsageError where the owner refuses it, StoreBusyError where it does not answer: then it is unknown whether it was done.
+        Raises UsageError if the owner refuses it, StoreBusyError if it does not answer: then it is unknown whether it was done.
         """
         try:
             if "records" in arguments:

@@ -43,7 +43,7 @@ def scheduled_files(home: Path) -> list[Path]:
 
 
 def scheduled_sets(home: Path, model: str) -> list[tuple[Path, ProbeSet]]:
-    """The scheduled sets of a model. Raises NotFoundError where there is none."""
+    """The scheduled sets of a model. Raises NotFoundError if there is none."""
     found = [(path, probe) for path in scheduled_files(home) if (probe := read_probe_set(path)).model == model]
     if not found:
         raise NotFoundError(f"no probe set of {model!r} is scheduled", attempt="Name its file, and add --schedule to keep it")
@@ -61,7 +61,7 @@ def schedule_file(home: Path, path: Path) -> Path:
 
 
 def schedule_state(home: Path) -> dict[str, dict[str, Any]]:
-    """By file: when it was last asked (`asked`), last failed (`failed`) and why (`error`). Empty where nothing is known."""
+    """By file: when it was last asked (`asked`), last failed (`failed`) and why (`error`). Empty if nothing is known."""
     return read_outcomes(home / FOLDER / STATE)
 
 

@@ -74,7 +74,7 @@ class Lock:
 
 def take_lock(home: Path, wait: float = 0.0) -> Lock:
     """Lock the home, retrying for `wait` seconds. Raises StoreBusyError with the PID of the owner, if known, and
-    StoreBrokenError where the folder cannot be used.
+    StoreBrokenError if the folder cannot be used.
     """
     inherited = os.environ.pop(LOCK_VARIABLE, None)
     if inherited is not None:
@@ -109,7 +109,7 @@ class Address:
 
 
 def read_address(home: Path) -> Address | None:
-    """The address that the owner wrote; None where it is missing or unreadable. It may be stale: only the lock decides."""
+    """The address that the owner wrote; None if it is missing or unreadable. It may be stale: only the lock decides."""
     try:
         body = json.loads((home / "owner.json").read_text(encoding="utf-8"))
         return Address(int(body["pid"]), int(body["port"]), str(body["token"]))
@@ -220,7 +220,7 @@ class Owner:
         self.keeper = started_thread("keeper", self.keep_loader_alive_forever)
 
     def keep_loader_alive(self) -> None:
-        """Start the loader's thread where it does not run."""
+        """Start the loader's thread if it does not run."""
         with self.starting:
             if self.stopping.is_set() or (self.thread is not None and self.thread.is_alive()):
                 return
@@ -282,7 +282,7 @@ class Owner:
         self.summaries = started_thread("dashboards", run, self.store, self.stopping)
 
     def start_publisher(self) -> None:
-        """Publish states of the store for processes that only read, where the settings ask for it, until `close`."""
+        """Publish states of the store for processes that only read, if the settings ask for it, until `close`."""
         from observability.server.publishing import Publisher
 
         self.publisher = Publisher(self.store)
@@ -415,7 +415,7 @@ def stand_for_owner(stand_in: Owner) -> None:
 
 
 def current_owner() -> Owner:
-    """The owner in this process. Raises StoreBusyError where there is none."""
+    """The owner in this process. Raises StoreBusyError if there is none."""
     if _current is None:
         raise StoreBusyError("the store is not open in this process", attempt="Start the dashboard with make run")
     return _current

@@ -83,7 +83,7 @@ class Replica:
 
     @property
     def store(self) -> "PublishedStore":
-        """The store of the newest state. Raises StoreBrokenError where the owner has withdrawn all."""
+        """The store of the newest state. Raises StoreBrokenError if the owner has withdrawn all."""
         if self._newest is None:
             attempt = "Wait some seconds; where it stays so, look at the owner"
             raise StoreBrokenError("what was published is withdrawn, or cannot be read", got=self.failure, attempt=attempt)
@@ -180,7 +180,7 @@ class Replica:
         return opened
 
     def _require_sign_in(self, state: "PublishedState") -> None:
-        """Raise StoreBrokenError where people sign in here and the settings of a state ask for no sign-in. From where the pages may then be
+        """Raise StoreBrokenError if people sign in here and the settings of a state ask for no sign-in. From where the pages may then be
         opened was checked when the process began.
         """
         if self._signs_in and sign_in_method(state.folder) == "none":
@@ -188,7 +188,7 @@ class Replica:
             raise StoreBrokenError("the published state asks for no sign-in", where=str(state.folder), attempt=attempt)
 
     def _take_findings(self, store: "PublishedStore") -> None:
-        """Take over the findings that the owner knew, where it wrote new ones beside the state."""
+        """Take over the findings that the owner knew, if it wrote new ones beside the state."""
         source = store.state.folder / KEPT_FILE
         with contextlib.suppress(FileNotFoundError):
             found = source.stat()
@@ -239,7 +239,7 @@ def start_replica() -> Replica:
 
 
 def owner_of_environment() -> OwnerCalls:
-    """The owner that the environment names. Raises UsageError where it names none, or no token."""
+    """The owner that the environment names. Raises UsageError if it names none, or no token."""
     owner, token = os.environ.get(OWNER_VARIABLE, ""), os.environ.get(TOKEN_VARIABLE, "")
     if not owner or not token:
         attempt = (
@@ -251,7 +251,7 @@ def owner_of_environment() -> OwnerCalls:
 
 def prepared_home(folder: Path) -> Path:
     """A new folder for a read-only process, with the settings of the newest state, so that sign-in works before anything is served. Raises
-    StoreBrokenError where nothing is published.
+    StoreBrokenError if nothing is published.
     """
     _remove_homes_of_ended_processes()
     home = Path(tempfile.mkdtemp(prefix=HOME_PREFIX))
@@ -288,7 +288,7 @@ def is_own_home(home: Path) -> bool:
 
 
 def newest_published_state(folder: Path) -> "PublishedState":
-    """The newest state of a folder. Raises StoreBrokenError where there is none."""
+    """The newest state of a folder. Raises StoreBrokenError if there is none."""
     state = newest_state(folder)
     if state is None:
         attempt = "Let the owner publish it: [publish] with every = 15 in its keeping.toml; it must run"

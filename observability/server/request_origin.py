@@ -68,7 +68,7 @@ def is_loopback(address: str | None) -> bool:
 
 
 def require_safe_binding(address: str | None, settings: AccessSettings) -> None:
-    """Raise UsageError where an interface other than loopback would be bound without sign-in, or where people sign in over plain HTTP."""
+    """Raise UsageError if an interface other than loopback would be bound without sign-in, or where people sign in over plain HTTP."""
     if is_loopback(address):
         return
     got = repr(address) if address else "every interface"
@@ -94,7 +94,7 @@ def _arrived_inside(scope: Scope) -> bool:
 def logger_origin(scope: Scope) -> str | None:
     """The Origin of a request that sends records from a page of a web site in `logger_origins`; None for every other request.
 
-    Raises ObservabilityError where access.toml is wrong.
+    Raises ObservabilityError if access.toml is wrong.
     """
     if scope["type"] != "http" or scope["path"] not in LOGGER_PATHS or scope["method"] not in ("POST", "OPTIONS"):
         return None
@@ -136,7 +136,7 @@ def undecodable_address(scope: Scope) -> tuple[int, str, str] | None:
 
 
 class RequestOriginCheck:
-    """ASGI middleware that refuses a Host or an Origin that is not allowed, and other interfaces where there is no sign-in.
+    """ASGI middleware that refuses a Host or an Origin that is not allowed, and other interfaces if there is no sign-in.
 
     port: gives the port of the dashboard, which is known once it listens.
     """

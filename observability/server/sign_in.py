@@ -1,6 +1,6 @@
 """The sign-in: who sends a request, the middleware that lets nobody else in, and the pages to sign in and out.
 
-Nothing here runs where there is no sign-in. A person is known by a session cookie (local accounts) or by the signed cookie of Streamlit's
+Nothing here runs if there is no sign-in. A person is known by a session cookie (local accounts) or by the signed cookie of Streamlit's
 `st.login` (OpenID Connect), which the dashboard reads. The check runs for every request and for every message of a WebSocket, so that
 a session that ends, a changed role and a disabled account count at once.
 """
@@ -97,7 +97,7 @@ def oidc_person(settings: AccessSettings, claims: Claims) -> Person | None:
 def listed_person(settings: AccessSettings, name: str) -> Person:
     """A person with the roles that the settings list by name.
 
-    A model whose list does not name them is hidden where it has roles of groups.
+    A model whose list does not name them is hidden if it has roles of groups.
     """
     key, models = name.casefold(), dict[str, str]()
     for model, lists in settings.models.items():

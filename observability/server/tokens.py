@@ -78,7 +78,7 @@ def revoke_token(home: Path, token_id: str) -> Token:
 
 
 def read_tokens(home: Path) -> list[Token]:
-    """The tokens of a home, oldest first. Raises StoreBrokenError where the file cannot be read: no request is then authorized."""
+    """The tokens of a home, oldest first. Raises StoreBrokenError if the file cannot be read: no request is then authorized."""
     try:
         body = json.loads((home / FILE).read_text(encoding="utf-8"))
         return [Token(**{**fields, "models": tuple(fields.get("models", ()))}) for fields in body["tokens"]]
@@ -90,7 +90,7 @@ def read_tokens(home: Path) -> list[Token]:
 
 
 def write_tokens(home: Path, tokens: list[Token]) -> None:
-    """Replace the token file. Raises StoreBrokenError where the disk refuses."""
+    """Replace the token file. Raises StoreBrokenError if the disk refuses."""
     try:
         replace_private_file(home / FILE, json.dumps({"tokens": [asdict(token) for token in tokens]}, indent=1))
     except OSError as error:

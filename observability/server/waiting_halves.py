@@ -171,7 +171,7 @@ class WaitingHalves:
 
     @contextlib.contextmanager
     def _opened(self) -> Iterator[sqlite3.Connection]:
-        """The connection, in one transaction. Raises StoreBrokenError where the file or the disk refuses."""
+        """The connection, in one transaction. Raises StoreBrokenError if the file or the disk refuses."""
         with self.mutex:
             try:
                 if self._connection is None:
@@ -188,7 +188,7 @@ class WaitingHalves:
                 ) from error
 
     def _connected(self) -> sqlite3.Connection:
-        """A new connection to the file, which is made where there is none, readable by its owner only."""
+        """A new connection to the file, which is made if there is none, readable by its owner only."""
         self._file.parent.mkdir(mode=0o700, exist_ok=True)
         os.close(os.open(self._file, os.O_CREAT | os.O_RDWR, 0o600))
         connection = sqlite3.connect(self._file, check_same_thread=False)

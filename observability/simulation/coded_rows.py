@@ -37,7 +37,7 @@ class CodedRows:
 
     @property
     def weights(self) -> Array | None:
-        """The weights, 1 where not given; None if all are 1."""
+        """The weights, 1 if not given; None if all are 1."""
         weights = self.rows.get("weight")
         return None if weights is None or np.isnan(weights).all() else np.where(np.isnan(weights), 1.0, weights)
 
@@ -112,7 +112,7 @@ class CodedRows:
         return found if marks is None else np.where(marks != 0, marks, found).astype(np.int64)
 
     def values(self, reference: str) -> Array:
-        """The values of a column; null where the rows lack it or a mark says that it did not arrive. A missing status is `ok`."""
+        """The values of a column; null if the rows lack it or a mark says that it did not arrive. A missing status is `ok`."""
         found = self.rows.get(reference)
         if reference == "status":
             return np.full(len(self.rows), "ok", object) if found is None else np.where(self.given(found), found, "ok").astype(object)

@@ -113,7 +113,7 @@ NUMBERS = {"watts", "utilisation", "energy_j", "seconds", "temperature_c", "memo
 
 
 def _table(pandas: Any, rows: list[dict[str, Any]], columns: tuple[str, ...], time: str) -> "DataFrame":
-    """Records as the store gives them: missing texts None, missing numbers NaN, times naive."""
+    """Records as the store returns them: missing texts None, missing numbers NaN, times naive."""
     frame = pandas.DataFrame([{name: row.get(name) for name in columns} for row in rows], columns=list(columns))
     for name in columns:
         if name == time:

@@ -1,4 +1,4 @@
-"""Types of a fault and of where it is planted."""
+"""Types of a fault and of the place where it is planted."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -55,7 +55,7 @@ UNIT_WORDS: dict[str, Callable[[float], str]] = {
     "growth of the error": lambda amount: f"{100 * amount:g} % growth of the error",
     "1 / values a day": lambda amount: f"{1 / amount:g} values a day",
 }
-"""How an amount is written, where it is not simply number and unit."""
+"""How an amount is written, if it is not simply number and unit."""
 
 
 class DescribedFault:

@@ -36,7 +36,7 @@ SECONDS = 20.0
 
 @dataclass(frozen=True)
 class LabellingRecords:
-    """Records of a project as the store gives them (naive UTC), and the instant at which they end. source_note: where they come from."""
+    """Records of a project as the store returns them (naive UTC), and the instant at which they end. source_note: where they come from."""
 
     annotated: "DataFrame"
     assigned: "DataFrame"

@@ -6,7 +6,7 @@ One array a column, all of one length:
 |---|---|
 | `id`, `version`, `replica`, `device`, `subject`, `status` | text, None if not said |
 | `at`, `arrived`, `label_arrived` | datetime64[us] in UTC: when it happened, when it and its label arrived; NaT if no label ever comes |
-| `score`, `score.0`…, `threshold`, `latency_ms`, `energy_j`, `cost`, `weight` | float64, NaN where not said |
+| `score`, `score.0`…, `threshold`, `latency_ms`, `energy_j`, `cost`, `weight` | float64, NaN if not said |
 | `label` | float64: class index, for regression the value; NaN if there is none |
 | `feature.NAME`, `group.NAME` | float64 of numbers, text of categories and booleans (`true`, `false`); NaN and None are null |
 | `mark.NAME` | int8, of feature NAME: ABSENT or WRONG_TYPE (aggregate.py) if it did not come, or came as text; else 0 |
@@ -64,7 +64,7 @@ def joined_rows(parts: list[LogRows]) -> LogRows:
 
 
 def _part_column(part: LogRows, name: str, parts: list[LogRows]) -> Array:
-    """A column of one part, null where it has none."""
+    """A column of one part, null if it has none."""
     found = part.get(name)
     if found is not None:
         return found

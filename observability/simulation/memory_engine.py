@@ -167,7 +167,7 @@ class MemoryEngine(Engine):
         return question, window.slice, tuple((id(part), part.state(as_of)) for part in parts), _ragged_bounds(window)
 
     def kept(self, key: Any, parts: list[DayRows], answer: "DataFrame") -> "DataFrame":
-        """The answer, kept across faults where it is about clean parts only."""
+        """The answer, kept across faults if it is about clean parts only."""
         if all(id(part) in self.clean for part in parts):
             self.shared[key] = answer
             self.before.keep(answer)

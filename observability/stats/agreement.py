@@ -172,14 +172,14 @@ def alpha_with_variance(counts: Floats) -> tuple[float, float]:
 
 
 def _expected_disagreement(totals: Floats) -> Floats:
-    """Disagreement expected by chance from the totals of each label (rows × levels); NaN where all labels are equal."""
+    """Disagreement expected by chance from the totals of each label (rows × levels); NaN if all labels are equal."""
     n = totals.sum(axis=1)
     found = (n**2 - (totals**2).sum(axis=1)) / (n - 1)
     return np.where(found > 0, found, np.nan)
 
 
 def _weighted_alpha(counts: Floats, weights: Floats) -> Floats:
-    """Alpha for each weighting of the items (weights: weightings × items); NaN where all labels are equal."""
+    """Alpha for each weighting of the items (weights: weightings × items); NaN if all labels are equal."""
     labels = counts.sum(axis=1)
     apart = (labels**2 - (counts**2).sum(axis=1)) / (labels - 1)
     return np.asarray(1 - (weights @ apart) / _expected_disagreement(weights @ counts), np.float64)

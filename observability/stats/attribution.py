@@ -117,7 +117,7 @@ def _absolute_and_weights(values: ArrayLike, weights: ArrayLike | None) -> tuple
 
 
 def _shares_and_influence(size: Floats, w: Floats) -> tuple[Floats, Floats]:
-    """Shares (features,) and each row's influence on them (rows × features). Shares are 0 where all values are 0."""
+    """Shares (features,) and each row's influence on them (rows × features). Shares are 0 if all values are 0."""
     mean = w @ size
     total = float(mean.sum())
     if not total > 0:
@@ -142,7 +142,7 @@ def ndcg(reference: ArrayLike, current: ArrayLike) -> float:
     Returns
     -------
     float
-        1 for the same order; NaN where all importances are 0.
+        1 for the same order; NaN if all importances are 0.
     """
     before, now = np.asarray(reference, np.float64), np.asarray(current, np.float64)
     discount = 1 / np.log2(np.arange(2, before.size + 2))
@@ -295,7 +295,7 @@ def attribution_rows_needed(null: float, limit: float, n: int, m: int) -> int | 
     Returns
     -------
     int | None
-        None where no number of rows suffices.
+        None if no number of rows suffices.
     """
     if null <= limit:
         return 0

@@ -35,7 +35,7 @@ WORTH_THREADS = 20_000
 class BinPlan:
     """Edges of a column and the look-up table over them.
 
-    Cell of x: 0 where (x - origin) × per_unit < 0, 1 … cells inside, cells + 1 beyond. first[c] is the number of edges in cells
+    Cell of x: 0 if (x - origin) × per_unit < 0, 1 … cells inside, cells + 1 beyond. first[c] is the number of edges in cells
     below c, so the bin of a value in cell c lies in first[c] … first[c + 1]. Rounding cannot misplace a value, since the cell is
     monotone in x.
     """
@@ -56,8 +56,8 @@ class Histogram:
     """Counts of one column. All arrays end in an axis of bins + 2 entries, [NaN, null, bin 0, bin 1, …]; with groups, the first axis is
     the group.
 
-    n: rows. w, w2: Σ weight and Σ weight² (None where unweighted: both are n). total, squares, low, high: Σwx, Σwx², minimum and
-    maximum of the finite values, one per group (low is inf and high -inf where there are none).
+    n: rows. w, w2: Σ weight and Σ weight² (None if unweighted: both are n). total, squares, low, high: Σwx, Σwx², minimum and
+    maximum of the finite values, one per group (low is inf and high -inf if there are none).
     """
 
     n: Integers
@@ -134,7 +134,7 @@ def bin_numbers(values: ArrayLike, edges: ArrayLike | BinPlan, valid: ArrayLike 
     edges : ArrayLike | BinPlan
         Increasing finite edges, or a plan of them.
     valid : ArrayLike | None
-        Mask of the rows that are not null; None where all are valid.
+        Mask of the rows that are not null; None if all are valid.
 
     Returns
     -------
@@ -167,7 +167,7 @@ def histogram_numbers(
     weights : ArrayLike | None
         Weight of each row; None for 1.
     valid : ArrayLike | None
-        Mask of the rows that are not null; None where all are valid.
+        Mask of the rows that are not null; None if all are valid.
     groups : ArrayLike | None
         Group of each row, from 0; negative groups are left out. None: one group.
     group_count : int | None
@@ -242,7 +242,7 @@ def histogram_columns(
 
 
 def _values_and_mask(values: ArrayLike, valid: ArrayLike | None) -> tuple[Floats, Bools]:
-    """Values as float64 and the mask, empty where all rows are valid."""
+    """Values as float64 and the mask, empty if all rows are valid."""
     array = np.ascontiguousarray(values, np.float64).ravel()
     mask = np.empty(0, bool) if valid is None else np.ascontiguousarray(valid, bool).ravel()
     if valid is not None and mask.size != array.size:
@@ -307,7 +307,7 @@ def compiled_bin_loops(size: int) -> tuple[Loop, Loop] | None:
     Returns
     -------
     tuple[Loop, Loop] | None
-        None where numba is missing, or the block is too small to import it for.
+        None if numba is missing, or the block is too small to import it for.
     """
     return load_compiled_loops() if size >= COMPILE_FROM or load_compiled_loops.cache_info().currsize else None
 
@@ -319,7 +319,7 @@ def load_compiled_loops() -> tuple[Loop, Loop] | None:
     Returns
     -------
     tuple[Loop, Loop] | None
-        None where numba cannot be imported.
+        None if numba cannot be imported.
     """
     try:
         from observability.stats import binning_compiled

@@ -97,7 +97,7 @@ def estimate_difference(first: BlockEstimate, second: BlockEstimate) -> BlockEst
 
 
 def estimate_quotient(first: BlockEstimate, second: BlockEstimate) -> BlockEstimate | None:
-    """Return the first estimate over the second of other blocks, by the delta method; None where the second is not positive.
+    """Return the first estimate over the second of other blocks, by the delta method; None if the second is not positive.
 
     Parameters
     ----------
@@ -139,7 +139,7 @@ def design_effect(flags: ArrayLike, blocks: ArrayLike) -> float:
     Returns
     -------
     float
-        1 where it is unknown.
+        1 if it is unknown.
 
     References
     ----------
@@ -170,7 +170,7 @@ def tail_quantile(values: ArrayLike, q: float, blocks: ArrayLike, confidence: fl
     Returns
     -------
     Interval
-        n is the effective number of rows. Low and high are None where no order statistic is far enough out.
+        n is the effective number of rows. Low and high are None if no order statistic is far enough out.
 
     References
     ----------
@@ -243,7 +243,7 @@ def rank_separation(values: ArrayLike, first: ArrayLike, blocks: ArrayLike) -> B
     Returns
     -------
     BlockEstimate or None
-        Between -0.5 and 0.5, 0 where the sides are alike. None where a side has fewer than MIN_BLOCKS blocks.
+        Between -0.5 and 0.5, 0 if the sides are alike. None if a side has fewer than MIN_BLOCKS blocks.
 
     References
     ----------

@@ -50,7 +50,7 @@ class Reliability:
 
     @cached_property
     def deviation(self) -> Floats:
-        """Share of positives minus mean score; 0 where a group has no rows."""
+        """Share of positives minus mean score; 0 if a group has no rows."""
         return np.nan_to_num(self.rate - self.score)
 
     @cached_property
@@ -105,7 +105,7 @@ def reliability_curve(
     total : ArrayLike
         Σw of all rows, by score bin.
     squares : ArrayLike | None
-        Σw² of all rows, by score bin; None where they are unweighted.
+        Σw² of all rows, by score bin; None if they are unweighted.
     scores : ArrayLike | None
         Score of each bin; None for the middles of the fixed score bins.
     groups : int
@@ -245,14 +245,14 @@ def cumulative_calibration_error(
     total : ArrayLike
         Σw of all rows, by score bin.
     squares : ArrayLike | None
-        Σw² of all rows, by score bin; None where they are unweighted.
+        Σw² of all rows, by score bin; None if they are unweighted.
     scores : ArrayLike | None
         Score of each bin; None for the middles of the fixed score bins.
 
     Returns
     -------
     CalibrationError | None
-        None where no row can be wrong (no rows, or every score 0 or 1).
+        None if no row can be wrong (no rows, or every score 0 or 1).
 
     References
     ----------
@@ -330,7 +330,7 @@ def calibration_change_p_value(now: Reliability, before: Reliability) -> float:
     Returns
     -------
     float
-        1 where no group is left.
+        1 if no group is left.
     """
     variance = [_rate_variance(side) for side in (now, before)]
     known = (now.effective > 0) & (before.effective > 0)
@@ -363,7 +363,7 @@ def calibration_error_change_p_value(now: Reliability, before: Reliability) -> f
     Returns
     -------
     float
-        1 where neither sample has an error.
+        1 if neither sample has an error.
     """
     sides = [(float(side.share @ np.abs(side.deviation)), float(side.share**2 @ _rate_variance(side))) for side in (now, before)]
     error = float(np.sqrt(sides[0][1] + sides[1][1]))

@@ -19,7 +19,7 @@ MIN_HISTORY = 3
 class CountTest:
     """A count against its history. All but n_history and observed are None below three history points.
 
-    expected: mean of the history. ratio: observed / expected with an interval (None where nothing was expected). p_value: two-sided.
+    expected: mean of the history. ratio: observed / expected with an interval (None if nothing was expected). p_value: two-sided.
     dispersion: variance / mean of the history. overdispersed: whether the negative binomial was used instead of the Poisson
     distribution.
     """
@@ -113,7 +113,7 @@ def _negative_binomial_p_value(observed: float, mean: float, variance: float, fr
 def proportion_score(
     successes_a: float, n_a: float, successes_b: float, n_b: float, n_squares_a: float | None = None, n_squares_b: float | None = None
 ) -> float | None:
-    """Score z of the pooled test of two proportions; None where a side has no rows.
+    """Score z of the pooled test of two proportions; None if a side has no rows.
 
     Parameters
     ----------
@@ -126,9 +126,9 @@ def proportion_score(
     n_b : float
         Rows of side b.
     n_squares_a : float | None
-        Σw² of side a; None where it is unweighted.
+        Σw² of side a; None if it is unweighted.
     n_squares_b : float | None
-        Σw² of side b; None where it is unweighted.
+        Σw² of side b; None if it is unweighted.
 
     Returns
     -------
@@ -215,7 +215,7 @@ def needed_n_for_psi(limit: float, bins: int, n_reference: float | None = None, 
     Returns
     -------
     int | None
-        None where the reference alone is too small for the limit.
+        None if the reference alone is too small for the limit.
     """
     if bins <= 1:
         return 1

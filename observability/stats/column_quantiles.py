@@ -22,7 +22,7 @@ def column_quantiles(values: Floats, shares: Sequence[float]) -> list[Floats]:
     Returns
     -------
     list[Floats]
-        One array for each share; NaN where a column has no value.
+        One array for each share; NaN if a column has no value.
     """
     return quantiles_of_sorted(*sorted_values(values), shares)
 
@@ -61,7 +61,7 @@ def quantiles_of_sorted(ordered: Floats, known: Integers, shares: Sequence[float
     Returns
     -------
     list[Floats]
-        One array for each share; NaN where a column has no value.
+        One array for each share; NaN if a column has no value.
     """
     if not len(ordered):
         return [np.full(ordered.shape[1:], np.nan) for _ in shares]
@@ -93,7 +93,7 @@ def quantiles_of_others(values: Floats, shares: Sequence[float]) -> tuple[Intege
     Returns
     -------
     tuple[Integers, list[Floats]]
-        How many other rows have a value, and one array for each share; all rows × columns, NaN where no other row has a value.
+        How many other rows have a value, and one array for each share; all rows × columns, NaN if no other row has a value.
     """
     order = np.argsort(values, axis=0)
     ordered, place = np.take_along_axis(values, order, 0), np.argsort(order, axis=0)
@@ -140,7 +140,7 @@ def column_medians(values: Floats) -> Floats:
     Returns
     -------
     Floats
-        NaN where a column has no value.
+        NaN if a column has no value.
     """
     return column_quantiles(values, (1 / 2,))[0]
 

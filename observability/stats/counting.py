@@ -64,7 +64,7 @@ def count_bins(
     fine : FinePlan
         Plan of the edges.
     valid : Bools | None
-        Mask of the rows that are not null; None where all are valid.
+        Mask of the rows that are not null; None if all are valid.
     groups : Integers | None
         Group of each row from 0, negative groups are left out; None: all rows are in group 0.
     group_count : int
@@ -99,7 +99,7 @@ def count_bins(
 
 
 def _loop_for(size: int) -> Callable[..., None] | None:
-    """The compiled loop; None where numba is missing, or for too few values to import it."""
+    """The compiled loop; None if numba is missing, or for too few values to import it."""
     return compiled_counting_loop() if size >= COMPILE_FROM or compiled_counting_loop.cache_info().currsize else None
 
 
@@ -110,7 +110,7 @@ def compiled_counting_loop() -> Callable[..., None] | None:
     Returns
     -------
     Callable[..., None] | None
-        None where numba cannot be imported.
+        None if numba cannot be imported.
     """
     if load_compiled_loops() is None:
         return None

@@ -52,7 +52,7 @@ class CurveSpike:
     """A jump of the cost.
 
     at: index of the jump. z: robust. before: level before it. peak: worst value
-    until recovery. recovered: index at which the curve was back within a quarter of the spike's height, None where it never was.
+    until recovery. recovered: index at which the curve was back within a quarter of the spike's height, None if it never was.
     early: too few steps followed to tell.
     """
 
@@ -166,7 +166,7 @@ def robust_sd(values: Array) -> float:
 
 
 def _median(values: Array) -> float:
-    """The median of at least one value, NaN where any is, as `np.median` gives it without its overhead, which short curves feel."""
+    """The median of at least one value, NaN if any is, as `np.median` gives it without its overhead, which short curves feel."""
     n = len(values)
     middle, last = n // 2, n - 1
     parted = np.partition(values, (middle, last) if n % 2 else (middle - 1, middle, last))
@@ -241,7 +241,7 @@ def training_progress(cost: Array) -> float:
     Returns
     -------
     float
-        0 where nothing improved.
+        0 if nothing improved.
     """
     if len(cost) < 3:
         return 0.0
@@ -489,7 +489,7 @@ def may_improve_since(cost: Array, begin: int) -> bool:
 
 
 def _plateau_blocks(cost: Array) -> tuple[Array, int, float, CurveNoise] | None:
-    """Means of stretches of a curve, their length, its progress and their noise; None where it is too short or too noisy."""
+    """Means of stretches of a curve, their length, its progress and their noise; None if it is too short or too noisy."""
     n = len(cost)
     if n < 20:
         return None

@@ -46,7 +46,7 @@ same).
 class Decomposition:
     """Each part with its interval; before, now: the means of the loss.
 
-    alone_now, alone_before: shares of rows without a counterpart on the other side. overlap: 1 where both sides have the same inputs, 0
+    alone_now, alone_before: shares of rows without a counterpart on the other side. overlap: 1 if both sides have the same inputs, 0
     where none is shared. unexpected: for each row now, its part of the relation: its loss minus the expected loss of rows before with such
     inputs; the parts sum to about the relation.
     """
@@ -88,7 +88,7 @@ def decompose_loss_change(
     Returns
     -------
     Decomposition | None
-        None where a side has fewer than MIN_LABELLED_ROWS rows, or no column varies.
+        None if a side has fewer than MIN_LABELLED_ROWS rows, or no column varies.
 
     References
     ----------

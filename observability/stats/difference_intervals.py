@@ -1,6 +1,6 @@
 """Confidence intervals of differences and ratios of two rates or means, paired and unpaired, from counts.
 
-As in `interval.py`, low ≤ value ≤ high, None where unknown.
+As in `interval.py`, low ≤ value ≤ high, None if unknown.
 """
 
 from collections.abc import Callable
@@ -62,9 +62,9 @@ def rate_difference_interval(
     n_b : float
         Rows of side b.
     n_squares_a : float | None
-        Σw² of side a; None where it is unweighted.
+        Σw² of side a; None if it is unweighted.
     n_squares_b : float | None
-        Σw² of side b; None where it is unweighted.
+        Σw² of side b; None if it is unweighted.
     confidence : float
         Coverage of the interval.
 

@@ -88,7 +88,7 @@ def estimate_day_variation(
     Parameters
     ----------
     values : ArrayLike
-        Days × quantities (or one per day), NaN where a day is unknown.
+        Days × quantities (or one per day), NaN if a day is unknown.
     row_variances : ArrayLike
         Variance of the values from rows alone, of a shape that broadcasts to theirs.
     days : ArrayLike
@@ -169,7 +169,7 @@ def consecutive_day_variation(values: ArrayLike, row_variances: ArrayLike, days:
     Parameters
     ----------
     values : ArrayLike
-        Days × quantities (or one per day), NaN where a day is unknown.
+        Days × quantities (or one per day), NaN if a day is unknown.
     row_variances : ArrayLike
         Variance of the values from rows alone, of a shape that broadcasts to theirs.
     days : ArrayLike
@@ -292,7 +292,7 @@ def _trimmed_share(size: int, rows: int) -> float:
 
 
 def _day_correlations(rest: Floats, between: Floats, noise: Floats, days: Integers) -> Floats:
-    """Correlation of what consecutive days add in each series, over all of its quantities; 0 where days add next to nothing.
+    """Correlation of what consecutive days add in each series, over all of its quantities; 0 if days add next to nothing.
 
     Outlying days are drawn in to 2.5 standard deviations, so that one fault of a few days is not taken for correlation.
     """

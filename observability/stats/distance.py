@@ -1,6 +1,6 @@
 """Distances between two histograms over the same bins.
 
-Functions take counts over the same bins (floats where rows are weighted) and return NaN where either side is empty. Sample sizes
+Functions take counts over the same bins (floats where rows are weighted) and return NaN if either side is empty. Sample sizes
 (`n_reference`, `n_current`) are rows, or the effective n = (Σw)² / Σw² of weighted rows.
 """
 
@@ -16,7 +16,7 @@ NAN = float("nan")
 
 
 def _shares(counts: ArrayLike) -> Floats | None:
-    """Counts as shares of their sum; None where the sum is not positive."""
+    """Counts as shares of their sum; None if the sum is not positive."""
     array = np.asarray(counts, np.float64)
     total = array.sum()
     return array / total if total > 0 else None
@@ -42,7 +42,7 @@ def merge_bins(counts: ArrayLike, group_index: ArrayLike) -> Floats:
 
 @lru_cache(maxsize=512)
 def _membership(group_index: bytes) -> Floats:
-    """Bins × groups: 1 where a bin is in a group. group_index: as bytes of int64."""
+    """Bins × groups: 1 if a bin is in a group. group_index: as bytes of int64."""
     group = np.frombuffer(group_index, np.int64)
     return np.asarray(np.eye(int(np.max(group)) + 1 if group.size else 0)[group])
 
@@ -113,7 +113,7 @@ def psi(reference: ArrayLike, current: ArrayLike, floor: float = 1e-4) -> float:
     Returns
     -------
     float
-        NaN where a side is empty.
+        NaN if a side is empty.
 
     References
     ----------
@@ -141,7 +141,7 @@ def psi_by_row(reference: ArrayLike, current: ArrayLike, floor: float = 1e-4) ->
     Returns
     -------
     Floats
-        (…); NaN where a side is empty.
+        (…); NaN if a side is empty.
     """
     sides = []
     for counts in (np.asarray(reference, np.float64), np.asarray(current, np.float64)):
@@ -169,7 +169,7 @@ def psi_null_quantile(n_reference: float, n_current: float, bins: int, quantile:
     Returns
     -------
     float
-        NaN where a side is empty; 0 for a single bin.
+        NaN if a side is empty; 0 for a single bin.
 
     References
     ----------
@@ -218,7 +218,7 @@ def psi_p_values(values: ArrayLike, n_reference: ArrayLike, n_current: ArrayLike
     Returns
     -------
     Floats
-        NaN where a side has no rows, or the PSI is NaN.
+        NaN if a side has no rows, or the PSI is NaN.
     """
     value, then, now, size = (np.asarray(each, np.float64) for each in (values, n_reference, n_current, bins))
     known = (np.minimum(then, now) > 0) & ~np.isnan(value)
@@ -264,7 +264,7 @@ def l_infinity(reference: ArrayLike, current: ArrayLike) -> float:
     Returns
     -------
     float
-        NaN where a side has no rows.
+        NaN if a side has no rows.
     """
     p, q = _shares(reference), _shares(current)
     return NAN if p is None or q is None else float(np.abs(p - q).max())
@@ -283,7 +283,7 @@ def kolmogorov_smirnov(reference: ArrayLike, current: ArrayLike) -> float:
     Returns
     -------
     float
-        NaN where a side has no rows.
+        NaN if a side has no rows.
     """
     p, q = _shares(reference), _shares(current)
     return NAN if p is None or q is None else min(float(np.abs(np.cumsum(p - q)).max()), 1.0)
@@ -308,7 +308,7 @@ def kolmogorov_smirnov_p_value(d: float, n_reference: float, n_current: float) -
     Returns
     -------
     float
-        NaN where a side has no rows, or the statistic is NaN.
+        NaN if a side has no rows, or the statistic is NaN.
 
     References
     ----------
@@ -347,7 +347,7 @@ def wasserstein_binned(
     Returns
     -------
     float
-        NaN where a side is empty or the scale is None or 0.
+        NaN if a side is empty or the scale is None or 0.
     """
     p, q = _shares(reference_counts), _shares(current_counts)
     at = np.asarray(edges, np.float64)

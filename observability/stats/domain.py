@@ -39,7 +39,7 @@ class Separation:
     auc: mean over the folds of held-out rows; low, high: its 95 % interval. null_mean, null_sd: mean and standard deviation of the AUC if
     labels are permuted and the classifier is refitted. p_value: one-sided, by a normal law with these. additive_auc: without products, one
     feature at a time. importance: (feature, loss of AUC where its held-out values are shuffled), largest first. pair: the two numbers whose
-    rank correlation contributes most, with it in both samples; None where no pair does. scores, reference_scores: scores of held-out rows,
+    rank correlation contributes most, with it in both samples; None if no pair does. scores, reference_scores: scores of held-out rows,
     in their order; higher means more like current.
     """
 
@@ -142,7 +142,7 @@ def separate_samples(
     Returns
     -------
     Separation | None
-        None where a side has fewer than MIN_ROWS rows, or no column varies.
+        None if a side has fewer than MIN_ROWS rows, or no column varies.
 
     References
     ----------
@@ -195,7 +195,7 @@ def sample_auc(reference: Mapping[str, Array], current: Mapping[str, Array]) -> 
     Returns
     -------
     float | None
-        None where a side has fewer than MIN_ROWS rows, or no column varies.
+        None if a side has fewer than MIN_ROWS rows, or no column varies.
     """
     sizes = tuple(len(next(iter(side.values()), ())) for side in (reference, current))
     if min(sizes) < MIN_ROWS:
@@ -231,7 +231,7 @@ def separate_from_other_days(
     Returns
     -------
     WindowSeparation | None
-        None where a side has too few rows, or no column varies.
+        None if a side has too few rows, or no column varies.
     """
     kept = _evenly_thinned(len(current_days), len(past_days) / len(np.unique(past_days)) * len(np.unique(current_days)))
     current, current_days = {name: values[kept] for name, values in current.items()}, current_days[kept]
@@ -301,7 +301,7 @@ def classifier_basis(columns: Mapping[str, Array]) -> ClassifierBasis:
 
 
 def _legendre_ranks(values: Floats) -> list[Floats]:
-    """Rank and squared rank (Legendre polynomials on -1 to 1) of a number, 0 where it is missing."""
+    """Rank and squared rank (Legendre polynomials on -1 to 1) of a number, 0 if it is missing."""
     from scipy.stats import rankdata
 
     there = np.isfinite(values)

@@ -38,7 +38,7 @@ class NumericEdges:
     values.
 
     edges: float64, strictly increasing, finite. deciles: reference decile group of each bin (0, 1, …; a heavy atom is a group of its
-    own). positions: mean of the reference inside the bin, or its middle where the reference is empty (e[0] and e[-1] for the outer
+    own). positions: mean of the reference inside the bin, or its middle if the reference is empty (e[0] and e[-1] for the outer
     bins). counts: the reference's own counts. atoms: values that have a bin of their own. low, high: winsorising limits. lowest,
     highest: the reference's range without isolated outliers (`typical_range`), both on edges. scale: standard deviation of the
     winsorised reference (0 for a constant, None without values). n: finite values.
@@ -192,7 +192,7 @@ def typical_range(ordered: Floats, low: float, high: float) -> tuple[float, floa
     Returns
     -------
     tuple[float, float]
-        The extremes themselves where they are not isolated, or where the values are too few.
+        The extremes themselves if they are not isolated, or where the values are too few.
     """
     most = max(ordered.size // ROWS_AN_OUTLIER, 1) if ordered.size >= MIN_ROWS and low < high else 0
     apart = ISOLATED * (high / 2 - low / 2) * 2

@@ -77,7 +77,7 @@ def score_calibrator(
     total : ArrayLike
         Σw of all rows, by score bin.
     squares : ArrayLike | None
-        Σw² of the same cells; None where rows are unweighted.
+        Σw² of the same cells; None if rows are unweighted.
     scores : ArrayLike | None
         Score of each bin; None for the middles of the fixed score bins.
     draws : int
@@ -129,7 +129,7 @@ def binary_metric_estimates(
     decided : ArrayLike
         2 × bins: Σw of the rows with decision 0 and 1, by score bin.
     squares : ArrayLike | None
-        Σw² of the same cells; None where rows are unweighted.
+        Σw² of the same cells; None if rows are unweighted.
     chances : Calibrator
         Probability of the event by score bin.
     scores : ArrayLike | None
@@ -170,7 +170,7 @@ def binary_metric_values(decided: ArrayLike, positive: ArrayLike, scores: ArrayL
     Returns
     -------
     dict[str, Floats]
-        One value per day; NaN where a metric is not defined.
+        One value per day; NaN if a metric is not defined.
     """
     rows, hits = np.asarray(decided, np.float64), np.asarray(positive, np.float64)
     misses = rows - hits
@@ -193,12 +193,12 @@ def binary_metric_values(decided: ArrayLike, positive: ArrayLike, scores: ArrayL
 
 
 def _quotient(part: Floats, whole: Floats) -> Floats:
-    """Part of a whole, NaN where there is no whole."""
+    """Part of a whole, NaN if there is no whole."""
     return np.asarray(np.where(whole > 0, part, np.nan) / np.where(whole > 0, whole, 1.0), np.float64)
 
 
 def _precision_from(positive: Floats, negative: Floats) -> Floats:
-    """Precision of deciding each bin and those above it positively; 0 where they hold no rows. Bins lie along the last axis."""
+    """Precision of deciding each bin and those above it positively; 0 if they hold no rows. Bins lie along the last axis."""
     found, seen = (np.cumsum(each[..., ::-1], axis=-1)[..., ::-1] for each in (positive, positive + negative))
     return np.asarray(found / np.where(seen > 0, seen, 1.0), np.float64)
 

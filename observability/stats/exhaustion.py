@@ -41,7 +41,7 @@ def days_until_exhausted(steps: ArrayLike, spans: ArrayLike, room: float, confid
 
     The level is a random walk with drift: the mean step is uncertain, and so is each day to come. Steps that are correlated over days
     (a removal each week after six days of growth) enter by their long-run variance. At most one in twenty steps is left out as a single
-    event, where it is far from all others.
+    event, if it is far from all others.
 
     Parameters
     ----------

@@ -133,14 +133,14 @@ def likelihood_ratios(target: ArrayLike, inside: ArrayLike, outside: ArrayLike) 
     target : ArrayLike
         The target model's confidence in each record, (n,), as log odds.
     inside : ArrayLike
-        The same of each shadow model, (models, n), NaN where the record was not in its training set.
+        The same of each shadow model, (models, n), NaN if the record was not in its training set.
     outside : ArrayLike
-        The same, NaN where the record was in it.
+        The same, NaN if the record was in it.
 
     Returns
     -------
     Floats
-        (n,); NaN where a record was in all shadow models or in none.
+        (n,); NaN if a record was in all shadow models or in none.
 
     References
     ----------
@@ -161,7 +161,7 @@ def canary_exposure(canaries: ArrayLike, candidates: ArrayLike) -> CanaryExposur
     Parameters
     ----------
     canaries : ArrayLike
-        The model's confidence in each canary, larger where it is surer. Each side has rows, and all values are finite.
+        The model's confidence in each canary, larger if it is surer. Each side has rows, and all values are finite.
     candidates : ArrayLike
         Its confidence in each candidate.
 
@@ -197,7 +197,7 @@ def _log_normal(value: Floats, mean: Floats, spread: float) -> Floats:
 
 
 def _finite(values: ArrayLike) -> Floats:
-    """Values as an array. Raises ValueError where there is none, or one is not finite."""
+    """Values as an array. Raises ValueError if there is none, or one is not finite."""
     given = np.asarray(values, np.float64)
     if not given.size or not np.isfinite(given).all():
         raise ValueError("the statistic of an attack is finite, and each side has rows")

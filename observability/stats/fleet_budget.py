@@ -22,7 +22,7 @@ def peer_adjusted_p_values(p_values: ArrayLike) -> Floats:
     Parameters
     ----------
     p_values : ArrayLike
-        One for each model, of tests in which a small value speaks against no change; NaN where there is none.
+        One for each model, of tests in which a small value speaks against no change; NaN if there is none.
 
     Returns
     -------

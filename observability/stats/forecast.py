@@ -25,7 +25,7 @@ CONSTANT = "constant level"
 
 @dataclass(frozen=True)
 class Forecast:
-    """Sum of the days to come, with an interval. All but n are None where there is too little history.
+    """Sum of the days to come, with an interval. All but n are None if there is too little history.
 
     by_day: cumulative sum after each day to come, as rows of (value, low, high). method: in words. n: days of history.
     """

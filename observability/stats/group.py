@@ -91,7 +91,7 @@ def effective_counts(successes: ArrayLike, n: ArrayLike, n_squares: ArrayLike | 
     n : ArrayLike
         Rows of each group (Σw).
     n_squares : ArrayLike | None
-        Σw² of each group; None where rows are unweighted.
+        Σw² of each group; None if rows are unweighted.
 
     Returns
     -------
@@ -137,7 +137,7 @@ def rate_intervals(
     n : ArrayLike
         Rows of each group (Σw).
     n_squares : ArrayLike | None
-        Σw² of each group; None where rows are unweighted.
+        Σw² of each group; None if rows are unweighted.
     confidence : float
         Coverage of the interval.
 
@@ -164,7 +164,7 @@ def rate_spread(
     n : ArrayLike
         Rows of each group (Σw).
     n_squares : ArrayLike | None
-        Σw² of each group; None where rows are unweighted.
+        Σw² of each group; None if rows are unweighted.
     confidence : float
         Coverage of the interval.
     draws : int
@@ -410,7 +410,7 @@ def _normal_draws(draws: int, groups: int) -> Floats:
 def _permutation_p_value(reach: float, null: Floats, tail: float) -> float:
     """Share of the null's draws at or above a value, which counts as one draw (Davison and Hinkley 1997).
 
-    Beyond every draw, `tail` is taken where it is smaller: the pair's own p-value times the number of pairs (Bonferroni).
+    Beyond every draw, `tail` is taken if it is smaller: the pair's own p-value times the number of pairs (Bonferroni).
     """
     beyond = int(np.count_nonzero(null >= reach - 1e-9))
     drawn = (1 + beyond) / (1 + null.size)

@@ -1,7 +1,7 @@
 """Confidence intervals from counts and sums.
 
-Every function returns an `Interval`: low ≤ value ≤ high where all three are given. All are None where nothing was counted; low and
-high alone are None where they are unknown (a mean of one row). Counts may be weighted: pass Σw for rows and Σw² where a function
+Every function returns an `Interval`: low ≤ value ≤ high where all three are given. All are None if nothing was counted; low and
+high alone are None if they are unknown (a mean of one row). Counts may be weighted: pass Σw for rows and Σw² where a function
 takes it, and the interval uses the effective n = (Σw)² / Σw² (Kish 1965).
 
 For a precision use `rate_interval(true_positives, true_positives + false_positives)`, for a recall `rate_interval(true_positives,
@@ -18,7 +18,7 @@ from numpy.typing import ArrayLike
 from observability.stats.arrays import Floats
 
 CONFIDENCE = 0.95
-"""Coverage of an interval where no other is asked for."""
+"""Coverage of an interval if no other is asked for."""
 FEW, SMALLEST = 12.0, 1e-9
 """Hits or misses from which Wilson's interval is the wider one anyway."""
 ROUNDING = 1e-14
@@ -88,7 +88,7 @@ def effective_n(n: float, n_squares: float | None = None) -> float:
     n : float
         Σw.
     n_squares : float | None
-        Σw² of the rows; None where they are unweighted.
+        Σw² of the rows; None if they are unweighted.
 
     Returns
     -------
@@ -177,7 +177,7 @@ def rate_interval(successes: float, n: float, n_squares: float | None = None, co
     n : float
         Σw of the rows.
     n_squares : float | None
-        Σw² of the rows; None where they are unweighted.
+        Σw² of the rows; None if they are unweighted.
     confidence : float
         Coverage of the interval.
 
@@ -207,7 +207,7 @@ def rate_intervals(successes: ArrayLike, n: ArrayLike, n_squares: ArrayLike | No
     n : ArrayLike
         Σw of the rows of each.
     n_squares : ArrayLike | None
-        Σw² of the rows of each; None where they are unweighted.
+        Σw² of the rows of each; None if they are unweighted.
     confidence : float
         Coverage of the interval.
 
@@ -233,7 +233,7 @@ def wilson_interval(successes: float, n: float, n_squares: float | None = None, 
     n : float
         Σw of the rows.
     n_squares : float | None
-        Σw² of the rows; None where they are unweighted.
+        Σw² of the rows; None if they are unweighted.
     confidence : float
         Coverage of the interval.
 

@@ -25,14 +25,14 @@ def lasting_excess_start(excess: ArrayLike, errors: ArrayLike) -> int | None:
     Parameters
     ----------
     excess : ArrayLike
-        How far each point is beyond the level, positive beyond; NaN where nothing was measured.
+        How far each point is beyond the level, positive beyond; NaN if nothing was measured.
     errors : ArrayLike
         Standard errors of the points; variation beyond them is estimated from the differences of neighbours.
 
     Returns
     -------
     int | None
-        The first measured point where the series is farthest beyond from there on. None where its end is not significantly beyond the
+        The first measured point where the series is farthest beyond from there on. None if its end is not significantly beyond the
         level, or with fewer than MIN_POINTS points.
     """
     kept, x, weights = _measured_points(excess, errors)
@@ -53,7 +53,7 @@ def has_stretch_within(excess: ArrayLike, errors: ArrayLike) -> bool:
     Parameters
     ----------
     excess : ArrayLike
-        How far each point is beyond the level, positive beyond; NaN where nothing was measured.
+        How far each point is beyond the level, positive beyond; NaN if nothing was measured.
     errors : ArrayLike
         Standard errors of the points.
 

@@ -173,7 +173,7 @@ def find_level_swap(of: LevelShares, pair: tuple[int, int] | None = None) -> Lev
     Returns
     -------
     LevelSwap | None
-        None where fewer than three levels are tested, or none fell and none rose.
+        None if fewer than three levels are tested, or none fell and none rose.
     """
     looks = int(of.judged.sum())
     if looks < MIN_SWAP_LEVELS or min(of.before.sum(), of.now.sum(), *of.n) <= 0:

@@ -51,14 +51,14 @@ def change_onset(
     Parameters
     ----------
     values : ArrayLike
-        One per day or hour in order, the clean past first where there is one; NaN where nothing was measured.
+        One per day or hour in order, the clean past first where there is one; NaN if nothing was measured.
     errors : ArrayLike | None
         Standard errors of the values; variation beyond them is estimated from the differences of neighbours. None for 0.
     before : tuple[float, float] | None
         Level and standard error before the first point, where known from elsewhere (the reference); without it a series cannot have
         been changed throughout.
     worse : int
-        1 where only a rise matters, -1 for a fall, 0 for both.
+        1 if only a rise matters, -1 for a fall, 0 for both.
 
     Returns
     -------

@@ -21,8 +21,8 @@ MCNEMAR, DELONG, PAIRED_T, DELTA = "McNemar's exact test", "DeLong's test", "pai
 
 @dataclass(frozen=True)
 class PairedComparison:
-    """Figure of each side (None where undefined), a - b with its paired interval, and the p-value of no difference. test: the name of the
-    method behind both; None where the comparison cannot be made.
+    """Figure of each side (None if undefined), a - b with its paired interval, and the p-value of no difference. test: the name of the
+    method behind both; None if the comparison cannot be made.
     """
 
     a: float | None

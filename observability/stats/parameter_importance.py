@@ -33,7 +33,7 @@ def number_cells(values: Array, low: float, high: float, *, log: bool = False, c
     Parameters
     ----------
     values : Array
-        Numbers between low and high; above 0 where log.
+        Numbers between low and high; above 0 if log.
     low : float
         First grid point.
     high : float
@@ -107,7 +107,7 @@ def ped_anova_importance(cells: Array, size: int, cost: Array, quantile: float, 
     Returns
     -------
     float
-        0 where the best trials lie as all do.
+        0 if the best trials lie as all do.
 
     References
     ----------

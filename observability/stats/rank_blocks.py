@@ -29,7 +29,7 @@ NUMBERS = np.dtype("<f4")
 def rank_blocks(frame: "DataFrame") -> Iterator[dict[str, Any]]:
     """Yield the summary of each block of steps.
 
-    A summary has `block`, `first` (its first step), `steps` (those that all ranks of the block logged; 0 where none), `ranks` and
+    A summary has `block`, `first` (its first step), `steps` (those that all ranks of the block logged; 0 if none), `ranks` and
     `phases` (names as a JSON list), `own` (mean ms as bytes, phases × ranks), `wait` (by rank), `longest` and `middle` (own time of the
     slowest and of the median rank, means).
 
@@ -142,7 +142,7 @@ def times_from_blocks(blocks: "DataFrame") -> RankTimes | None:
     Returns
     -------
     RankTimes | None
-        None where no block has a step of all ranks.
+        None if no block has a step of all ranks.
     """
     ranks = tuple(sorted({rank for text in blocks["ranks"].unique() for rank in json.loads(text)}, key=rank_order))
     kept = blocks[(blocks["steps"] > 0) & (blocks["ranks"] == json.dumps(ranks))].sort_values("block")

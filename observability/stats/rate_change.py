@@ -72,7 +72,7 @@ def higher_rate_test(successes: float, n: float, before: float, n_before: float,
     Returns
     -------
     float
-        1 where a side has no rows.
+        1 if a side has no rows.
     """
     from scipy.special import betainc, ndtri, stdtr
 
@@ -100,7 +100,7 @@ def elevated_segment(successes: ArrayLike, n: ArrayLike, rate: float) -> tuple[i
     Returns
     -------
     tuple[int, int] | None
-        None where they exceed it nowhere.
+        None if they exceed it nowhere.
     """
     hits, rows = np.asarray(successes, np.float64), np.asarray(n, np.float64)
     if rows.size == 0 or rows.sum() <= 0:

@@ -16,7 +16,7 @@ from observability.stats.interval import Interval, ordered_interval
 
 @dataclass(frozen=True)
 class RatioChange:
-    """Ratio now over ratio before, with an interval on the log scale and a two-sided p-value. All None where a side has too few parts.
+    """Ratio now over ratio before, with an interval on the log scale and a two-sided p-value. All None if a side has too few parts.
     n: parts of the smaller side.
     """
 
@@ -42,7 +42,7 @@ def ratio_of_totals_interval(totals: ArrayLike, sizes: ArrayLike, confidence: fl
     Returns
     -------
     Interval
-        n is Σ sizes; low is at least 0 where no total is negative. No bounds below two parts; all None where the sizes sum to 0.
+        n is Σ sizes; low is at least 0 if no total is negative. No bounds below two parts; all None if the sizes sum to 0.
 
     References
     ----------

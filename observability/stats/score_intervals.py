@@ -1,6 +1,6 @@
 """Confidence intervals of metrics of a model: F1, ROC AUC, average precision, RMSE, R² and averages over classes.
 
-As in `interval.py`, low ≤ value ≤ high, None where unknown.
+As in `interval.py`, low ≤ value ≤ high, None if unknown.
 """
 
 from collections.abc import Sequence
@@ -76,7 +76,7 @@ def delong_auc(positive_counts: ArrayLike, negative_counts: ArrayLike) -> tuple[
     Returns
     -------
     tuple[float, float]
-        NaN where a class has no rows; the variance alone where a class has one.
+        NaN if a class has no rows; the variance alone where a class has one.
 
     References
     ----------
@@ -113,9 +113,9 @@ def auc_interval(
     negative_counts : ArrayLike
         Rows with a negative label, by ordered score bin.
     positive_squares : float | None
-        Σw² of the positives; None where they are unweighted.
+        Σw² of the positives; None if they are unweighted.
     negative_squares : float | None
-        Σw² of the negatives; None where they are unweighted.
+        Σw² of the negatives; None if they are unweighted.
     confidence : float
         Coverage of the interval.
 
@@ -248,7 +248,7 @@ def r2_interval(squared_error: Moments, label: Moments, confidence: float = 0.95
     Returns
     -------
     Interval
-        Unknown where the labels do not vary.
+        Unknown if the labels do not vary.
     """
     rows = squared_error.effective_n
     variance = max(label.squares / label.n - label.mean**2, 0.0) if label.n > 0 else 0.0

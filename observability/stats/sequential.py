@@ -80,7 +80,7 @@ def shift_start(scores: ArrayLike) -> int | None:
     Returns
     -------
     int | None
-        None where no sum is positive.
+        None if no sum is positive.
     """
     values = np.nan_to_num(np.asarray(scores, np.float64), nan=0.0)
     if not values.size:

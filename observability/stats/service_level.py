@@ -71,7 +71,7 @@ def burn_rate_interval(bad: float, n: float, target: float, n_squares: float | N
     target : float
         Share of good requests that the service level asks for.
     n_squares : float | None
-        Σw² of the requests; None where they are unweighted.
+        Σw² of the requests; None if they are unweighted.
 
     Returns
     -------
@@ -96,7 +96,7 @@ def error_budget_left(bad: float, n: float, target: float, n_squares: float | No
     target : float
         Share of good requests that the service level asks for.
     n_squares : float | None
-        Σw² of the requests; None where they are unweighted.
+        Σw² of the requests; None if they are unweighted.
 
     Returns
     -------
@@ -109,7 +109,7 @@ def error_budget_left(bad: float, n: float, target: float, n_squares: float | No
 
 
 def trailing_sums(values: ArrayLike, hours: int) -> Floats:
-    """Sum of the last values at each place; of fewer where there are no more before.
+    """Sum of the last values at each place; of fewer if there are no more before.
 
     Parameters
     ----------
@@ -153,7 +153,7 @@ def alert_hours(bad: ArrayLike, n: ArrayLike, target: float, rule: BurnRule) -> 
 
 
 def wilson_lower(bad: Floats, n: Floats) -> Floats:
-    """Lower end of Wilson's 95 % interval of each share: a burn counts only where it is above 1 beyond chance.
+    """Lower end of Wilson's 95 % interval of each share: a burn counts only if it is above 1 beyond chance.
 
     Parameters
     ----------

@@ -118,7 +118,7 @@ def _variance_factors(grid: SliceGrid, by_day: SliceMoments, whole: SliceMoments
 
 
 def _squared_jumps(excess: Floats, spread: Floats, known: Mask) -> Floats:
-    """Squared jumps from each known day of a slice to its next known one, over their variance by rows alone; NaN where there is none."""
+    """Squared jumps from each known day of a slice to its next known one, over their variance by rows alone; NaN if there is none."""
     found = np.full(excess.shape, np.nan)
     row, day = np.nonzero(known)
     follows = row[1:] == row[:-1]
@@ -142,7 +142,7 @@ def trimmed_jump_ratio(jumps: Floats, otherwise: float = 1.0) -> float:
     Returns
     -------
     float
-        1 where the ratio is no more than chance shows in one of forty.
+        1 if the ratio is no more than chance shows in one of forty.
     """
     there = np.isfinite(jumps)
     counts = there.sum(axis=0)

@@ -21,7 +21,7 @@ COMPOSITION = 2.5
 
 @dataclass(frozen=True)
 class Cut:
-    """A column to slice by: place of each row's level, -1 where it has none. before: empty without a before."""
+    """A column to slice by: place of each row's level, -1 if it has none. before: empty without a before."""
 
     name: str
     levels: tuple[str, ...]

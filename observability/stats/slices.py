@@ -214,7 +214,7 @@ def _times(adjust: Adjust, share: int) -> Adjust:
 
 
 def _slice_scores(sides: NowBefore, grid: SliceGrid, target: SliceTarget, least: int) -> Floats:
-    """Standard score of each single slice, NaN where it is not compared."""
+    """Standard score of each single slice, NaN if it is not compared."""
     if not grid.of:
         return np.empty(0)
     outside = rest_moments(sides)

@@ -166,7 +166,7 @@ def mantel_haenszel_p_value(a: Floats, n: Floats, c: Floats, m: Floats) -> float
     Returns
     -------
     float
-        1 where no group could differ.
+        1 if no group could differ.
 
     References
     ----------
@@ -184,7 +184,7 @@ def mantel_haenszel_p_value(a: Floats, n: Floats, c: Floats, m: Floats) -> float
 
 
 def gini(amounts: ArrayLike) -> float:
-    """Gini coefficient of amounts: 0 where all are equal, towards 1 where one has everything.
+    """Gini coefficient of amounts: 0 if all are equal, towards 1 if one has everything.
 
     Parameters
     ----------

@@ -63,7 +63,7 @@ def make_backup(store: Database, folder: Path | str, progress: Progress | None =
     """Write a backup of the open store into a folder, or send it to an address: {backup, at, bytes, files, tables: {table: rows}}, at an
     address {sent_bytes, sent_blocks, blocks} too.
 
-    Raises UsageError for a folder inside the home or an invalid address, StoreBrokenError where the disk or the network refuses.
+    Raises UsageError for a folder inside the home or an invalid address, StoreBrokenError if the disk or the network refuses.
     """
     if isinstance(folder, str) and is_backup_address(folder):
         return _send_backup(store, folder, progress)
@@ -159,7 +159,7 @@ def backup_addresses(home: Path) -> list[str]:
 
 
 def backups_in(folder: Path) -> list[Path]:
-    """The finished backups of a folder, oldest first. If the folder is itself a backup, only this one. Raises NotFoundError where there is
+    """The finished backups of a folder, oldest first. If the folder is itself a backup, only this one. Raises NotFoundError if there is
     none.
     """
     if (folder / LIST).is_file() and (folder / DATABASE).is_file():
@@ -173,7 +173,7 @@ def backups_in(folder: Path) -> list[Path]:
 def check_backup(backup: Path, progress: Progress | None = None) -> dict[str, Any]:
     """The list of a backup, after comparing every file with its checksum.
 
-    Raises StoreDamagedError where one differs or is missing, StoreBrokenError where the disk refuses.
+    Raises StoreDamagedError if one differs or is missing, StoreBrokenError if the disk refuses.
     """
     attempt = "Restore an older backup"
     try:
@@ -189,7 +189,7 @@ def check_backup(backup: Path, progress: Progress | None = None) -> dict[str, An
 
 
 def copy_backup(backup: Path, home: Path, *, only_database: bool = False, progress: Progress | None = None) -> dict[str, Any]:
-    """Copy a checked backup into a home without a database; returns its list. Raises StoreBrokenError where it is damaged."""
+    """Copy a checked backup into a home without a database; returns its list. Raises StoreBrokenError if it is damaged."""
     body = check_backup(backup, progress)
     names = [name for name in body["files"] if not only_database or name.startswith(DATABASE)]
     add = byte_counter(progress, "copying the backup", sum(body["files"][name]["bytes"] for name in names))
@@ -209,7 +209,7 @@ def verify_backup(home: Path, folder: Path | str, name: str | None = None, progr
     """Restore the newest backup of a folder or an address beside the home and read all of it: {backup, at, tables, problems}; noted where
     it is whole.
 
-    name: name of the backup in messages. Raises NotFoundError, StoreBrokenError where the backup is damaged or the disk has no room.
+    name: name of the backup in messages. Raises NotFoundError, StoreBrokenError if the backup is damaged or the disk has no room.
     """
     if isinstance(folder, str) and is_backup_address(folder):
         with fetched_backup(folder, home, progress=progress) as fetched:
@@ -331,7 +331,7 @@ def other_files(home: Path) -> Iterator[Path]:
 
 
 def copy_synced(source: Path, target: Path, add: Callable[[int], None] = lambda count: None) -> dict[str, Any] | None:
-    """Copy and sync a file, readable by its owner only: {bytes, sha256}; None where it is gone: a segment that was loaded meanwhile."""
+    """Copy and sync a file, readable by its owner only: {bytes, sha256}; None if it is gone: a segment that was loaded meanwhile."""
     make_private_folder(target.parent)
     digest, size = hashlib.sha256(), 0
     try:
@@ -381,7 +381,7 @@ def _digest(path: Path, add: Callable[[int], None] = lambda count: None) -> str:
 
 
 def _size(path: Path) -> int:
-    """Bytes of a file; 0 where it is not there."""
+    """Bytes of a file; 0 if it is not there."""
     with suppress(FileNotFoundError):
         return path.stat().st_size
     return 0

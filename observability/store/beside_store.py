@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 class EngineBesideStore(Engine):
     """An engine whose raw rows stand in a lake. The store has the catalog, records, events, and what the loader counted; it need not hold
-    the rows that the lake has. Raises UsageError for an address that cannot be used, StoreBrokenError where no lake is there.
+    the rows that the lake has. Raises UsageError for an address that cannot be used, StoreBrokenError if no lake is there.
     """
 
     def __init__(self, store: Store, address: str) -> None:

@@ -107,7 +107,7 @@ def send_backup(folder: Path, address: str, progress: Progress | None = None) ->
 
 
 def sent_backups(address: str) -> list[str]:
-    """The names of the backups at an address, oldest first. Raises NotFoundError where there is none, UsageError, StoreBrokenError."""
+    """The names of the backups at an address, oldest first. Raises NotFoundError if there is none, UsageError, StoreBrokenError."""
     with opened_place(address) as place:
         found = [name.removesuffix(".json") for name in place.names() if LISTS.fullmatch(name)]
     if not found:
@@ -118,7 +118,7 @@ def sent_backups(address: str) -> list[str]:
 def fetch_backup(address: str, folder: Path, name: str | None = None, progress: Progress | None = None) -> Path:
     """Bring a backup, the newest one without a name, into a folder of its own below `folder`; the path of that folder.
 
-    Raises NotFoundError where there is none, StoreDamagedError where a block is missing or differs, UsageError, StoreBrokenError.
+    Raises NotFoundError if there is none, StoreDamagedError if a block is missing or differs, UsageError, StoreBrokenError.
     """
     name = name or sent_backups(address)[-1]
     target = folder / name
@@ -170,7 +170,7 @@ def remove_sent_backups(address: str, names: list[str]) -> None:
 
 @contextmanager
 def opened_place(address: str) -> Iterator[BackupPlace]:
-    """The place of an address. Raises UsageError where it is none, StoreBrokenError where it cannot be reached, read or written."""
+    """The place of an address. Raises UsageError if it is none, StoreBrokenError if it cannot be reached, read or written."""
     if re.match(r"[a-z0-9+]+://[^/?]*@", address):
         raise UsageError("an address holds no credentials", got=address.partition("@")[2], attempt="Give them in the environment")
     try:

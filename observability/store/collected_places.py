@@ -14,7 +14,7 @@ WRITTEN_WITHIN = 60.0
 
 
 def collected_segments(home: Path) -> Iterator[bytes]:
-    """The segments that wait in the place of collectors; none where no place is named or it cannot be used."""
+    """The segments that wait in the place of collectors; none if no place is named or it cannot be used."""
     try:
         for place, name in _segments_of(home, SEGMENTS):
             yield place.get(name) or b""

@@ -462,7 +462,7 @@ class DuckStore(Database, Store):
         return erase.forget_subject(self, subject, by=by, progress=progress)
 
     def cached_answer(self, model: "Model", prediction: str, part: str, question: str) -> Any:
-        """The cached answer about a prediction; None where there is none."""
+        """The cached answer about a prediction; None if there is none."""
         return cached_answers.find_cached_answer(self, model, prediction, part, question)
 
     def cache_answer(self, model: "Model", prediction: str, part: str, question: str, body: str) -> None:
@@ -470,7 +470,7 @@ class DuckStore(Database, Store):
         cached_answers.cache_answer(self, model, prediction, part, question, body)
 
     def artifact(self, version: "Version") -> Path | None:
-        """The stored model file of a version; None where there is none, or where it was changed."""
+        """The stored model file of a version; None if there is none, or if it was changed."""
         from observability.store.registry import artifacts
 
         stored = artifacts.stored_artifact(version.artifact)
@@ -481,7 +481,7 @@ class DuckStore(Database, Store):
         return attributions.attributions_of_prediction(self, model, version, prediction_id, environment)
 
     def explanation_state(self, model: str, version: str, *, stale: bool = False) -> explanations.ExplanationState | None:
-        """How a version is explained; None where that was never tried or, unless `stale`, is about an earlier artifact."""
+        """How a version is explained; None if that was never tried or, unless `stale`, is about an earlier artifact."""
         return attributions.stored_explanation_state(self, model, version, stale=stale)
 
     def logs_attributions(self, model: "Model", version: "Version") -> bool:

@@ -121,7 +121,7 @@ class Engine(Protocol):
         ...
 
     def newest_record(self, kinds: Sequence[str], model: str, before: datetime, as_of: datetime | None = None) -> datetime | None:
-        """Event time of the newest record of some kinds before an instant, of one model ("" for all of them); None where there is none."""
+        """Event time of the newest record of some kinds before an instant, of one model ("" for all of them); None if there is none."""
         ...
 
 
@@ -172,7 +172,7 @@ class Store(Engine, Protocol):
         ...
 
     def require_space(self) -> None:
-        """Raise StoreBrokenError where the disk has too little free space to begin a write."""
+        """Raise StoreBrokenError if the disk has too little free space to begin a write."""
         ...
 
     def row(
@@ -187,7 +187,7 @@ class Store(Engine, Protocol):
         """Everything that is stored about one prediction, with every revision of its label. If several predictions of this version and
         environment have the id: the one in production, else the newest; `other_answers` lists the rest. Raises NotFoundError.
 
-        removed: look also at days that retention removed, where the home has a lake; one from there has its day under `from_lake`.
+        removed: look also at days that retention removed, if the home has a lake; one from there has its day under `from_lake`.
         """
         ...
 
@@ -261,7 +261,7 @@ class Store(Engine, Protocol):
     def query_views(self, query: str, *, most_rows: int = 1000, seconds: float = 30.0, masked: bool = False) -> "QueryAnswer":
         """The first `most_rows` rows of an SQL query over the documented views (docs/views.md), read-only.
 
-        masked: the views lack the columns that hold subjects and sensitive values. Raises UsageError where it is not one SELECT, is wrong,
+        masked: the views lack the columns that hold subjects and sensitive values. Raises UsageError if it is not one SELECT, is wrong,
         or takes longer than `seconds`, NotFoundError for an unknown view, ForbiddenError for a masked column.
         """
         ...
@@ -269,7 +269,7 @@ class Store(Engine, Protocol):
     def export_views(self, query: str, folder: Path, *, most_mb: int = 512, seconds: float = 30.0, masked: bool = False) -> "ExportedQuery":
         """For each view that an SQL query reads, write the columns that it names to files in a folder, for a process that runs the query.
 
-        masked: as for `query_views`. Raises UsageError where it is not one SELECT or the files are larger than `most_mb`, NotFoundError for
+        masked: as for `query_views`. Raises UsageError if it is not one SELECT or the files are larger than `most_mb`, NotFoundError for
         an unknown view.
         """
         ...
@@ -277,7 +277,7 @@ class Store(Engine, Protocol):
     def write_records(self, records: Sequence[Mapping[str, object]]) -> None:
         """Store some records together; when it returns, they can be read.
 
-        Raises UsageError where one breaks a rule of its kind (nothing is stored then), StoreBrokenError where the store cannot be written.
+        Raises UsageError if one breaks a rule of its kind (nothing is stored then), StoreBrokenError if the store cannot be written.
         """
         ...
 
@@ -288,7 +288,7 @@ class Store(Engine, Protocol):
         ...
 
     def load_landing(self, progress: LoadProgress | None = None) -> "LoadReport":
-        """Load everything that waits in landing, oldest first. Raises StoreBrokenError where the disk is nearly full."""
+        """Load everything that waits in landing, oldest first. Raises StoreBrokenError if the disk is nearly full."""
         ...
 
     def loaded_segments(self, names: Sequence[str]) -> "dict[str, datetime]":
@@ -306,7 +306,7 @@ class Store(Engine, Protocol):
     def load_source(
         self, source: "DataSource", defaults: "LoadDefaults", progress: LoadProgress | None = None, *, again: bool = False
     ) -> "SourceReport":
-        """Load the part of a source that earlier loads have not read; again: all of it. Raises UsageError where no file could be read."""
+        """Load the part of a source that earlier loads have not read; again: all of it. Raises UsageError if no file could be read."""
         ...
 
     def register(
@@ -317,7 +317,7 @@ class Store(Engine, Protocol):
         now: datetime | None = None,
         scorer: "ReferenceScorer | None" = None,
     ) -> "Registration":
-        """Register a model version with its reference, all or nothing. Raises UsageError where the file or the request is wrong.
+        """Register a model version with its reference, all or nothing. Raises UsageError if the file or the request is wrong.
 
         scorer: runs the artifact on rows of the reference, whose scores it must give (worker/score_reference.py).
         """
@@ -423,7 +423,7 @@ class Store(Engine, Protocol):
         ...
 
     def require_readable(self) -> None:
-        """Raise StoreBrokenError where the database does not answer."""
+        """Raise StoreBrokenError if the database does not answer."""
         ...
 
     def versions(self) -> dict[str, str | None]:
@@ -435,7 +435,7 @@ class Store(Engine, Protocol):
         ...
 
     def remove_model(self, name: str, progress: Callable[[int, int], object] | None = None) -> dict[str, Any]:
-        """Remove a model and all of its records, and rewrite the store; how many of each went. Raises NotFoundError where there is none.
+        """Remove a model and all of its records, and rewrite the store; how many of each went. Raises NotFoundError if there is none.
 
         progress: called with the rows rewritten and all rows.
         """
@@ -456,7 +456,7 @@ class Store(Engine, Protocol):
         ...
 
     def erased(self) -> "ErasedNames | None":
-        """The matcher that recognizes records of erased subjects; None if nothing was erased. Raises StoreBrokenError where its key is
+        """The matcher that recognizes records of erased subjects; None if nothing was erased. Raises StoreBrokenError if its key is
         missing.
         """
         ...
@@ -469,7 +469,7 @@ class Store(Engine, Protocol):
         ...
 
     def cached_answer(self, model: "Model", prediction: str, part: str, question: str) -> Any:
-        """The cached answer about a prediction, as JSON has it; None where there is none."""
+        """The cached answer about a prediction, as JSON has it; None if there is none."""
         ...
 
     def cache_answer(self, model: "Model", prediction: str, part: str, question: str, body: str) -> None:
@@ -477,7 +477,7 @@ class Store(Engine, Protocol):
         ...
 
     def artifact(self, version: "Version") -> Path | None:
-        """The stored model file of a version; None where there is none, or where it was changed since it was registered."""
+        """The stored model file of a version; None if there is none, or if it was changed since it was registered."""
         ...
 
     def attributions_of_prediction(self, model: "Model", version: "Version", prediction_id: str, environment: str) -> dict[str, Any] | None:
@@ -485,7 +485,7 @@ class Store(Engine, Protocol):
         ...
 
     def explanation_state(self, model: str, version: str, *, stale: bool = False) -> "ExplanationState | None":
-        """How a version is explained; None where that was never tried or, unless `stale`, is about an earlier artifact."""
+        """How a version is explained; None if that was never tried or, unless `stale`, is about an earlier artifact."""
         ...
 
     def logs_attributions(self, model: "Model", version: "Version") -> bool:

@@ -114,7 +114,7 @@ def apply_erasures(store: Database) -> ErasedRows | None:
 def _begun(store: Database, key: bytes, subject: str, by: str) -> tuple[Erasure, frozenset[str] | None]:
     """Note an erasure that begins, with the ids of the subject's predictions; goes on with one that was not finished.
 
-    The ids come back too, None where one that was not finished may have deleted the rows that named them.
+    The ids come back too, None if one that was not finished may have deleted the rows that named them.
     """
     earlier = {erasure.subject: erasure for erasure in erasures(store.home)}.get(keyed_hash(key, subject))
     erasure = new_erasure(key, subject, by, {}, earlier)

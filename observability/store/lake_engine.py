@@ -79,7 +79,7 @@ class LakeEngine(EngineBesideStore):
         return snapshot_cursor(cast("Database", self.tables))
 
     def ask(self, question: Question, window: Window) -> "DataFrame":
-        """The answer, from the files of the lake where it is about raw rows of a model that the lake has."""
+        """The answer, from the files of the lake if it is about raw rows of a model that the lake has."""
         if not isinstance(question, Aggregate | Sample) or not self.has_rows_of(window.model):
             return self.store.ask(question, window)
         tables = cast("Database", self.tables)

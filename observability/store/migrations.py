@@ -90,7 +90,7 @@ def outcomes_by_day(writer: duckdb.DuckDBPyConnection) -> None:
 def arrivals_by_sender(writer: duckdb.DuckDBPyConnection) -> None:
     """Count lines from services separately from lines that people loaded from files; earlier stores did not.
 
-    Rejected lines are split exactly. All other lines count as sent where the store has loaded any segment, else as loaded from files.
+    Rejected lines are split exactly. All other lines count as sent if the store has loaded any segment, else as loaded from files.
     """
     if "sent" in {name for _, name, *_ in writer.execute("PRAGMA table_info('arrivals')").fetchall()}:
         return

@@ -28,7 +28,7 @@ from observability.store.migrations import migrate
 def open_store(home: Path, *, memory_limit: str = "4GB", threads: int | None = None) -> DuckStore:
     """Open the store of a home folder. Create it if missing, mend damaged files, and migrate an older schema.
 
-    Repairs are listed in the log of repairs (`status`). Raises StoreBusyError where another process has it open, StoreBrokenError where
+    Repairs are listed in the log of repairs (`status`). Raises StoreBusyError if another process has it open, StoreBrokenError if
     the disk refuses or the schema is newer.
     """
     home = Path(home).absolute()
@@ -57,7 +57,7 @@ def open_store(home: Path, *, memory_limit: str = "4GB", threads: int | None = N
 
 
 def _opened(home: Path, memory_limit: str, threads: int | None) -> DuckStore:
-    """The open store at the present schema. Raises StoreDamagedError where the schema cannot be read."""
+    """The open store at the present schema. Raises StoreDamagedError if the schema cannot be read."""
     store = DuckStore(home, memory_limit, threads, partial(_mend_open, home))
     try:
         _migrate(store)
@@ -96,7 +96,7 @@ def restore_home(home: Path, folder: Path | str, progress: Progress | None = Non
     tables}.
 
     The present database is set aside under a dated name. Earlier erasures, of this home and of the backup's home, are repeated. Raises
-    NotFoundError, StoreBrokenError where the backup is damaged, the key of an erasure is missing, or the disk refuses: then the present
+    NotFoundError, StoreBrokenError if the backup is damaged, the key of an erasure is missing, or the disk refuses: then the present
     database stays.
     """
     if isinstance(folder, str) and is_backup_address(folder):

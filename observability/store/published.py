@@ -41,9 +41,9 @@ def publish_state(
     """Publish the present state of a store if its settings ask for it. Older states, and states of an earlier run, are removed. If the
     settings do not ask for it, all states are removed.
 
-    run: names the run of the owner, whose numbers of commits these are. before: the state that this run published last; where nothing has
+    run: names the run of the owner, whose numbers of commits these are. before: the state that this run published last; if nothing has
     changed since, only the instant up to which it holds is moved on. copy: whether a changed store may be copied now; else that state stays
-    as it is. Raises UsageError for invalid settings, StoreBrokenError where the disk refuses or has no room.
+    as it is. Raises UsageError for invalid settings, StoreBrokenError if the disk refuses or has no room.
     """
     every = read_keeping(store.home).publish_every
     folder, now = store.home / FOLDER, datetime.now(UTC)
@@ -81,7 +81,7 @@ def publish_state(
 
 
 def newest_state(folder: Path) -> PublishedState | None:
-    """The newest state of a folder of published ones; None where there is none. Raises OSError for one that cannot be read."""
+    """The newest state of a folder of published ones; None if there is none. Raises OSError for one that cannot be read."""
     try:
         named = json.loads((folder / POINTER).read_text(encoding="utf-8"))
         body = json.loads((folder / named["state"] / STATE).read_text(encoding="utf-8"))

@@ -50,7 +50,7 @@ class SendsToOwner(Protocol):
     address: str
 
     def send(self, method: str, **arguments: object) -> Any:
-        """The answer of the owner to a call of its store. Raises ObservabilityError where it refuses or does not answer."""
+        """The answer of the owner to a call of its store. Raises ObservabilityError if it refuses or does not answer."""
         ...
 
 
@@ -142,7 +142,7 @@ def open_published(state: "PublishedState", home: Path, owner: SendsToOwner, ear
 
 
 def require_whole_database(state: "PublishedState") -> None:
-    """Raise StoreBrokenError where the database of a state is missing, or not all of it is there, as after a copy by other means."""
+    """Raise StoreBrokenError if the database of a state is missing, or not all of it is there, as after a copy by other means."""
     try:
         size = (state.folder / DATABASE).stat().st_size
     except OSError as error:
@@ -168,7 +168,7 @@ def copy_settings(state: "PublishedState", home: Path) -> None:
     """Bring the settings of a state into the folder of this process. Every one is read before anything changes there; only what was copied
     earlier is removed.
 
-    Raises StoreBrokenError where one of the state is missing, and for a folder that is not this process's own.
+    Raises StoreBrokenError if one of the state is missing, and for a folder that is not this process's own.
     """
     if not (home / MARKER).exists() or any((home / name).exists() for name in (DATABASE, "owner.lock")):
         attempt = "Start it with: observability serve --replica FOLDER, which makes a folder of its own"

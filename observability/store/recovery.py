@@ -28,7 +28,7 @@ OTHER_THINGS = "registrations, files loaded by hand and what people entered in t
 def note_missing_store(home: Path) -> bool:
     """Whether the database is missing although this home held one. A left log is then set aside, and it is noted.
 
-    Raises StoreBrokenError where the disk refuses.
+    Raises StoreBrokenError if the disk refuses.
     """
     path = home / DATABASE
     log = log_path(path)
@@ -48,7 +48,7 @@ def note_missing_store(home: Path) -> bool:
 def mend_store(home: Path, error: StoreDamagedError) -> None:
     """Make a store that cannot be opened one that can: cut its log at the damage, or set the database aside. Notes the repair.
 
-    The next attempt to open it may find more damage, or makes a new database. Raises StoreBrokenError where the disk has no room for that.
+    The next attempt to open it may find more damage, or makes a new database. Raises StoreBrokenError if the disk has no room for that.
     """
     path = home / DATABASE
     log = log_path(path)
@@ -73,7 +73,7 @@ def mend_store(home: Path, error: StoreDamagedError) -> None:
 
 
 def require_room(home: Path, size: int) -> None:
-    """Raise OSError where the disk has no room for `size` bytes above its floor."""
+    """Raise OSError if the disk has no room for `size` bytes above its floor."""
     free, needed = shutil.disk_usage(home).free, size + database.FLOOR_BYTES
     if free < needed:
         raise OSError(f"only {free // 2**20} MB of the {needed // 2**20} MB that this needs are free")

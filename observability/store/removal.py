@@ -62,7 +62,7 @@ def remove_model(store: Database, name: str, progress: RewriteProgress | None = 
     Returns {"model", "predictions", "labels", "records", "rejected", "artifacts"}: how many of each were removed, {"set_aside": [file],
     "backups": as `rewrite_backups`, "lakes": {rewritten: [address], unreachable: [address]}, "collected": the same of
     segments of collectors}. progress: called with the rows rewritten and all rows. Raises NotFoundError for an unknown model,
-    StoreBrokenError where the disk refuses.
+    StoreBrokenError if the disk refuses.
     """
     removed = _removed_model(store, name)
     _rewrite_after(store, f"the model {name} was removed", progress)

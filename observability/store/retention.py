@@ -63,7 +63,7 @@ def apply_retention(
     late_labels: by model, labels of predictions that the lake alone has, which were counted now.
 
     rewrite: rewrite the store, so that no bytes of removed rows stay; None: where anything was removed. Raises UsageError for invalid
-    settings, StoreBrokenError where the lake cannot be written; what was removed by then is in it.
+    settings, StoreBrokenError if the lake cannot be written; what was removed by then is in it.
     """
     keeping, now = read_keeping(store.home), now or datetime.now(UTC)
     late = count_late_labels(store, keeping.lake) if keeping.lake is not None and not dry_run else {}

@@ -70,7 +70,7 @@ def _rewrite_sent_backups(address: str, home: Path, erase: Erase, say: Callable[
 
 
 def _rewritten_backup(place: Path, erase: Erase) -> Path | None:
-    """Rewrite a backup under a new name without the erased rows and remove the old one. None where it holds none of them."""
+    """Rewrite a backup under a new name without the erased rows and remove the old one. None if it holds none of them."""
     body = backup.check_backup(place)
     stem = place.name.split("-erased-")[0]
     final = place.with_name(f"{stem}-erased-{datetime.now(UTC):%Y%m%dT%H%M%S%f}Z")

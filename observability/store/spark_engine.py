@@ -75,7 +75,7 @@ class SparkEngine(EngineBesideStore):
         return self.store.snapshot()
 
     def ask(self, question: Question, window: Window) -> "DataFrame":
-        """The answer, by a job where it is about raw rows of a model that the lake has."""
+        """The answer, by a job if it is about raw rows of a model that the lake has."""
         manifest = read_manifest(self.place)
         if not isinstance(question, Aggregate | Sample) or not manifest.of_model(window.model, "predictions"):
             return self.store.ask(question, window)

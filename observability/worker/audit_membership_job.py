@@ -66,7 +66,7 @@ def shadow_confidences(frames: "dict[str, pd.DataFrame]", arguments: dict[str, A
 
     An odd seed takes the other half of the even one before it, so that an even number of shadow models has every record on both sides.
 
-    arguments: as of `truth_confidences`, and seed. The frame `found`: `confidence` and `inside` (1 where the row was fitted on). Raises
+    arguments: as of `truth_confidences`, and seed. The frame `found`: `confidence` and `inside` (1 if the row was fitted on). Raises
     UsageError if the file does not say how it was trained.
     """
     task, rows, labels = task_from_arguments(arguments), frames["rows"], np.asarray(arguments["labels"], np.float64)

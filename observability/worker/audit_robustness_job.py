@@ -78,7 +78,7 @@ def disturb_rows(frames: "dict[str, pd.DataFrame]", arguments: dict[str, Any], f
     """The answers of the model to the frame `rows` with noise, and without some features.
 
     arguments: as of `attack_rows`, and levels (of noise, in standard deviations), labels (class index, or the value of a regression), seed.
-    Frames: `right` (one column per point of the curve: 1 where the decision is the label; for regression the absolute error): `clean`,
+    Frames: `right` (one column per point of the curve: 1 if the decision is the label; for regression the absolute error): `clean`,
     `noise/LEVEL`, `without/K` (the K features whose absence costs most). Values: `order` (the features in that order), `filled` (features
     that are filled with a usual value, since the model takes no missing one).
     """
@@ -156,7 +156,7 @@ def change_texts(frames: "dict[str, pd.DataFrame]", arguments: dict[str, Any], f
     """The answers of the model to rows with a changed text: typos, casing, synonyms.
 
     arguments: as of `disturb_rows`, and texts (one for each row) and feature (None if the model file holds a vectoriser). The frame
-    `right` has `clean` and a column for each change; `flipped` the same without `clean`: 1 where the decision became another one. Values:
+    `right` has `clean` and a column for each change; `flipped` the same without `clean`: 1 if the decision became another one. Values:
     `through` (features that the text reaches the model by), `cases` (the first changed texts with another decision of each change).
     """
     task, texts = task_from_arguments(arguments), [str(text) for text in arguments["texts"]]

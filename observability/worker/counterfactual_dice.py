@@ -83,7 +83,7 @@ class GoalClassifier:
         return np.column_stack([1 - hit, hit])
 
     def predict(self, frame: pd.DataFrame) -> Integers:
-        """The class of each row: 1 where the goal is reached, else 0."""
+        """The class of each row: 1 if the goal is reached, else 0."""
         return self.predict_proba(frame).argmax(axis=1)
 
 

@@ -81,7 +81,7 @@ def attribute_scores(frames: "dict[str, pd.DataFrame]", arguments: dict[str, Any
 
 
 def attribution_mismatch(model: OpenModel, native: Native, found: Attribution, table: pd.DataFrame, predictions: Floats, task: Task) -> str:
-    """Why a model's own attributions are not used: they leave a residual or do not explain the score. "" where they are used."""
+    """Why a model's own attributions are not used: they leave a residual or do not explain the score. "" if they are used."""
     scale = max(1.0, float(np.abs(found.output).max(initial=0.0)))
     worst = float(np.abs(found.residual).max(initial=0.0))
     if not worst <= TOLERANCE * scale:

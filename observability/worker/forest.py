@@ -27,7 +27,7 @@ class Tree:
 
     feature, left, right: of each split; a child ≥ 0 is a split, else the leaf ~child; split 0 is the root. goes_left: from a matrix
     (rows, features) to (rows, splits). value: (leaves,). output: the model output that it adds to. limit: the number of each split,
-    in double precision, below which one side is taken and above which the other; NaN where it lists categories.
+    in double precision, below which one side is taken and above which the other; NaN if it lists categories.
     """
 
     feature: Integers
@@ -90,7 +90,7 @@ def single_tree_attributions(tree: Tree, node: Any, to_left: Any, used: Any, bot
 
 
 def shapley_weights(depth: int) -> tuple[Floats, Floats]:
-    """(p-1)!·q!/(p+q)! and p!·(q-1)!/(p+q)! for p, q up to the depth; 0 where a factorial would be of -1."""
+    """(p-1)!·q!/(p+q)! and p!·(q-1)!/(p+q)! for p, q up to the depth; 0 if a factorial would be of -1."""
     plus, minus = np.zeros((depth + 1, depth + 1)), np.zeros((depth + 1, depth + 1))
     for p in range(depth + 1):
         for q in range(depth + 1 - p):

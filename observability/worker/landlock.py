@@ -82,7 +82,7 @@ def _holds_the_sources(path: Path) -> bool:
 
 
 def landlock_version() -> int:
-    """The version of Landlock that the kernel has; below 1 where it has none."""
+    """The version of Landlock that the kernel has; below 1 if it has none."""
     if not sys.platform.startswith("linux"):
         return 0
     libc = ctypes.CDLL(None, use_errno=True)

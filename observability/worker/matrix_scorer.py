@@ -44,7 +44,7 @@ class AttackFeature:
         return np.asarray(np.clip(np.round(values, self.decimals), self.low, self.high))
 
     def costs(self, own: Floats, values: Floats) -> Floats:
-        """Cost of each change; infinite where it is not allowed: against the direction, from a missing value or to one."""
+        """Cost of each change; infinite if it is not allowed: against the direction, from a missing value or to one."""
         with np.errstate(invalid="ignore"):
             size = np.abs(values - own) / (self.scale or 1.0) if self.is_number else (values != own).astype(np.float64)
             wrong = {"up": values < own, "down": values > own}.get(self.direction, False)
@@ -92,7 +92,7 @@ class MatrixScorer:
         self._codes = self._direct_codes(table)
 
     def _direct_codes(self, table: pd.DataFrame) -> dict[int, Floats] | None:
-        """The model's own codes of each level, where it takes a matrix of the rows' own numbers; None if rows are passed as tables."""
+        """The model's own codes of each level, if it takes a matrix of the rows' own numbers; None if rows are passed as tables."""
         encoded = self.model.encode(table[self.columns].head(50)) if len(table) else None
         if not isinstance(encoded, np.ndarray) or encoded.shape[1:] != (len(self.columns),) or encoded.dtype.kind != "f":
             return None

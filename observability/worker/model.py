@@ -21,7 +21,7 @@ class Attribution:
     """One explanation.
 
     values: (n, features) or (n, classes, features). base: () or (classes,). output: (n,) or (n, classes). error: standard errors of values
-    where they were sampled. scores: the model's scores where the output gives them by its link.
+    if they were sampled. scores: the model's scores where the output gives them by its link.
     """
 
     values: "Floats"

@@ -79,7 +79,7 @@ def predict_scores_and_features(worker: Worker, artifact: Path, rows: "pd.DataFr
 def predict_scores(worker: Worker, artifact: Path, rows: "pd.DataFrame", **options: Unpack[ModelOptions]) -> "np.ndarray":
     """The model's scores of `rows`.
 
-    rows: the model's features as logged (numbers, strings, booleans, nulls). Other columns are ignored where the model names its features.
+    rows: the model's features as logged (numbers, strings, booleans, nulls). Other columns are ignored if the model names its features.
     Returns (n,): binary, the probability of the positive class; regression, the value; or (n, classes) in multiclass, in the order of
     `classes`. Raises UsageError if the rows lack a feature of the model or the library is not installed, WorkerError if the model
     breaks.
@@ -258,7 +258,7 @@ class ContrastExplanation:
 
     values: (background rows, features). before: (background rows,) outputs. after: the row's output. All are in the space of `link`, and
     after - before = Σ values for each row of the background. score: the model's score of the row (multiclass: of the explained class).
-    error: (features,) standard errors of the mean values where they were sampled, None if they are exact.
+    error: (features,) standard errors of the mean values if they were sampled, None if they are exact.
     """
 
     values: "np.ndarray"

@@ -201,7 +201,7 @@ def half_precision_file(path: Path) -> Path:
 
 
 def bfloat16_file(path: Path) -> Path:
-    """The graph with its fp32 weights rounded to bf16, each cast to fp32 where it is used. Raises ValueError if it holds none.
+    """The graph with its fp32 weights rounded to bf16, each cast to fp32 if it is used. Raises ValueError if it holds none.
 
     ONNX Runtime has no arithmetic in bf16 on the processor, so only the file is smaller.
     """

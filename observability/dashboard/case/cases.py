@@ -354,7 +354,7 @@ def condition_examples(model: Model | None) -> str:
 
 
 def quoted_column_name(name: str) -> str:
-    """A column's name as a condition needs it: quoted where it has special signs."""
+    """A column's name as a condition needs it: quoted if it has special signs."""
     return f'"{name}"' if any(sign.isspace() or sign in "=<>!&" for sign in name) else name
 
 

@@ -90,7 +90,7 @@ def saved_cases_section(scope: Scope) -> None:
 
 
 def _table(key: str, caption: str, items: Sequence[DecisionItem], scope: Scope) -> None:
-    """Draw a table of saved cases; columns without any value, and the model where one is chosen, are left out."""
+    """Draw a table of saved cases; columns without any value, and the model if one is chosen, are left out."""
     rows = [saved_case_row(item, scope) for item in items]
     left_out = {"model"} if scope.model else set()
     left_out |= {each["key"] for each in SAVED if all(row["cells"][each["key"]]["t"] == formatting.DASH for row in rows)}
@@ -149,7 +149,7 @@ def saved_case_row(item: DecisionItem, scope: Scope) -> dict[str, Any]:
 
 
 def title_of(item: DecisionItem) -> str:
-    """The title of a saved case; its prediction where it has none."""
+    """The title of a saved case; its prediction if it has none."""
     return str(item.fields.get("title") or item.fields["prediction"])
 
 

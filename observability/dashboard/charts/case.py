@@ -17,7 +17,7 @@ UP, DOWN = theme.WATCH, theme.PRIMARY
 def attribution_waterfall(frame: pd.DataFrame, *, unit: str) -> go.Figure:
     """Waterfall from the base value to the output, one bar per feature, with each number below the feature's name.
 
-    frame: label, start, end, attribution, error (standard error, NaN where it was not sampled), kind (base, feature, rest, residual,
+    frame: label, start, end, attribution, error (standard error, NaN if it was not sampled), kind (base, feature, rest, residual,
     output), from the top.
     """
     rows = layout.bottom_up(frame, len(frame))

@@ -53,7 +53,7 @@ def importance_bars(frame: pd.DataFrame, *, unit: str, against: str | None) -> g
 def attribution_beeswarm(frame: pd.DataFrame, *, features: list[str], unit: str) -> go.Figure:
     """Beeswarm of attributions: a point for each prediction and feature, coloured by the value of the feature.
 
-    frame: id, feature, attribution, value (text), rank (0 the lowest value of the feature to 1 the highest; NaN where values have no order
+    frame: id, feature, attribution, value (text), rank (0 the lowest value of the feature to 1 the highest; NaN if values have no order
     or are missing). features: in order, the first on top.
     """
     figure = go.Figure()
@@ -133,7 +133,7 @@ def importance_over_time(frame: pd.DataFrame, *, features: list[str], step: str)
 def dependence_plot(frame: pd.DataFrame, *, feature: str, kind: str, unit: str, mark: Mapping[str, Any] | None = None) -> go.Figure:
     """Plot of a feature's attribution by its value. Numbers are on an axis, levels are side by side, and missing values are at the left.
 
-    frame: id, raw (number, or None or NaN where missing; text for levels, None), value (text), attribution, feature. mark: one prediction
+    frame: id, raw (number, or None or NaN if missing; text for levels, None), value (text), attribution, feature. mark: one prediction
     (id, raw, value, attribution) that is drawn as a diamond over the others.
     """
     figure = go.Figure()

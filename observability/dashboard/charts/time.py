@@ -72,7 +72,7 @@ def metric_lines(
 
     baseline_name: the name of the baseline. severity: the severity of the finding whose limit is drawn (`limit_line`). of_label: the unit
     of the model's label. series: period, value, low, high,
-    labelled, served (counts); where it was estimated too, estimated, estimated_low, estimated_high: a dashed line in another colour.
+    labelled, served (counts); if it was estimated too, estimated, estimated_low, estimated_high: a dashed line in another colour.
     """
     figure = go.Figure()
     mature = is_mature(series)

@@ -210,7 +210,7 @@ def batch_chart(rows: pd.DataFrame, found: Sequence[Finding], source: str) -> No
 
 
 def batch_values(rows: pd.DataFrame, metric: str) -> "pd.Series[float]":
-    """The value of a metric for each batch of one source, oldest first; NaN where the batch does not log it."""
+    """The value of a metric for each batch of one source, oldest first; NaN if the batch does not log it."""
     if metric == "batch_rejected_rate":
         return rows["rejected_rows"].astype(float) / rows["rows"].astype(float)
     if metric == "batch_gap_hours":

@@ -182,7 +182,7 @@ def settings_change_preview(here: ModelPage, settings: ModelSettings) -> None:
 
 
 def _preview_with_progress(here: ModelPage, settings: ModelSettings) -> list[WeekPreview] | None:
-    """The preview of the settings on past weeks, computed behind a progress bar; None where it failed and the error is shown."""
+    """The preview of the settings on past weeks, computed behind a progress bar; None if it failed and the error is shown."""
     store, now = load.store(), datetime.now(UTC)
     with progress_bar("Checking past weeks") as note:
 

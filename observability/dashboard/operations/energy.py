@@ -74,7 +74,7 @@ def window_without_slice(here: ModelPage) -> Window:
 
 
 def slice_ignored_note(here: ModelPage) -> None:
-    """Draw a caption that the slice is ignored, where one is chosen."""
+    """Draw a caption that the slice is ignored, if one is chosen."""
     if here.window.slice is not None:
         st.caption("Energy and cost are of the whole model; the chosen slice is ignored.")
 

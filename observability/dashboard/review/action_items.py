@@ -85,7 +85,7 @@ def actions_table(key: str, caption: str, actions: Sequence[dict[str, Any]], *, 
 
 
 def _due_cell(action: dict[str, Any]) -> Cell:
-    """The due date of an action, marked where it is overdue."""
+    """The due date of an action, marked if it is overdue."""
     due: Cell = {"t": formatting.format_iso_day(action["due"]), "k": action["due"]} if action["due"] else {"t": "no due date"}
     return {**due, "s": "act", "sub": "overdue"} if action["overdue"] else due
 

@@ -38,7 +38,7 @@ def estimates_and_slices(part: dict[str, Any]) -> None:
 
 
 def frozen_daily_metric(part: dict[str, Any], finding: dict[str, Any]) -> pd.DataFrame:
-    """The frozen metric by day, with the estimate of each day where it was frozen."""
+    """The frozen metric by day, with the estimate of each day if it was frozen."""
     days = pd.DataFrame(finding["evidence"].get("by_day", []), columns=MEASURED)
     guesses = part.get("estimates", {}).get("by_day")
     if guesses:

@@ -205,12 +205,12 @@ def _sum(values: Any) -> float | None:
 
 
 def shown_score(rounds: ProbeRounds, finding: Finding | None) -> str | None:
-    """The score of a rubric that a finding names, else the first one; None where no answer has one."""
+    """The score of a rubric that a finding names, else the first one; None if no answer has one."""
     return (finding.evidence.get("score") if finding else None) or min(rounds.rubric, default=None)
 
 
 def round_values(rounds: ProbeRounds, changes: AnswerChanges | None, metric: str, finding: Finding | None = None) -> list[float | None]:
-    """The values of a measure for every round; None where it is not known. finding: the finding about the measure."""
+    """The values of a measure for every round; None if it is not known. finding: the finding about the measure."""
     places = range(len(rounds.times))
     if metric in (probe_claims.CHANGED, probe_claims.FLIPS):
         if changes is None:

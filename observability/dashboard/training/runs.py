@@ -56,7 +56,7 @@ COLUMNS = columns_on_phone(
 
 @dataclass(frozen=True)
 class RunUse:
-    """Energy (Wh) and cost of a run, with the basis of the energy and the currency. None where unknown."""
+    """Energy (Wh) and cost of a run, with the basis of the energy and the currency. None if unknown."""
 
     wh: float | None = None
     source: str | None = None
@@ -204,7 +204,7 @@ def records_of_energy(everything: Sequence[RunVerdict]) -> tuple[pd.DataFrame, p
 
 
 def _known_number(value: Any) -> float | None:
-    """A number of a frame; None where it is missing."""
+    """A number of a frame; None if it is missing."""
     return None if value is None or value != value else float(value)
 
 
@@ -239,7 +239,7 @@ def run_cost_words(amount: float, currency: str | None) -> str:
 
 
 def worst_needy_claim(judged: RunVerdict) -> RunClaim | None:
-    """The worst claim about a run that needs action; None where none does."""
+    """The worst claim about a run that needs action; None if none does."""
     return worst_claim([claim for claim in judged.claims or () if needs_action(claim.severity)])
 
 

@@ -37,7 +37,7 @@ def compared_forms_of(audit: StoredAudit) -> TradeOffAudit:
 
 
 def form_findings(here: ModelPage, audits: Sequence[StoredAudit]) -> list[Finding]:
-    """Findings about the forms of the page's model; none where no form was audited."""
+    """Findings about the forms of the page's model; none if no form was audited."""
     if not any(audit.kind == KIND for audit in audits):
         return []
     scope = replace(here.scope, version=None, slice=None, environment=None)

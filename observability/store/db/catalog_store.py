@@ -120,7 +120,7 @@ def find_model(cursor: Cursor, name: str) -> Model | None:
 
 
 def require_model(cursor: Cursor, name: str) -> Model:
-    """What `find_model` gives. Raises NotFoundError with the nearest name where there is none."""
+    """What `find_model` gives. Raises NotFoundError with the nearest name if there is none."""
     return find_model(cursor, name) or read_catalog(cursor).model(name)
 
 

@@ -140,7 +140,7 @@ class Database:
     def cursor(self) -> Cursor:
         """A new connection for one thread and one use. Reopens the database once per call after a fatal DuckDB error.
 
-        Raises StoreBrokenError where it is closed or cannot be opened again; a later call tries to open it again.
+        Raises StoreBrokenError if it is closed or cannot be opened again; a later call tries to open it again.
         """
         own: weakref.WeakSet[Cursor] | None = getattr(self._thread, "cursors", None)
         if own is None:
@@ -240,7 +240,7 @@ class Database:
                     cursor.close()
 
     def _file_numbers(self) -> tuple[int, ...]:
-        """The inodes of the database and its log, 0 where there is none."""
+        """The inodes of the database and its log, 0 if there is none."""
         found = []
         for path in (self.path, log_path(self.path)):
             try:
@@ -262,7 +262,7 @@ class Database:
 
     @contextmanager
     def _only_writer(self, *, blocking: bool = True) -> Iterator[None]:
-        """Within the context, this thread is the only one that writes. Raises StoreBusyError where another does and it does not wait."""
+        """Within the context, this thread is the only one that writes. Raises StoreBusyError if another does and it does not wait."""
         if self._writer == threading.get_ident():
             raise RuntimeError("Store.write() inside Store.write(): pass the writer's cursor on")
         if not self._writing.acquire(blocking=blocking):
@@ -301,7 +301,7 @@ class Database:
         """Copy the database into a new file, which takes the place of the old one: nothing of deleted rows is left in it.
 
         Pages go on reading; writes wait meanwhile. progress: called with the rows copied and all rows. Killed at any moment, the
-        store is the old file or the new one. Raises StoreBrokenError where the disk refuses or has no room for a second copy; the old file
+        store is the old file or the new one. Raises StoreBrokenError if the disk refuses or has no room for a second copy; the old file
         then stays.
         """
         draft = self.home / REWRITTEN
@@ -346,7 +346,7 @@ class Database:
             )
 
     def _take_place(self, draft: Path) -> None:
-        """Put the new file in place of the old one while no query runs. Raises StoreBusyError where queries do not end.
+        """Put the new file in place of the old one while no query runs. Raises StoreBusyError if queries do not end.
 
         Threads that read already may go on and end; others wait.
         """
@@ -401,7 +401,7 @@ class Database:
             self._thread.background = False
 
     def erased(self) -> ErasedMatcher | None:
-        """The matcher that recognizes records of erased subjects; None if nothing was erased. Raises StoreBrokenError where the key is
+        """The matcher that recognizes records of erased subjects; None if nothing was erased. Raises StoreBrokenError if the key is
         missing.
         """
         try:
@@ -420,7 +420,7 @@ class Database:
         return shutil.disk_usage(self.home).free
 
     def require_readable(self) -> None:
-        """Raise StoreBrokenError where the database does not answer."""
+        """Raise StoreBrokenError if the database does not answer."""
         try:
             with self.cursor() as cursor:
                 cursor.execute("SELECT count(*) FROM models").fetchall()

@@ -55,7 +55,7 @@ class Erasure:
 
 
 def erasures(home: Path) -> list[Erasure]:
-    """The erasures of a home, oldest first; for each subject, the newest line. Raises StoreBrokenError where the file cannot be read."""
+    """The erasures of a home, oldest first; for each subject, the newest line. Raises StoreBrokenError if the file cannot be read."""
     found: dict[tuple[str, str], Erasure] = {}
     try:
         for line in (home / FILE).read_text(encoding="utf-8").splitlines():
@@ -102,7 +102,7 @@ def erasure_problems(home: Path) -> list[str]:
 
 
 def matcher_of(home: Path) -> "ErasedMatcher | None":
-    """The matcher of erased subjects; None where nothing was erased. Raises StoreBrokenError where the key of an erasure is missing."""
+    """The matcher of erased subjects; None if nothing was erased. Raises StoreBrokenError if the key of an erasure is missing."""
     known = erasures(home)
     return ErasedMatcher(_key_of(home, known), known) if known else None
 
@@ -116,7 +116,7 @@ def merged_erasures(home: Path, backup: Path) -> list[Erasure]:
 
 
 def _key_of(home: Path, known: list[Erasure]) -> bytes:
-    """The key under which subjects were erased. Raises StoreBrokenError where it is missing."""
+    """The key under which subjects were erased. Raises StoreBrokenError if it is missing."""
     try:
         key = stored_key(home)
     except (OSError, ValueError) as error:
@@ -305,7 +305,7 @@ def _is_signature(line: bytes) -> bool:
 
 
 def _json_value(text: bytes) -> object:
-    """The value of a JSON text or number; the text itself where it is neither."""
+    """The value of a JSON text or number; the text itself if it is neither."""
     with suppress(ValueError):
         return json.loads(text)
     return text.decode("utf-8", "replace").strip('"')

@@ -56,7 +56,7 @@ def is_damage(error: BaseException) -> bool:
 
 
 def store_failure(error: duckdb.Error, path: Path, *, committing: bool = False) -> StoreBrokenError | None:
-    """The failure of the store that an error within a write stands for; None where the records or the caller are at fault.
+    """The failure of the store that an error within a write stands for; None if the records or the caller are at fault.
 
     committing: the error came from the commit. There is one writer, so a commit fails because of the disk, unless the error names a
     constraint.

@@ -60,7 +60,7 @@ class Keeping:
 
 
 def read_keeping(home: Path) -> Keeping:
-    """The settings of a home; nothing is removed where there is no file. Raises UsageError for an invalid one."""
+    """The settings of a home; nothing is removed if there is no file. Raises UsageError for an invalid one."""
     try:
         body = tomllib.loads((home / FILE).read_text(encoding="utf-8"))
     except FileNotFoundError:

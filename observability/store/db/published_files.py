@@ -42,7 +42,7 @@ def withdraw_states(home: Path, spared: int | None = None) -> None:
 
 
 def _rewrites(state: Path) -> int | None:
-    """The number of rewrites of a state; None where it is not known."""
+    """The number of rewrites of a state; None if it is not known."""
     try:
         return int(json.loads((state / STATE).read_text(encoding="utf-8"))["rewrites"])
     except (OSError, ValueError, KeyError, TypeError):

@@ -64,7 +64,7 @@ def note_known_store(home: Path, models: Sequence[str]) -> None:
 
 
 def known_store(home: Path) -> dict[str, Any] | None:
-    """The notes about the store of this home; None if it never held a store. Raises OSError where the disk refuses."""
+    """The notes about the store of this home; None if it never held a store. Raises OSError if the disk refuses."""
     try:
         body = json.loads((home / KNOWN).read_text(encoding="utf-8"))
     except FileNotFoundError:

@@ -49,7 +49,7 @@ def streams_of_members(members: Sequence[Model], parsed: ParsedBlock) -> set[tup
 
 
 def stage_batch(writer: Cursor, batch: ModelBatch, parsed: ParsedBlock, now: datetime) -> tuple[pa.Table | None, pa.Table | None]:
-    """The predictions and the labels of a batch as stored rows, with `line`; None where there are none."""
+    """The predictions and the labels of a batch as stored rows, with `line`; None if there are none."""
     predictions = [(key, parsed.predictions[model.name]) for key, model in batch.members.items() if model.name in parsed.predictions]
     rows = revisions = None
     if sum(table.num_rows for _, table in predictions):

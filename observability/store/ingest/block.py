@@ -181,7 +181,7 @@ class NewRows:
 def _staged_rows(
     writer: Cursor, model: Model, rows: pa.Table | None, revisions: pa.Table | None, owner: "str | ModelBatch"
 ) -> list[StagedRows]:
-    """Staged rows with what is stored of their ids; nothing where there are none. Labels of predictions that contradict are left out."""
+    """Staged rows with what is stored of their ids; nothing if there are none. Labels of predictions that contradict are left out."""
     tables = [table for table in (rows, revisions) if table is not None and table.num_rows]
     if not tables:
         return []
@@ -194,7 +194,7 @@ def _staged_rows(
 
 
 def _new_rows(writer: Cursor, staged: StagedRows, fresh: pa.Table | None, block: LineBlock, ledger: LineLedger, now: datetime) -> NewRows:
-    """What staged rows add, after the outcome of each line was noted. fresh: their new labels, None where they have none."""
+    """What staged rows add, after the outcome of each line was noted. fresh: their new labels, None if they have none."""
     model, owner, rows, revisions, stored = staged.model, staged.owner, staged.rows, staged.revisions, staged.stored
     same, conflicting = staged.same, staged.conflicting
     if rows is not None:

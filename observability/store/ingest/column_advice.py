@@ -65,7 +65,7 @@ def _score_option(found: str | None, names: Sequence[str], defaults: LoadDefault
 
 
 def usual_column(wanted: str, names: Sequence[str]) -> str | None:
-    """The first column with a name that other tools use for a field, None where there is none."""
+    """The first column with a name that other tools use for a field, None if there is none."""
     return next((name for name in names if name.lower() in OTHER_NAMES.get(wanted, ()) or name.lower() == wanted), None)
 
 

@@ -40,7 +40,7 @@ def load_source(
     """Load the part of a source that earlier loads have not read. Their progress is stored by address, kind, model and version.
 
     again: read every file from its start, as if none had been taken. A file that cannot be read is reported and tried again by the next
-    load; the others are loaded. Raises UsageError where no file could be read, StoreBrokenError where the store, the disk or the network
+    load; the others are loaded. Raises UsageError if no file could be read, StoreBrokenError if the store, the disk or the network
     fails.
     """
     with _ONE_AT_A_TIME:

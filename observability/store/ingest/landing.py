@@ -125,7 +125,7 @@ def _skip_rest_of_line(stream: BinaryIO) -> int:
 def move_segments(landing: Path, segments: Iterable[Segment], at: datetime | None = None) -> None:
     """Move segments to `loaded/`. Their modification time becomes `at`, by default now: the arrival of their records.
 
-    Raises OSError where the disk refuses. A segment that already exists, or that was moved, is left alone.
+    Raises OSError if the disk refuses. A segment that already exists, or that was moved, is left alone.
     """
     make_private_folder(landing / "loaded")
     moment = time.time() if at is None else at.timestamp()
@@ -138,7 +138,7 @@ def move_segments(landing: Path, segments: Iterable[Segment], at: datetime | Non
 
 
 def set_segment_aside(landing: Path, segment: Segment, reason: str) -> None:
-    """Move a segment to `failed/`, and note the reason beside it. Raises OSError where the disk refuses."""
+    """Move a segment to `failed/`, and note the reason beside it. Raises OSError if the disk refuses."""
     folder = landing / "failed"
     make_private_folder(folder)
     replace_private_file(_reason_file(folder / segment.name), reason)
@@ -152,7 +152,7 @@ def _reason_file(segment: Path) -> Path:
 
 
 def segments_set_aside(landing: Path) -> list[dict[str, Any]]:
-    """The segments in `failed/`: {segment, bytes, at (RFC 3339, UTC), reason}; the reason is None where it is not known. Read-only."""
+    """The segments in `failed/`: {segment, bytes, at (RFC 3339, UTC), reason}; the reason is None if it is not known. Read-only."""
     found = []
     for segment in segment_files(landing / "failed"):
         reason = None
@@ -163,7 +163,7 @@ def segments_set_aside(landing: Path) -> list[dict[str, Any]]:
 
 
 def take_again(landing: Path) -> int:
-    """Move the segments that were set aside back to `ready/`; return their number. Raises OSError where the disk refuses."""
+    """Move the segments that were set aside back to `ready/`; return their number. Raises OSError if the disk refuses."""
     back = segment_files(landing / "failed")
     make_private_folder(landing / "ready")
     for segment in back:
@@ -226,7 +226,7 @@ def landing_backlog(landing: Path) -> dict[str, int]:
 
 
 def oldest_waiting(landing: Path, now: float | None = None) -> dict[str, Any]:
-    """When the oldest published segment was last written: {at (RFC 3339, UTC), seconds (its age)}, None where none waits. Read-only."""
+    """When the oldest published segment was last written: {at (RFC 3339, UTC), seconds (its age)}, None if none waits. Read-only."""
     oldest = min((segment.modified for segment in published_segments(landing)), default=None)
     if oldest is None:
         return {"at": None, "seconds": None}

@@ -173,7 +173,7 @@ def with_registered_columns(store: Database, defaults: LoadDefaults) -> LoadDefa
 def _reconcile_landing(store: Database) -> LoadReport:
     """Once per opened store: load the loaded segments that the manifest lacks, with their first times of arrival.
 
-    The store lacks them where its log was damaged or lost, or where it was rebuilt or restored from a backup.
+    The store lacks them where its log was damaged or lost, or if it was rebuilt or restored from a backup.
     """
     if store.reconciled:
         return LoadReport()
@@ -205,7 +205,7 @@ def _purge_hourly(store: Database) -> None:
 
 
 def compact_large_rollups(store: Database) -> None:
-    """Compact the rollups of models where they have grown large. The first call of a day looks at every model, a later one at those that
+    """Compact the rollups of models if they have grown large. The first call of a day looks at every model, a later one at those that
     have changed since.
     """
     now, generation = datetime.now(UTC), store.generation

@@ -141,7 +141,7 @@ def record_columns(names: list[str], defaults: LoadDefaults, where: str, head: F
 def _named_scores(ours: dict[str, str], defaults: LoadDefaults, where: str) -> dict[str, str]:
     """Column by class where each class has its own: as the caller says, else as the version was registered.
 
-    A column that is the only score gets the name `score` in `ours`. Raises UsageError where a column or a class is missing.
+    A column that is the only score gets the name `score` in `ours`. Raises UsageError if a column or a class is missing.
     """
     theirs = {our: name for name, our in ours.items()} | {name: name for name in ours}
     pairs = [split_score_option(option, theirs) for option in defaults.scores]

@@ -17,7 +17,7 @@ Cursor = duckdb.DuckDBPyConnection
 def promote_arrived_groups(writer: Cursor, parsed: ParsedBlock, catalog: Catalog) -> Catalog | None:
     """Promote the groups that a block carries as new features; the catalog afterwards, by which the block must be parsed again.
 
-    None where there are none.
+    None if there are none.
     """
     changed = set[str]()
     for model in filter(None, map(catalog.by_name.get, parsed.new_columns)):

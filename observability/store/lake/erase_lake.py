@@ -166,7 +166,7 @@ def _erased_ids(connection: duckdb.DuckDBPyConnection, path: str, file: LakeFile
 def _cleaned_file(
     connection: duckdb.DuckDBPyConnection, path: str, file: LakeFile, matcher: ErasedMatcher, names: Sequence[str] | None, to: Path
 ) -> LakeFile | None:
-    """Write a file without the rows of the table `gone`, and with marks in its texts. The file itself where nothing changes, None where
+    """Write a file without the rows of the table `gone`, and with marks in its texts. The file itself where nothing changes, None if
     no row stays.
     """
     source = f"(SELECT * FROM read_parquet({path}, hive_partitioning = false) WHERE id NOT IN (FROM gone))"

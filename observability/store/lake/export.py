@@ -77,7 +77,7 @@ def export_lake(store: Database, address: str, *, progress: Progress | None = No
     """Bring a lake to the state of the store: {lake, number, models, files, rows, bytes, written: {files, rows, bytes}, removed, seconds}.
 
     replace: also overwrite a lake that another store, or a later state of this store, wrote. Raises UsageError for an address that cannot
-    be used, and, without `replace`, for such a lake if it would lose rows; StoreBrokenError where it cannot be written.
+    be used, and, without `replace`, for such a lake if it would lose rows; StoreBrokenError if it cannot be written.
     """
     with WRITING:
         return _export(store, address, progress or (lambda text: None), replace)
@@ -356,7 +356,7 @@ def _parts(
 
 
 def _written(cursor: Cursor, place: FilePlace, part: _Part, scratch: Path, older: LakeFile | None) -> LakeFile:
-    """Write the rows of a day into the lake. older: a file whose rows stay where the store does not have them any more."""
+    """Write the rows of a day into the lake. older: a file whose rows stay if the store does not have them any more."""
     path = scratch / "part.parquet"
     rows = f"SELECT {part.picked} FROM {model_table(part.table, part.model.key)} WHERE {part.where}"
     if older is not None:

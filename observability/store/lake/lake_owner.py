@@ -28,7 +28,7 @@ def lake_address(text: str) -> str:
 def open_known_lake(home: Path, text: str, *, replace: bool = False) -> FilePlace:
     """The place of a lake; its folder is made only if the home wrote no state there. replace: accept whatever is there, or an empty place.
 
-    Raises UsageError for files without a manifest that are not of this home, StoreBrokenError where the state that it wrote is not there.
+    Raises UsageError for files without a manifest that are not of this home, StoreBrokenError if the state that it wrote is not there.
     """
     address = lake_address(text)
     noted, path = known_lakes(home).get(address), checked_address(text).path

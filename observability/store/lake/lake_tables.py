@@ -108,7 +108,7 @@ class LakeTables:
         self._shown[model.key] = state
 
     def _labels_sql(self, model: Model, files: Sequence[LakeFile]) -> str:
-        """The labels of some files as a query: of a table in memory where they are few."""
+        """The labels of some files as a query: of a table in memory if they are few."""
         rows, others = sum(file.rows for file in files), sum(count for key, count in self._held.items() if key != model.key)
         query, table = self.rows_sql(model, "labels", files), f"held_labels_{model.key}"
         if not files or rows + others > HELD_LABELS:

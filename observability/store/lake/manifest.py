@@ -70,7 +70,7 @@ class LakeManifest:
 
 
 def read_manifest(place: FilePlace) -> LakeManifest:
-    """The present state of a lake. Raises StoreBrokenError where it cannot be read."""
+    """The present state of a lake. Raises StoreBrokenError if it cannot be read."""
     numbers = manifest_numbers(place)
     if not numbers:
         return LakeManifest()

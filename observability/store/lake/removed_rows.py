@@ -161,7 +161,7 @@ class RemovedRows:
         return hashlib.sha256(json.dumps([files, unread]).encode()).hexdigest()[:16]
 
     def _present_tables(self) -> LakeTables | None:
-        """The tables of the present state of the lake; None where there is none."""
+        """The tables of the present state of the lake; None if there is none."""
         text = read_keeping(self._store.home).lake
         folder = None if text is None else checked_address(text).path
         if text is None or folder is None or not folder.is_dir():  # a folder that is not mounted must not be made

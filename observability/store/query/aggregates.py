@@ -71,7 +71,7 @@ def answer_aggregate(store: "Database", aggregate: Aggregate, window: Window, *,
     float64, names and levels objects (None if missing). Rows are sorted by the keys. For an unregistered version every number is in bin 0
     and every level unseen.
 
-    source: "auto" takes whole periods from the rollups where they have them; "raw" and "rollup" use only these, for tests and measurements.
+    source: "auto" takes whole periods from the rollups if they have them; "raw" and "rollup" use only these, for tests and measurements.
     Raises NotFoundError for an unknown model, version or column, UsageError if a column does not support the question, or with "rollup" if
     the rollups do not hold the whole answer.
     """

@@ -132,7 +132,7 @@ def _sightings_of(cursor: Cursor, model: Model, canary: Mapping[str, Any], windo
 def _texts_in(
     cursor: Cursor, table: str, texts: Mapping[str, str], canary: Mapping[str, Any], window: Window, model: str, record: str
 ) -> "list[DataFrame]":
-    """Rows of labels or annotations that hold a planted text, as one frame; none of a planted row, and none where no row does."""
+    """Rows of labels or annotations that hold a planted text, as one frame; none of a planted row, and none if no row does."""
     if not isinstance(canary.get("text"), str):
         return []
     condition, place = _contains(texts)
@@ -163,7 +163,7 @@ def _text_condition(model: Model, canary: Mapping[str, Any]) -> tuple[str | None
 
 
 def _row_condition(model: Model, canary: Mapping[str, Any]) -> tuple[str | None, str, dict[str, Any]]:
-    """The condition that a row has all values of a planted one; None where the model lacks a column of it."""
+    """The condition that a row has all values of a planted one; None if the model lacks a column of it."""
     row = canary.get("row")
     columns = {each.name: each for each in model.columns}
     if not isinstance(row, Mapping) or not set(row) <= set(columns):

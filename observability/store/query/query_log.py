@@ -62,12 +62,12 @@ class QueryLog:
         self.note(question, window.model, time.perf_counter() - began)
 
     def note(self, question: "Question", model: str, seconds: float, now: datetime | None = None) -> None:
-        """Keep one measured question, and write the file where it is time."""
+        """Keep one measured question, and write the file if it is time."""
         table, columns = question_columns(question)
         self.note_columns(table, columns, model, seconds, now)
 
     def note_columns(self, table: str, columns: tuple[str, ...], model: str, seconds: float, now: datetime | None = None) -> None:
-        """Keep a measured reading of columns of a table, or of a query (its text without values), and write the file where it is time."""
+        """Keep a measured reading of columns of a table, or of a query (its text without values), and write the file if it is time."""
         now = now or datetime.now(UTC)
         named = (
             columns if len(columns) <= MAX_NAMED_COLUMNS else (*columns[:MAX_NAMED_COLUMNS], f"{len(columns) - MAX_NAMED_COLUMNS:,} more")

@@ -121,7 +121,7 @@ def _newest_records(cursor: Cursor, query: str, values: dict[str, Any]) -> "Data
 
 
 def _plain_array(column: Any) -> Any:
-    """A column without its mask: objects are None and numbers NaN where it was set."""
+    """A column without its mask: objects are None and numbers NaN if it was set."""
     import numpy as np
 
     missing = np.ma.getmaskarray(column) if np.ma.isMaskedArray(column) else None

@@ -59,7 +59,7 @@ def storage_status(store: Database, most_age: float = 0.0) -> dict[str, Any]:
     models that only steer a system, whose predictions are decisions; records {kind: rows}; landing {segments, bytes, open, failed}; waiting
     {at, seconds} of the oldest published segment; set_aside: the failed segments with their reasons; loaded {segments, last}; erasures
     {subjects, last}; sources: rows as `source_rows` of lake/schedule_state.py gives them. keeping {backup, verified_restore, retention,
-    night}: what was done last, each with at and hours, None where it never was; rejected {total, reasons: {reason: n}, last}; repairs: what
+    night}: what was done last, each with at and hours, None if it never was; rejected {total, reasons: {reason: n}, last}; repairs: what
     was damaged or lost and mended; problems: sentences about what a person should know. Where the database or landing cannot be read, a
     problem says why, and what it holds is empty or None. most_age: seconds for which earlier counts of the database are returned while
     records wait, or if counting took longer than SLOW_COUNT. If nothing was committed since, they are always returned. Otherwise only
@@ -194,7 +194,7 @@ def _taken_sources(cursor: Cursor) -> list[dict[str, Any]]:
 
 
 def _keeping_status(store: Database) -> dict[str, Any]:
-    """The last backup, verified restore, retention and night, each with its age in hours; None where it never was."""
+    """The last backup, verified restore, retention and night, each with its age in hours; None if it never was."""
     done, now = last_done(store.home), datetime.now(UTC)
     return {
         name: None

@@ -32,9 +32,7 @@ MIN_SCALE = 0.01
 
 @dataclass(frozen=True)
 class ArtifactCheck:
-    """The comparison in a sentence, the columns of the reference that the model file takes (None where it was not run), and those of them
-    whose numbers it takes as categories.
-    """
+    """The comparison in a sentence, and the columns of the reference that the model file takes (None if it was not run)."""
 
     sentence: str
     takes: frozenset[str] | None = None
@@ -46,8 +44,8 @@ def check_artifact(
 ) -> ArtifactCheck:
     """Score some rows of the reference with the request's artifact and compare.
 
-    Sensitive groups of a flat file are offered as inputs too, since the model may take them. Raises UsageError where the artifact does not
-    take the features (missing ones, words where it takes numbers), takes another type in one of them, or gives plainly other scores.
+    Sensitive groups of a flat file are offered as inputs too, since the model may take them. Raises UsageError if the artifact does not
+    take the features (missing ones, words where it takes numbers), or gives plainly other scores.
     """
     assert request.artifact is not None
     places = _sampled_rows(target)
@@ -121,7 +119,7 @@ def _scored_rows(
 
 
 def _difference_sentence(scored: ScoredReference, target: ReferenceOutcomes, places: "Integers", name: str) -> str:
-    """A sentence on the distance between the scores. Raises UsageError where they are another model's."""
+    """A sentence on the distance between the scores. Raises UsageError if they are another model's."""
     logged, found = _paired_scores(scored, target, places)
     if not logged.size:
         return "The reference holds no scores to compare with those of the model file."

@@ -100,10 +100,10 @@ GROUP = SensitiveRole(False, "")
 def sensitive_roles(
     inference: Inference, request: RegistrationRequest, known: Model | None, taken: frozenset[str] | None
 ) -> dict[str, SensitiveRole]:
-    """The roles of the sensitive groups of a flat file that the request leaves open, where they are known; others are left out.
+    """The roles of the sensitive groups of a flat file that the request leaves open, if they are known; others are left out.
 
     known: the model before this registration, whose predictions may have carried them. taken: the columns that the model file takes, None
-    where it was not run.
+    if it was not run.
     """
     if inference.records or request.features:
         return {}

@@ -39,7 +39,7 @@ class AddedRows:
 
     @property
     def streams(self) -> set[int]:
-        """The streams of its predictions; empty where the block holds only labels of unknown ids."""
+        """The streams of its predictions; empty if the block holds only labels of unknown ids."""
         tables = [table for table in (self.new, self.older) if table is not None]
         return {int(each) for table in tables for each in pc.unique(table["stream"]).to_pylist()}
 

@@ -183,7 +183,7 @@ def merge_rollups(writer: Cursor, model: Model) -> None:
 
 
 def merge_grown(writer: Cursor, models: Iterable[Model]) -> list[Model]:
-    """Merge the rollups of models where they have grown enough; return these models. Amortized, a row is merged O(1) times.
+    """Merge the rollups of models if they have grown enough; return these models. Amortized, a row is merged O(1) times.
 
     Rows in the shared tables are few and are never merged.
     """

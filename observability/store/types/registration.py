@@ -232,5 +232,5 @@ class ScoredReference:
 
 
 ReferenceScorer = Callable[[Path, "DataFrame", str, tuple[str, ...]], ScoredReference]
-"""Scores rows (columns by name, as logged) with a model file, for a task and its classes. Raises UsageError where the file does not take
-them, NotScoredError where it cannot be run here."""
+"""Scores rows (columns by name, as logged) with a model file, for a task and its classes. Raises UsageError if the file does not take
+them, NotScoredError if it cannot be run here."""

@@ -54,7 +54,7 @@ def _conjuncts(clause: Mapping[str, Any] | None) -> Iterator[Mapping[str, Any]]:
 
 
 def _condition(part: Mapping[str, Any], types: Mapping[tuple[str, ...], str]) -> Iterator[str]:
-    """A part in SQL, where it compares a column with literals. types: types of columns, by the ways in which a query can name them."""
+    """A part in SQL, if it compares a column with literals. types: types of columns, by the ways in which a query can name them."""
     if part["type"] == "COMPARE_BETWEEN":
         pairs = [(part["input"], ">=", part["lower"]), (part["input"], "<=", part["upper"])]
     elif (operator := OPERATORS.get(part["type"])) is not None:
@@ -68,7 +68,7 @@ def _condition(part: Mapping[str, Any], types: Mapping[tuple[str, ...], str]) ->
 
 
 def _literal(value: Mapping[str, Any], kind: str) -> str | None:
-    """A text, or a time written as one, in SQL; None where it is anything else. kind: type of the column that it is compared with."""
+    """A text, or a time written as one, in SQL; None if it is anything else. kind: type of the column that it is compared with."""
     if kind not in ("TIMESTAMP", "VARCHAR"):
         return None
     cast = kind

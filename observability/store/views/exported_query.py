@@ -52,7 +52,7 @@ FLAT = (
 def export_query_views(store: "Database", query: str, folder: Path, *, most_mb: int, seconds: float, masked: bool = False) -> ExportedQuery:
     """For each view that a query reads, write the columns that it names to Parquet files in a folder. masked: as for `checked_views`.
 
-    Raises UsageError or NotFoundError as `run_read_only_query` does, and UsageError where the files are larger than `most_mb` together or
+    Raises UsageError or NotFoundError as `run_read_only_query` does, and UsageError if the files are larger than `most_mb` together or
     take longer than `seconds`.
     """
     with store.cursor() as cursor:
@@ -76,7 +76,7 @@ def export_query_views(store: "Database", query: str, folder: Path, *, most_mb: 
 
 
 def _names_in(tree: Mapping[str, Any]) -> set[str] | None:
-    """Every text of a syntax tree in lower case, the names of columns among them; None where the query needs all columns of its views:
+    """Every text of a syntax tree in lower case, the names of columns among them; None if the query needs all columns of its views:
     by a star, a place (`#2`), a natural join, or a row as one value (`SELECT p FROM … p`).
     """
     nodes = list(syntax_nodes(tree))
@@ -125,7 +125,7 @@ def _needed_rows(cursor: Cursor, source: str, names: set[str] | None, tree: Mapp
 
 
 def _export_rows(cursor: Cursor, select: str, path: Path, most_bytes: int) -> int:
-    """Write the rows of a statement; the bytes of the file. Raises UsageError where it grows beyond most_bytes."""
+    """Write the rows of a statement; the bytes of the file. Raises UsageError if it grows beyond most_bytes."""
     import pyarrow.parquet as pq
 
     reader = cursor.sql(select).to_arrow_reader(BATCH_ROWS)
@@ -142,7 +142,7 @@ def answer_exported_query(exported: ExportedQuery, folder: Path, *, most_rows: i
     """The first rows of a query over exported views, and one more where there are more; and the names of its columns.
 
     The frame's columns are numbered. Lists, objects and other nested values are JSON, large integers and decimals are floats. It runs in
-    this process, which should be confined. Raises UsageError where the query fails.
+    this process, which should be confined. Raises UsageError if the query fails.
     """
     with _opened_views(exported, folder, memory_mb) as (connection, inner):
         shape = connection.sql(f"SELECT * FROM {inner} LIMIT 0")
@@ -155,7 +155,7 @@ def answer_exported_query(exported: ExportedQuery, folder: Path, *, most_rows: i
 def exported_query_rows(
     exported: ExportedQuery, folder: Path, *, most_rows: int, memory_mb: int
 ) -> tuple[list[tuple[Any, ...]], list[str]]:
-    """The same rows with values as Python has them, and the names of the columns. Raises UsageError where the query fails."""
+    """The same rows with values as Python has them, and the names of the columns. Raises UsageError if the query fails."""
     with _opened_views(exported, folder, memory_mb) as (connection, inner):
         answer = connection.sql(f"SELECT * FROM {inner} LIMIT {most_rows + 1}")
         return answer.fetchall(), list(answer.columns)
@@ -163,7 +163,7 @@ def exported_query_rows(
 
 @contextmanager
 def _opened_views(exported: ExportedQuery, folder: Path, memory_mb: int) -> Iterator[tuple[duckdb.DuckDBPyConnection, str]]:
-    """A connection with the exported views and nothing else, and the query in brackets. Raises UsageError where the query fails."""
+    """A connection with the exported views and nothing else, and the query in brackets. Raises UsageError if the query fails."""
     config: dict[str, Any] = {
         "memory_limit": f"{memory_mb}MB",
         "max_temp_directory_size": f"{memory_mb}MB",

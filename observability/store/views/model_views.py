@@ -212,14 +212,14 @@ def _select_list(columns: Sequence[ViewColumn], filled: dict[str, str]) -> str:
 
 
 def _class_name(model: Model, code: str) -> str:
-    """The class of a code as text; NULL where it is unknown, or without classes."""
+    """The class of a code as text; NULL if it is unknown, or without classes."""
     if not model.classes:
         return "NULL::VARCHAR"
     return f"([{', '.join(map(sql_literal, model.classes))}])[{code} + 1]"
 
 
 def _column_names(model: Model, names: Mapping[str, str], ids: str) -> str:
-    """A list of column numbers as a list of column names; empty where there are none."""
+    """A list of column numbers as a list of column names; empty if there are none."""
     if not model.columns:
         return "[]::VARCHAR[]"
     pairs = ", ".join(f"{column.id}: {sql_literal(names[column.reference])}" for column in model.columns)

@@ -47,7 +47,7 @@ ATTEMPT = "`SELECT * FROM view_columns` lists the views and their columns"
 def run_read_only_query(store: "Database", query: str, *, most_rows: int, seconds: float, masked: bool = False) -> QueryAnswer:
     """The first `most_rows` rows of a query over the views, from one state of the store. masked: over views without masked columns.
 
-    Raises UsageError where the query is not one SELECT, is wrong, or takes longer than `seconds`, NotFoundError where it names a view that
+    Raises UsageError if the query is not one SELECT, is wrong, or takes longer than `seconds`, NotFoundError if it names a view that
     does not exist.
     """
     with store.cursor() as cursor:
@@ -96,8 +96,8 @@ def limited_reading(cursor: Cursor, seconds: float, late: str, attempt: str) -> 
 def checked_views(cursor: Cursor, query: str, models: tuple[Model, ...], *, masked: bool = False) -> tuple[dict[str, Any], dict[str, str]]:
     """The syntax tree of a query, and the statement that makes each view that it names. masked: the views lack the masked columns.
 
-    Raises UsageError where it is not one SELECT over the views, NotFoundError where it names a view that does not exist, ForbiddenError
-    where it names a masked column.
+    Raises UsageError if it is not one SELECT over the views, NotFoundError if it names a view that does not exist, ForbiddenError
+    if it names a masked column.
     """
     tree = _parsed_query(cursor, query)
     known = _view_statements(models, masked=masked)
@@ -109,7 +109,7 @@ def checked_views(cursor: Cursor, query: str, models: tuple[Model, ...], *, mask
 
 
 def _refuse_masked_columns(tree: dict[str, Any], needed: dict[str, str], models: tuple[Model, ...]) -> None:
-    """Raise ForbiddenError where a query names a masked column of its views. The views lack it in any case: this says why."""
+    """Raise ForbiddenError if a query names a masked column of its views. The views lack it in any case: this says why."""
     hidden: dict[str, str] = {}
     for model in models:
         if any(_bare_name(model, view).lower() in needed for view in ("predictions", "labels", AS_OF)):
@@ -125,7 +125,7 @@ def _refuse_masked_columns(tree: dict[str, Any], needed: dict[str, str], models:
 
 
 def _parsed_query(cursor: Cursor, query: str) -> dict[str, Any]:
-    """The syntax tree of a query. Raises UsageError where it is not one SELECT."""
+    """The syntax tree of a query. Raises UsageError if it is not one SELECT."""
     answer: dict[str, Any] = json.loads(cursor.execute("SELECT json_serialize_sql($query)", {"query": query}).fetchall()[0][0])
     expected = "one SELECT statement over the views"
     if answer["error"] and answer.get("error_type") == "parser":
@@ -215,7 +215,7 @@ def _common_tables(tree: dict[str, Any]) -> set[str]:
 
 
 def _check_common_tables(cursor: Cursor, tree: dict[str, Any], views: ViewStatements) -> None:
-    """Raise UsageError where a common table expression has the name of something that a query may not read."""
+    """Raise UsageError if a common table expression has the name of something that a query may not read."""
     if not (own := _common_tables(tree)):
         return
     tables = {name.lower() for (name,) in cursor.execute(STORED).fetchall()} - set(views)
@@ -228,7 +228,7 @@ def _check_common_tables(cursor: Cursor, tree: dict[str, Any], views: ViewStatem
 def _needed_views(tree: dict[str, Any], known: ViewStatements) -> dict[str, str]:
     """Statements that make the views of a query, by the view's name in lower case.
 
-    Raises NotFoundError or UsageError where it names anything else.
+    Raises NotFoundError or UsageError if it names anything else.
     """
     own, needed = _common_tables(tree), dict[str, str]()
     for node in syntax_nodes(tree):
