@@ -1,1 +1,1 @@
-"""Store, count and query records. The only part that knows DuckDB."""
+"""Store, count and query records. This package alone uses DuckDB."""

@@ -1,7 +1,7 @@
 """Backups of a home: a folder with a copy of the database, its log, artifacts, settings and waiting segments, and a list with checksums.
 
-The writer is held while the database is copied, so that a backup is one committed state; pages go on reading. A backup that was interrupted
-has no final name and is never restored.
+Writes wait while the database is copied, so that a backup is one committed state; pages can still read. An interrupted backup has no final
+name and is never restored.
 """
 
 import hashlib
@@ -44,14 +44,17 @@ from observability.store.query.query_log import QUESTIONS_FILE
 from observability.store.rollup.verify import verify_rollups
 
 PREFIX, LIST = "backup-", "backup.json"
-"""Start of the name of a backup's folder, and its list of files; in a home, LIST names the folder of its backups."""
+"""PREFIX: the start of the name of a backup's folder. LIST: the file in a backup that lists its files; in a home, the file that names the
+folders of its backups.
+"""
 LEFT_OUT = (
     "tmp", "landing", "owner.lock", "owner.json", LIST, "repairs.jsonl", "audit.jsonl", "audit.key", "accounts.lock",
     "unconfined-models.jsonl", KEY_FILE, DONE, PROTECTION, KEPT_FILE, COUNTS_FILE, QUESTIONS_FILE, "waiting",
     PUBLISHED,
 )  # fmt: skip
-"""Files that stay where they are, whatever is restored: the audit log is only ever appended to, and what may run
-unconfined is about one system."""
+"""Files that stay where they are, also in a restore: the audit log is only ever appended to, and the permission to run unconfined concerns
+one system.
+"""
 KEPT_LANDING = ("ready", "failed")
 COPY_SECONDS = 0.2
 """Seconds between two checks of the progress of the database copy."""
@@ -60,8 +63,8 @@ ROWS_AT_ONCE = 2_000_000
 
 
 def make_backup(store: Database, folder: Path | str, progress: Progress | None = None) -> dict[str, Any]:
-    """Write a backup of the open store into a folder, or send it to an address: {backup, at, bytes, files, tables: {table: rows}}, at an
-    address {sent_bytes, sent_blocks, blocks} too.
+    """Write a backup of the open store into a folder, or send it to an address: returns {backup, at, bytes, files, tables: {table: rows}},
+    and for an address also {sent_bytes, sent_blocks, blocks}.
 
     Raises UsageError for a folder inside the home or an invalid address, StoreBrokenError if the disk or the network refuses.
     """
@@ -88,14 +91,14 @@ def make_backup(store: Database, folder: Path | str, progress: Progress | None =
 
 
 def _free_name(folder: Path, at: datetime) -> Path:
-    """The folder of a backup made at that second, or at the next one that no backup has."""
+    """The folder for a backup of that second, or of the next second that no backup has."""
     while (final := folder / f"{PREFIX}{at:%Y%m%dT%H%M%S}Z").exists():
         at += timedelta(seconds=1)
     return final
 
 
 def _made(name: str, body: dict[str, Any]) -> dict[str, Any]:
-    """The contents of a backup, from its list."""
+    """The description of a backup, made from its list."""
     size = sum(file["bytes"] for file in body["files"].values())
     return {"backup": name, "at": body["at"], "bytes": size, "files": len(body["files"]), "tables": body["tables"]}
 
@@ -141,7 +144,7 @@ def _send_backup(store: Database, address: str, progress: Progress | None) -> di
 
 
 def _note_places(home: Path, changed: dict[str, Any]) -> None:
-    """Note where backups were written to. Raises OSError."""
+    """Note where backups were written. Raises OSError."""
     replace_private_file(home / LIST, json.dumps(_places(home) | changed))
 
 
@@ -154,7 +157,7 @@ def _places(home: Path) -> dict[str, Any]:
 
 
 def backup_addresses(home: Path) -> list[str]:
-    """The addresses that this home's backups were sent to, the last one first."""
+    """The addresses to which this home's backups were sent, the last one first."""
     return list(map(str, _places(home).get("addresses", ())))
 
 
@@ -206,8 +209,8 @@ def seal_backup(draft: Path, body: dict[str, Any]) -> None:
 
 
 def verify_backup(home: Path, folder: Path | str, name: str | None = None, progress: Progress | None = None) -> dict[str, Any]:
-    """Restore the newest backup of a folder or an address beside the home and read all of it: {backup, at, tables, problems}; noted where
-    it is whole.
+    """Restore the newest backup of a folder or an address beside the home and read all of it; returns {backup, at, tables, problems}. The
+    result is noted where it is whole.
 
     name: name of the backup in messages. Raises NotFoundError, StoreBrokenError if the backup is damaged or the disk has no room.
     """
@@ -255,7 +258,7 @@ def remove_old_backups(folder: Path | str, kept: int) -> list[str]:
 
 
 def backup_folders(home: Path) -> list[Path]:
-    """The folders that this home's backups were written to, the last one first."""
+    """The folders to which this home's backups were written, the last one first."""
     body = _places(home)
     with suppress(KeyError, TypeError):
         return [Path(folder) for folder in body.get("folders") or [body["folder"]]]
@@ -269,9 +272,9 @@ def table_rows(store: Database) -> dict[str, int]:
 
 
 def verify_store(store: Database, progress: Progress | None = None) -> dict[str, Any]:
-    """Read every block of every table, compare the manifest with itself and with landing, and compute the counts of a sample of days again.
+    """Read every block of every table, compare the manifest with itself and with landing, and recompute the counts of a sample of days.
 
-    Returns {tables: {table: rows}, damaged: {table: why}, days: number of days computed again, problems}. problems: sentences about damaged
+    Returns {tables: {table: rows}, damaged: {table: why}, days: number of recomputed days, problems}. problems: sentences about damaged
     tables, about segments with unaccounted lines or that only landing lists as loaded, and about days whose counts differ from raw rows.
     """
     tables: dict[str, int] = {}
@@ -321,7 +324,7 @@ def _database_files(home: Path) -> list[Path]:
 
 
 def other_files(home: Path) -> Iterator[Path]:
-    """Paths within the home of what belongs to it beside the database: artifacts, settings, and segments that are not loaded."""
+    """Paths within the home of its files besides the database: artifacts, settings, and segments that are not loaded."""
     for entry in sorted(home.iterdir()):
         if entry.name in LEFT_OUT or entry.name.startswith((DATABASE, "damaged-", "replaced-", ".")):
             continue
@@ -354,7 +357,9 @@ def copy_synced(source: Path, target: Path, add: Callable[[int], None] = lambda 
 
 
 def copy_open_database(source: Path, target: Path, add: Callable[[int], None] = lambda count: None) -> None:
-    """Copy a file that this process has open as a database, in another process: closing it here would release the database's lock."""
+    """Copy a file that this process has open as a database, in another process, because closing the file in this one would release the
+    database's lock.
+    """
     copied = 0
     with subprocess.Popen(["cp", "--", str(source), str(target)], stderr=subprocess.PIPE, text=True) as copying:
         while copying.returncode is None:

@@ -1,5 +1,5 @@
-"""What every engine over a lake has: the store beside it, for all that is not a question about raw rows, and rollups that are computed from
-the lake and land in the store.
+"""The common part of every engine over a lake: the store answers everything that is not a question about raw rows, and rollups are
+computed from the lake and written into the store.
 """
 
 from abc import abstractmethod
@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 
 
 class EngineBesideStore(Engine):
-    """An engine whose raw rows stand in a lake. The store has the catalog, records, events, and what the loader counted; it need not hold
-    the rows that the lake has. Raises UsageError for an address that cannot be used, StoreBrokenError if no lake is there.
+    """An engine whose raw rows are in a lake. The store has the catalog, records, events, and the counts of the loader; it need not have
+    the rows of the lake. Raises UsageError for an address that cannot be used, StoreBrokenError if no lake is there.
     """
 
     def __init__(self, store: Store, address: str) -> None:
@@ -71,19 +71,19 @@ class EngineBesideStore(Engine):
 
     @abstractmethod
     def rollup_levels(self, model: Model, column: str, files: Sequence[LakeFile], streams: Sequence[int], limit: int) -> set[str | None]:
-        """The levels of a column in some files of predictions, at most a number of them. streams: of rows that count."""
+        """The levels of a column in some files of predictions, at most `limit` of them. streams: the streams whose rows count."""
 
     @abstractmethod
     def rollup_deltas(self, task: TaskModel, files: Sequence[LakeFile], labels: Sequence[LakeFile], streams: Sequence[int]) -> "pa.Table":
         """The rows that the predictions of some files add to the rollups, with all revisions of their counted labels: one row with the
-        DELTA_COLUMNS for each key. streams: of rows that count.
+        DELTA_COLUMNS for each key. streams: the streams whose rows count.
         """
 
     def compute_rollups(self, name: str, first: date, last: date) -> dict[str, Any]:
         """Compute the rollups of a model's days `first` to `last` (both included) from the lake, late labels included, and replace the
         store's rollups in one transaction: {rows, days, counts, sums, left}. If the process is killed before, the store is unchanged.
 
-        left: unchanged days with the reason: the lake's rows of them differ from the store's.
+        left: the days that were left unchanged, with the reason: on these days the lake's rows differ from the store's.
         """
         manifest, model, database = read_manifest(self.place), self.catalog().model(name), cast("Database", self.store)
         before = task = self.task_model(model)
@@ -121,7 +121,7 @@ class EngineBesideStore(Engine):
         return None
 
     def _known_days(self, model: Model, manifest: LakeManifest, streams: Sequence[int], first: date, last: date) -> list[str]:
-        """The days from first to last of which the lake has rows or the store has counts."""
+        """The days from first to last for which the lake has rows or the store has counts."""
         mine = f"stream IN ({', '.join(map(str, streams)) or 'NULL'})"
         with cast("Database", self.store).cursor() as cursor:
             counted = f"SELECT DISTINCT floor(period / 24)::INTEGER FROM {model_table('counts', model.key)} WHERE {mine}"
@@ -130,7 +130,7 @@ class EngineBesideStore(Engine):
         return sorted(day for day in days if first.isoformat() <= day <= last.isoformat())
 
     def _new_slices(self, model: Model, task: TaskModel, files: Sequence[LakeFile], streams: Sequence[int]) -> list[tuple[int, str, str]]:
-        """Slices of levels that the rollups do not have yet, numbered on, at most SLICE_LEVELS a column."""
+        """Slices for levels that the rollups do not have yet, at most SLICE_LEVELS per column. Their numbers follow the existing ones."""
         known: dict[str, set[str]] = defaultdict(set)
         for _, reference, level in task.slices:
             known[reference].add(level)
@@ -148,7 +148,7 @@ class EngineBesideStore(Engine):
 
 
 def _band_levels(versions: Sequence[Version], reference: str) -> set[str] | None:
-    """The bands of a sensitive number by all versions; None of another column."""
+    """The bands of a sensitive number in all versions; None for another column."""
     if not reference.startswith("band."):
         return None
     return {name for version in versions if reference in version.edges for name in version.edges[reference].band_names} | {"null"}

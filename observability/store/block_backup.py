@@ -78,7 +78,7 @@ class BackupPlace:
 
 
 def is_backup_address(text: object) -> bool:
-    """Whether a text is an address and no folder."""
+    """Whether a text is an address and not a folder."""
     return isinstance(text, str) and ADDRESS.fullmatch(text) is not None
 
 
@@ -140,7 +140,7 @@ def fetch_backup(address: str, folder: Path, name: str | None = None, progress: 
 
 
 def _checked_block(place: BackupPlace, digest: str) -> bytes:
-    """A block whose content is what its name says. Raises StoreDamagedError."""
+    """A block, after a check that its content has the hash in its name. Raises StoreDamagedError."""
     where, attempt = f"{place.address}/{BLOCKS}/{digest[:64]}", "Restore an older backup"
     try:
         block = place.read(f"{BLOCKS}/{digest}")

@@ -23,13 +23,15 @@ def collected_segments(home: Path) -> Iterator[bytes]:
 
 
 def rewrite_collected(home: Path, change: Callable[[bytes], bytes]) -> dict[str, list[str]]:
-    """Write the segments anew that `change` changes, and remove what killed collectors left: {rewritten: [name], unreachable: [place]}."""
+    """Rewrite the segments that `change` changes, and remove the files that killed collectors left; returns {rewritten: [name],
+    unreachable: [place]}.
+    """
     found: dict[str, list[str]] = {"rewritten": [], "unreachable": []}
     try:
         if (place := _present_place(home)) is not None:
             for folder in (SEGMENTS, TAKEN):
                 place.remove_unfinished(folder, WRITTEN_WITHIN)
-        for place, name in _segments_of(home, SEGMENTS, TAKEN):  # one that is moved to TAKEN meanwhile is found there
+        for place, name in _segments_of(home, SEGMENTS, TAKEN):  # a segment that is moved to TAKEN meanwhile is found there
             before = place.get(name)
             if before is not None and (after := change(before)) != before:
                 place.put(name, after)

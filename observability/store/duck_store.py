@@ -1,4 +1,5 @@
-"""The store in DuckDB: every operation of the boundary (engine.py), each delegated to the module of observability/store that implements it.
+"""The store in DuckDB. It has every operation of the interfaces in engine.py, and delegates each to the module of observability/store that
+implements it.
 
 Only opener.py constructs it. Everything above observability/store names the protocols `Engine` and `Store`.
 """
@@ -67,7 +68,9 @@ class DuckStore(Database, Store):
         return RemovedRows(self)
 
     def removed_rows(self, model: "Model", span: tuple[datetime, datetime] | None = None) -> "Cursor | None":
-        """A cursor whose tables of a model hold the rows that retention removed, at least the rows of a span; None if no lake has them."""
+        """A cursor that reads a model's removed rows: its tables hold the rows that retention removed, at least those of a span. None if
+        no lake has these rows.
+        """
         return None if model.rows_from is None else self._lake.cursor(model, span)
 
     def lake_holds(self, model: str) -> bool:
@@ -75,7 +78,7 @@ class DuckStore(Database, Store):
         return self.removed_rows(self.catalog().model(model)) is not None
 
     def unread_days(self, model: str) -> tuple[str, ...]:
-        """The days of the rows of a model that retention removed which the lake cannot give."""
+        """The days whose rows of a model were removed by retention and cannot be read from the lake."""
         return self._lake.unread_days(self.catalog().model(model))
 
     def note_lake_state(self) -> None:
@@ -84,7 +87,7 @@ class DuckStore(Database, Store):
             self._lake.note_state()
 
     def _from_lake_too(self, model: str, ask: Callable[[], Answer]) -> Answer:
-        """An answer that may read the lake, without files of it that cannot be read."""
+        """An answer that may read the lake. Files of the lake that cannot be read are left out."""
         return self._lake.answer(self.catalog().by_name.get(model), ask)
 
     def snapshot(self) -> AbstractContextManager[object]:
@@ -120,11 +123,11 @@ class DuckStore(Database, Store):
 
     @cached_property
     def _query_log(self) -> query_log.QueryLog:
-        """The questions that this store was asked. A process that only reads the store keeps no file."""
+        """The measured questions to this store. A process that only reads the store keeps no file of them."""
         return query_log.QueryLog(None if self.read_only else self.home / query_log.QUESTIONS_FILE)
 
     def asked_questions(self, model: str) -> AskedQuestions:
-        """The measured questions about one model, or with "" those about none, of the last weeks."""
+        """The measured questions of the last weeks about one model; with "", the questions about no model."""
         return self._query_log.asked(model)
 
     def close(self) -> None:
@@ -212,7 +215,7 @@ class DuckStore(Database, Store):
     def verdicts(
         self, model: str | None = None, prediction: str | None = None, as_of: datetime | None = None
     ) -> tuple[decision_items.DecisionItem, ...]:
-        """Verdicts about predictions, newest entry first."""
+        """Verdicts about predictions, those with the newest entry first."""
         return decision_log.logged_verdicts(self, model, prediction, as_of)
 
     def actions(
@@ -254,7 +257,7 @@ class DuckStore(Database, Store):
         took = time.perf_counter() - began
         names = {name.lower() for view, columns in exported.columns.items() for name in (view, view.rpartition(" ")[0], *columns)}
         read = columns_by_model(exported, self.catalog().models)
-        text = f"SQL: {query_without_literals(query, names)}" if len(read) < 2 else "SQL over several models"  # one may be removed
+        text = f"SQL: {query_without_literals(query, names)}" if len(read) < 2 else "SQL over several models"  # one of them may be removed
         for model, columns in read.items():
             self._query_log.note_columns(text, columns, model, took)
         return exported
@@ -317,13 +320,13 @@ class DuckStore(Database, Store):
         return register.register_version(self, request, progress=progress, now=now, scorer=scorer)
 
     def update_settings(self, name: str, settings: "ModelSettings") -> list[str]:
-        """Set the settings of a model; one sentence for each consequence."""
+        """Set the settings of a model; returns one sentence for each consequence."""
         from observability.store.registry import register
 
         return register.update_settings(self, name, settings)
 
     def settings_at(self, at: datetime, otherwise: datetime) -> "dict[str, DatedSettings]":
-        """The settings of every model at an instant, by its name."""
+        """The settings of every model at an instant, by the model's name."""
         from observability.store.db import settings_history
 
         return settings_history.settings_at(self, at, otherwise)
@@ -343,7 +346,7 @@ class DuckStore(Database, Store):
     def publish(
         self, run: str, before: "PublishedState | None" = None, write_beside: "WriteBeside | None" = None, *, copy: bool = True
     ) -> "PublishedState | None":
-        """Publish the present state for processes that only read, where the settings of the home ask for it."""
+        """Publish the present state for processes that only read, if the settings of the home ask for it."""
         from observability.store import published
 
         return published.publish_state(self, run, before, write_beside, copy=copy)
@@ -381,7 +384,7 @@ class DuckStore(Database, Store):
         return admin.rejected_lines(self, limit, model)
 
     def remove_model(self, name: str, progress: Callable[[int, int], object] | None = None) -> dict[str, Any]:
-        """Remove a model and all of its records; how many of each went."""
+        """Remove a model and all of its records; returns how many of each were removed."""
         from observability.store import removal
 
         removed = removal.remove_model(self, name, progress)
@@ -389,7 +392,7 @@ class DuckStore(Database, Store):
         return removed
 
     def remove_sample(self, progress: Callable[[int, int], object] | None = None) -> dict[str, Any]:
-        """Remove the sample fleet with all of its records; how many of each went."""
+        """Remove the sample fleet with all of its records; returns how many of each were removed."""
         from observability.store import removal
 
         removed = removal.remove_sample(self, progress)
@@ -439,7 +442,7 @@ class DuckStore(Database, Store):
         return nightly.nightly_round(self, now, write_tables)
 
     def nightly_is_due(self, now: datetime | None = None) -> bool:
-        """Whether the settings of the home ask for anything, and it was not done tonight. Read-only."""
+        """Whether the settings of the home ask for any nightly work, and it was not done tonight. Read-only."""
         from observability.store import nightly
 
         return nightly.nightly_is_due(self.home, now)
@@ -447,7 +450,9 @@ class DuckStore(Database, Store):
     def apply_retention(
         self, *, dry_run: bool = False, rewrite: bool | None = None, progress: Callable[[int, int], object] | None = None
     ) -> dict[str, Any]:
-        """Remove records past their retention in the settings of the home, after an export to their lake; dry_run: only count them."""
+        """Remove records past their retention in the settings of the home, after an export to the lake that the settings name. dry_run:
+        only count the records.
+        """
         from observability.store import retention
         from observability.store.db.keeping import read_keeping
 
@@ -509,7 +514,7 @@ class DuckStore(Database, Store):
         return attribution_plan.rows_to_explain_by_id(self, model, version, stream, ids)
 
     def write_attributions(self, model: "Model", version: "Version", written: explanations.AttributionBatch) -> int:
-        """Write one batch of attributions; how many rows came in."""
+        """Write one batch of attributions; returns the number of added rows."""
         return attributions.write_attributions(self, model, version, written)
 
     def restart_attributions(self, model: "Model", version: "Version", state: explanations.ExplanationState) -> None:
@@ -535,7 +540,7 @@ class DuckStore(Database, Store):
     def write_estimates(
         self, model: "Model", version: "Version", rows: "Table | None", state: error_estimates.EstimationState, done: Mapping[date, int]
     ) -> int:
-        """Write error estimates, their state and finished days; how many estimates came in."""
+        """Write error estimates, their state and finished days; returns the number of added estimates."""
         return estimates.write_estimates(self, model, version, rows, state, done)
 
     def restart_estimates(self, model: "Model", version: "Version") -> None:

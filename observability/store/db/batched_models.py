@@ -19,7 +19,7 @@ from observability.store.db.schema import COLUMN_TYPES, LABEL_COLUMNS, PREDICTIO
 from observability.store.db.shared_tables import BATCH_COLUMNS, BATCH_KEY, BATCH_STREAMS, own_id_sql, own_key_sql, shared_table
 
 MAX_COLUMNS = 100
-"""Columns of a model that may stand in a batch; a wider one costs much anyhow."""
+"""The most columns of a model in a batch. Loading a wider model is expensive in any case."""
 MAX_STREAMS = 20_000
 """Streams of one batch: their numbers are 16 bits wide."""
 INCOMING = "batch_incoming"
@@ -51,7 +51,7 @@ def may_be_batched(model: Model) -> bool:
 
 
 def start_batch(writer: Cursor, members: Sequence[Model], pairs: Iterable[tuple[int, str, str]]) -> ModelBatch:
-    """The batch of these models, whose temporary tables and views exist until `end_batch`. pairs: key, version and environment of the new
+    """Make a batch of these models. Its temporary tables and views exist until `end_batch`. pairs: key, version and environment of the new
     rows; missing streams and versions are created.
     """
     keys = [model.key for model in members]
@@ -142,7 +142,7 @@ def _create_views(writer: Cursor, batch: ModelBatch, keys: Sequence[int]) -> Non
 
 
 def composite_id_sql(key: str, id_: str) -> str:
-    """An id of the batch: the key of the member, a slash and its own id."""
+    """An id in the batch: the key of the member, a slash and the member's own id."""
     return f"({key}::VARCHAR || '/' || {id_})"
 
 
@@ -154,7 +154,7 @@ def _create_table(writer: Cursor, name: str, columns: Mapping[str, pa.Array]) ->
 
 
 def _ensure_streams(writer: Cursor, keys: Sequence[int], pairs: Iterable[tuple[int, str, str]]) -> dict[tuple[int, str, str], int]:
-    """Number of every stream of these models, by key, version and environment, after the missing ones were created."""
+    """Create the missing streams of these models; returns the number of every stream by key, version and environment."""
     known: dict[int, dict[tuple[str, str], int]] = {key: {} for key in keys}
     for key, version, environment, stream in writer.execute(
         "SELECT key, version, environment, stream FROM streams WHERE list_contains(?, key) ORDER BY key, stream", [[*keys]]

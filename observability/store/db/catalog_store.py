@@ -41,7 +41,7 @@ def reread_catalog(cursor: Cursor, known: Catalog, changed: Collection[str]) -> 
     read = {model.name: model for model in (_read_models(cursor, keys) if keys else ())}
     if not read:
         return known
-    if read.keys() <= known.by_name.keys():  # no new name, so that the names in SQL stay
+    if read.keys() <= known.by_name.keys():  # without a new name, the names in SQL stay the same
         return Catalog(
             tuple(replace(found, name_in_sql=model.name_in_sql) if (found := read.get(model.name)) else model for model in known.models)
         )
@@ -106,7 +106,7 @@ def _read_models(cursor: Cursor, keys: Sequence[int] | None) -> list[Model]:
 
 
 def keep_rows_from(writer: Cursor, key: int, start: datetime) -> None:
-    """Note that raw rows of a model before an instant (UTC, naive) are removed; an earlier note of a later instant stays."""
+    """Note that a model's raw rows before an instant (UTC, naive) are removed. An earlier note with a later instant stays."""
     writer.execute(
         "INSERT INTO retained VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET rows_from = greatest(rows_from, excluded.rows_from)",
         [key, start],
@@ -152,8 +152,8 @@ def add_model(
 def add_shared_models(
     writer: Cursor, columns: Mapping[str, Sequence[tuple[str, str, Kind]]], *, sample: bool, now: datetime
 ) -> dict[str, int]:
-    """Create models that share tables, by name with the columns (role, name, kind) of each; return their keys. Apart from rows, a name
-    costs only one view per table.
+    """Create models that share tables, by name with the columns (role, name, kind) of each; return their keys. Apart from its rows, a
+    model costs only one view per table.
     """
     (first,) = single_row(writer, "SELECT coalesce(max(key), 0) + 1 FROM models")
     keys = {name: int(first) + place for place, name in enumerate(columns)}
@@ -250,7 +250,7 @@ def add_columns(writer: Cursor, key: int, wanted: Iterable[tuple[str, str, Kind]
     """Add the columns (role, name, kind) that a model lacks to the catalog and to its predictions table.
 
     sensitive: references (`feature.sex`) of new columns that are protected attributes. Returns all requested columns by reference; an
-    existing column keeps its kind. Rows that are already stored have null in a new column, and the rollups count them so.
+    existing column keeps its kind. Rows that are already stored have null in a new column, and the rollups count them as null.
     """
     rows = writer.execute('SELECT id, name, "column", kind, role, sensitive FROM columns WHERE key = ? ORDER BY id', [key]).fetchall()
     known = {column.reference: column for column in (Column(*row) for row in rows)}
@@ -283,8 +283,8 @@ def add_columns(writer: Cursor, key: int, wanted: Iterable[tuple[str, str, Kind]
 
 
 def _widen_table(writer: Cursor, table: str, columns: Mapping[str, str]) -> None:
-    """Add columns to a table. An empty table is created anew, because ALTER TABLE takes time in proportion to the table's columns, for each
-    added column.
+    """Add columns to a table. An empty table is created again instead, because ALTER TABLE takes time in proportion to the number of
+    columns for each added column.
     """
     ((held,),) = writer.execute(f"SELECT count(*) FROM (SELECT 1 FROM {table} LIMIT 1)").fetchall()
     if held or len(columns) == 1:

@@ -18,7 +18,8 @@ OPEN_OPTIONS = ("max_execution_time", "operator_memory_limit", "threads", "memor
 
 
 def connect_database(path: Path, home: Path, memory_limit: str, threads: int, read_only: bool) -> Cursor:
-    """A connection to a database file, with what queries may not reach locked. Raises StoreBusyError, StoreDamagedError, StoreBrokenError.
+    """A connection to a database file, in which everything that queries may not reach is locked. Raises StoreBusyError, StoreDamagedError,
+    StoreBrokenError.
 
     home: the one folder that the connection may read and write.
     """
@@ -35,7 +36,7 @@ def connect_database(path: Path, home: Path, memory_limit: str, threads: int, re
                 "threads": threads,
                 "checkpoint_threshold": "64MB",  # the larger the log, the longer the commit that checkpoints it
                 "python_enable_replacements": False,
-                "perfect_ht_threshold": 16,  # larger ones take 100 ms to allocate for a few hundred groups
+                "perfect_ht_threshold": 16,  # larger tables take 100 ms to allocate for a few hundred groups
             },
         )
         quoted = str(home).replace("'", "''")
@@ -47,7 +48,7 @@ def connect_database(path: Path, home: Path, memory_limit: str, threads: int, re
     except duckdb.Error as error:
         raise _refused(path, error) from error
     for file in () if read_only else (path, log_path(path)):
-        with suppress(OSError):  # of an earlier version, or on a file system without modes
+        with suppress(OSError):  # files of an earlier version, or a file system without modes
             file.chmod(0o600)
     return connection
 

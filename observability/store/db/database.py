@@ -38,9 +38,11 @@ FLOOR_BYTES = 512 * 1024 * 1024
 CACHE_BYTES = 256 * 1024 * 1024
 """Size of the block cache that is kept after a load; without a limit a long load would fill the memory that queries may use."""
 READERS_SECONDS = 30.0
-"""How long a rewritten file waits for queries to end before they are interrupted, and then again before it gives up."""
+"""How long a rewritten file waits for queries to end. After that time they are interrupted; after the same time again the rewrite gives
+up.
+"""
 MAX_REPAIRS = 20
-"""How often the files may be mended while a store is opened: a damaged log is cut once for each damaged place."""
+"""How often the files may be repaired while a store is opened: a damaged log is cut once for each damaged place."""
 
 
 class Counted(NamedTuple):
@@ -58,16 +60,17 @@ class Database:
     """One open database. Safe under threads.
 
     generation: grows with every commit that changes what can be read. generations: the number of the last commit about each model's own
-    rows and records, by name; under "" the last that may concern all models; under `computed_values` of a name the last that changed only
-    values computed from its rows. Each is written in its commit, so a later process has the same numbers. unhurried: how many of these
-    commits were made inside `in_background`. rewrites: how often the file was rewritten. Results from before a rewrite may contain data
-    that were removed. loading: lock of the loader, so that one thread at a time loads landing. reconciled: whether the loaded segments were
-    compared with the manifest. mended: whether damage was mended since then, so that lost segments are expected. counted: the counts of the
-    last status. mend: called if the files turn out to be damaged while they are opened; then they are opened again.
+    rows and records, by name; under "" the number of the last commit that may concern all models; under `computed_values` of a name the
+    number of the last commit that changed only values computed from its rows. Each number is written in its commit, so a later process has
+    the same numbers. unhurried: how many of these commits were made inside `in_background`. rewrites: how often the file was rewritten.
+    Results from before a rewrite may contain data that were removed. loading: lock of the loader, so that one thread at a time loads
+    landing. reconciled: whether the loaded segments were compared with the manifest. mended: whether damage was repaired since then, so
+    that lost segments are expected. counted: the counts of the last status. mend: called if the files turn out to be damaged while they
+    are opened; after that they are opened again.
     """
 
     read_only = False
-    """Whether the file is opened for reading alone, as several processes can at once."""
+    """Whether the file is opened only for reading, which several processes can do at once."""
 
     def __init__(self, home: Path, memory_limit: str, threads: int | None, mend: Callable[[StoreDamagedError], None] | None = None) -> None:
         self.home = home
@@ -107,9 +110,10 @@ class Database:
         self._connection: Cursor | None = self._open()
 
     def recall_commits(self) -> None:
-        """Take over the numbers of the commits of earlier processes, and write those of later ones with each commit.
+        """Take over the commit numbers of earlier processes, and write the number of each later commit with that commit.
 
-        New numbers begin at the present time in nanoseconds, so that two histories of one store, as after a restored backup, share none.
+        New numbers begin at the present time in nanoseconds, so that two histories of one store, as after a restored backup, share no
+        number.
         """
         with self.cursor() as cursor:
             self.generations |= dict(cursor.execute("SELECT scope, number FROM commits").fetchall())
@@ -119,7 +123,7 @@ class Database:
         self._counts_of_file = dict(self.counted_models)
 
     def forget_counts(self) -> None:
-        """Drop the counts, here and for later processes."""
+        """Drop the counts in this process and for later processes."""
         self.counted_models, self._counts_of_file = {}, {}
         (self.home / COUNTS_FILE).unlink(missing_ok=True)
 
@@ -171,8 +175,8 @@ class Database:
         return ()
 
     def catalog(self) -> Catalog:
-        """Every model, version, column and edge in the store. The same object until the next commit, after which only models that it
-        concerns are read again.
+        """Every model, version, column and edge in the store. The object stays the same until the next commit. After that only the models
+        that the commit concerns are read again.
         """
         generation, cached = self.generation, self._catalog
         if cached is None or cached[0] != generation:
@@ -240,7 +244,7 @@ class Database:
                     cursor.close()
 
     def _file_numbers(self) -> tuple[int, ...]:
-        """The inodes of the database and its log, 0 if there is none."""
+        """The inodes of the database and its log; 0 for a file that does not exist."""
         found = []
         for path in (self.path, log_path(self.path)):
             try:
@@ -262,7 +266,7 @@ class Database:
 
     @contextmanager
     def _only_writer(self, *, blocking: bool = True) -> Iterator[None]:
-        """Within the context, this thread is the only one that writes. Raises StoreBusyError if another does and it does not wait."""
+        """Within the context, no other thread writes. Raises StoreBusyError if another does and it does not wait."""
         if self._writer == threading.get_ident():
             raise RuntimeError("Store.write() inside Store.write(): pass the writer's cursor on")
         if not self._writing.acquire(blocking=blocking):
@@ -276,7 +280,7 @@ class Database:
 
     @contextmanager
     def between_writes(self) -> Iterator[None]:
-        """Within the context nothing is written, and the files are what the last commit left; pages go on reading."""
+        """Within the context nothing is written, and the files are as the last commit left them. Pages can still read."""
         with self._only_writer():
             yield
 
@@ -298,11 +302,11 @@ class Database:
         self.generation = number  # set last: whoever sees this number finds the models' numbers as well
 
     def rewrite(self, progress: Callable[[int, int], object] | None = None) -> None:
-        """Copy the database into a new file, which takes the place of the old one: nothing of deleted rows is left in it.
+        """Copy the database into a new file, which replaces the old one and holds nothing of deleted rows.
 
-        Pages go on reading; writes wait meanwhile. progress: called with the rows copied and all rows. Killed at any moment, the
-        store is the old file or the new one. Raises StoreBrokenError if the disk refuses or has no room for a second copy; the old file
-        then stays.
+        Pages can still read; writes wait meanwhile. progress: called with the number of copied rows and of all rows. If the process is
+        killed at any moment, the store is either the old file or the new one. Raises StoreBrokenError if the disk refuses or has no room
+        for a second copy; the old file then stays.
         """
         draft = self.home / REWRITTEN
         self._withdraw_states()
@@ -348,7 +352,7 @@ class Database:
     def _take_place(self, draft: Path) -> None:
         """Put the new file in place of the old one while no query runs. Raises StoreBusyError if queries do not end.
 
-        Threads that read already may go on and end; others wait.
+        Threads that are already reading may finish; other threads wait.
         """
         self._swapping = True
         try:
@@ -367,7 +371,7 @@ class Database:
                     attempt = "Try again when nobody reads it"
                     raise StoreBusyError("the store was copied but is read without a pause", where=str(self.path), attempt=attempt)
                 del reading
-                time.sleep(0.005)  # DuckDB tells nobody when a cursor is closed
+                time.sleep(0.005)  # DuckDB does not report when a cursor is closed
         finally:
             self._swapping = False
 
@@ -483,7 +487,7 @@ class Database:
         self._count_change(None)
 
     def _open(self) -> Cursor:
-        """Connect, and mend damaged files on the way. Raises StoreBusyError, StoreBrokenError."""
+        """Connect, and repair damaged files first. Raises StoreBusyError, StoreBrokenError."""
         for _ in range(MAX_REPAIRS):
             try:
                 return self._connect()
@@ -505,7 +509,7 @@ class Database:
 
 
 def _is_open(cursor: Cursor) -> bool:
-    """Whether a connection was not closed; asks without waiting for its query."""
+    """Whether a connection is still open. The check does not wait for the connection's query."""
     try:
         cursor.query_progress()
     except duckdb.ConnectionException:

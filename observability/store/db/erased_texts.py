@@ -1,4 +1,4 @@
-"""Stored texts with marks in place of erased subjects, and which texts may need them."""
+"""Put marks in stored texts in place of erased subjects, and find the texts that may need marks."""
 
 import json
 from collections.abc import Sequence
@@ -11,7 +11,9 @@ from observability.store.db.written_forms import mention_patterns
 
 
 def cleaned_value(erased: ErasedMatcher, text: str, kind: str, *, marks_review: bool) -> str:
-    """A stored text with its marks. A review's body also notes in `erased` on which days something was erased from it."""
+    """A stored text with marks in place of erased subjects. The body of a review also notes in `erased` the days on which something was
+    erased from it.
+    """
     if kind != "JSON":
         return erased.cleaned_text(text)
     try:
@@ -27,6 +29,6 @@ def cleaned_value(erased: ErasedMatcher, text: str, kind: str, *, marks_review: 
 
 
 def mentions_sql(column: str, names: Sequence[str]) -> str:
-    """SQL: whether a text contains one of some names, as it may be written."""
+    """SQL for whether a text contains one of these names in any form in which it may be written."""
     matches = (f"regexp_matches({column}::VARCHAR, {sql_literal(pattern)})" for pattern in mention_patterns(names))
     return f"({' OR '.join(matches)})"

@@ -1,7 +1,7 @@
-"""Erased subjects as keyed hashes, which identify later records of them, in arrivals and in restored backups.
+"""Erased subjects as keyed hashes. The hashes identify later records about these subjects, in arriving records and in restored backups.
 
 `HOME/erasures.jsonl` is the record of erasures, one JSON object per line: when, by whom, the hash of the subject and of the ids of its
-predictions, and how much was erased. It holds no subject and no id. The key lies outside of it (records/keyed_hash.py).
+predictions, and how much was erased. It holds no subject and no id. The key is kept in another place (records/keyed_hash.py).
 """
 
 import json
@@ -22,9 +22,9 @@ from observability.records.private_file import replace_private_file
 
 FILE = "erasures.jsonl"
 MARK = "[erased]"
-"""Stands in place of an erased subject or id in texts that are kept."""
+"""The text that replaces an erased subject or id in texts that are kept."""
 SHORTEST_WORD = 6
-"""Shorter subjects and ids are not searched for inside texts: they would match unrelated words."""
+"""Shorter subjects and ids are not searched for inside texts, because they would match unrelated words."""
 MAX_WORDS = 12
 WORD = re.compile(r"[^\W_]+")
 SUBJECT_FIELD = re.compile(rb'"subject"\s*:\s*("(?:[^"\\]|\\.)*"|-?[\d.]+)')
@@ -197,7 +197,7 @@ class ErasedMatcher:
         return [self.cleaned_json(member) for member in value] if isinstance(value, list) else value
 
     def _spans(self, text: str) -> list[tuple[int, int]]:
-        """Where erased subjects and ids stand in a text, in order and without overlap, the longest first."""
+        """Where erased subjects and ids are in a text, in order and without overlap; of overlapping ones, the longest."""
         counts, shapes = self._shapes
         if not shapes:
             return []
@@ -268,7 +268,7 @@ def text_shape(text: str) -> tuple[int, int]:
 
 
 def new_erasure(key: bytes, subject: str, by: str, ids: Mapping[str, Iterable[str]], earlier: Erasure | None = None) -> Erasure:
-    """An erasure that has begun. earlier: one of the same subject, whose ids stay known."""
+    """An erasure that has begun. earlier: an erasure of the same subject; its ids are kept."""
     predictions = {model: set(hashes) for model, hashes in (earlier.predictions if earlier else {}).items()}
     shapes = {text_shape(subject), *(earlier.shapes if earlier else ())}
     for model, found in ids.items():

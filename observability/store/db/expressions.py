@@ -1,6 +1,6 @@
-"""SQL expressions over stored rows: hour, decision, class of a label, errors and losses.
+"""SQL expressions over stored rows: the hour, the decision, the class of a label, errors and losses.
 
-The rollups and the raw-row queries use the same expressions, so that both give the same counts. Unknown values are NULL; unknown decisions
+The rollups and the raw-row queries use the same expressions, so that both give the same counts. Unknown values are NULL. Unknown decisions
 and labels have the code -1.
 """
 
@@ -35,7 +35,7 @@ def sql_literal(value: str) -> str:
 
 
 def finite_sql(value: str) -> str:
-    """The number, NULL if it is not finite."""
+    """SQL for a number; NULL if the number is not finite."""
     return f"CASE WHEN isfinite({value}) THEN {value} END"
 
 
@@ -69,7 +69,9 @@ def probability_list_sql(model: Model, probabilities: str = "probabilities") -> 
 def decision_sql(
     model: Model, score: str = "score", prediction: str = "prediction", threshold: str = "threshold", probabilities: str = "probabilities"
 ) -> str:
-    """Class index of the decision: the logged prediction, else the score against the threshold, or the most probable class; -1 unknown."""
+    """Class index of the decision: the logged prediction, else the score against the threshold, or the most probable class; -1 if the
+    decision is unknown.
+    """
     if model.task == "binary":
         limit = f"coalesce({threshold}, {float(model.settings.threshold)!r})"
         decided = f"CASE WHEN {score} IS NULL OR isnan({score}) THEN -1 WHEN {score} >= {limit} THEN 1 ELSE 0 END"
@@ -81,7 +83,7 @@ def decision_sql(
 
 
 def label_code_sql(model: Model, value: str = "value", number: str = "number") -> str:
-    """Code of a label: the class index; 0 for a numeric label of a regression; -1 unknown."""
+    """Code of a label: the class index; 0 for a numeric label of a regression; -1 if the label is unknown."""
     if model.task == "regression":
         return f"(CASE WHEN {number} IS NULL THEN -1 ELSE 0 END)::SMALLINT"
     return f"coalesce({_class_index_sql(value, model)}, -1)::SMALLINT"

@@ -41,8 +41,9 @@ KEPT_FOREVER = ("prediction", "label", "price")
 
 @dataclass(frozen=True)
 class Keeping:
-    """Days by what is kept, for every model, for single models and for other kinds of records; the folder of nightly backups and their
-    number; where the lake and the metric tables go; the seconds between two published states, None for none.
+    """The settings of keeping.toml: the days for which each kind of data is kept, for every model, for single models and for other kinds
+    of records; the folder and number of nightly backups; the places of the lake and of the metric tables; and the seconds between two
+    published states (None if none are published).
     """
 
     days: Mapping[str, int] = field(default_factory=dict)

@@ -15,11 +15,11 @@ from observability.records.private_file import replace_private_file
 
 COUNTS_FILE = "counts.json"
 Counts = Mapping[tuple[str, str], tuple[int, Any]]
-"""By the name of the count and the model: a number, and the count that holds while the number is the same."""
+"""By the name of the count and the model: a commit number, and the count, which is valid while the commit number stays the same."""
 
 
 def write_counts(folder: Path, counts: Counts, models: Iterable[str]) -> None:
-    """Write the counts of these models. A folder that cannot be written is left without."""
+    """Write the counts of these models. If the folder cannot be written, nothing happens."""
     names = set(models)
     body = [[what, name, number, count] for (what, name), (number, count) in counts.items() if name in names]
     with suppress(OSError):

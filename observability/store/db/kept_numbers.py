@@ -12,7 +12,7 @@ from observability.store.db.expressions import sql_literal
 from observability.store.db.results import Cursor
 
 KEPT_NUMBERS: dict[str, tuple[str, tuple[str, ...]]] = {"batch": ("stats", BATCH_STATISTICS)}
-"""By kind, the field with objects of objects and the names of the numbers in these."""
+"""For each kind, the field whose objects hold further objects, and the names of the numbers in the inner objects."""
 NAMES = "names"
 OPENED = quoted_identifier("opened objects")
 

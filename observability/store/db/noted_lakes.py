@@ -1,6 +1,7 @@
-"""The notes of a home about lakes that its rows were written to: its id in them, and by address the states there that it wrote itself.
+"""The notes of a home about the lakes to which its rows were written: the store's id in them, and for each address the states that this
+store wrote.
 
-It lies outside of the database, which may be what is damaged or older than the lake.
+The notes are outside of the database, because the database may be damaged or older than the lake.
 """
 
 import json
@@ -29,7 +30,7 @@ OLD = NotedLake(1, sys.maxsize)
 
 
 def known_lakes(home: Path) -> dict[str, NotedLake]:
-    """The notes of a home about the lakes that its rows were written to, by address."""
+    """The notes of a home about the lakes to which its rows were written, by address."""
     with suppress(OSError, ValueError):
         body = json.loads((home / LAKES).read_text(encoding="utf-8"))
         if isinstance(body, list):
@@ -61,7 +62,8 @@ def note_lake(home: Path, address: str, there: int, own: int) -> None:
 
 
 def disown_lakes(home: Path, before: Mapping[str, NotedLake] | None = None) -> None:
-    """Note that no state of a lake is what the store has, since its database was mended or replaced. before: noted in this home earlier.
+    """Note that the store matches no state of a lake any more, because its database was repaired or replaced. before: the earlier notes of
+    this home.
 
     Raises OSError.
     """

@@ -1,4 +1,4 @@
-"""Where a home keeps its published states, and how they go.
+"""Where a home keeps its published states, and how they are removed.
 
 `HOME/published/<number>/` is a copy of the store, and `HOME/published/newest.json` names the newest one that is complete.
 """
@@ -17,7 +17,7 @@ SETTINGS = ("accounts.json", "keeping.toml", "limits.toml", "access.toml")
 last, so the accounts exist before sign-in needs them.
 """
 DRAFT = ".partial"
-"""End of the name of a state that is being written."""
+"""The end of the name of a state that is still being written."""
 
 
 def numbered_states(folder: Path) -> list[Path]:

@@ -21,7 +21,8 @@ KNOWN = "store.json"
 def note_repair(home: Path, what: str, missing: str, files: Iterable[Path] = ()) -> None:
     """Add a repair: what happened and was done, what may be missing, and the files that were set aside. Raises OSError.
 
-    A repair with the same words as the last one is not added while nobody has read that one: it is another attempt of the same repair.
+    A repair with the same words as the last one is not added while nobody has read the last one, because it is another attempt of the same
+    repair.
     """
     last = next(reversed(repairs(home)), None)
     if last is not None and (last["what"], last.get("seen_at")) == (what, None):
@@ -56,7 +57,7 @@ def mark_repairs_seen(home: Path) -> None:
 
 
 def note_known_store(home: Path, models: Sequence[str]) -> None:
-    """Note that this home holds a store with these models. A disk that refuses is no failure."""
+    """Note that this home holds a store with these models. A disk that refuses the write is no failure."""
     body = {"models": sorted(models)}
     with suppress(OSError):
         if known_store(home) != body:

@@ -1,6 +1,6 @@
 """Tables and columns of the store.
 
-There is one database. Data of one model stands in tables named by the model's key, so that removing a model drops its tables. All times are
+There is one database. The data of a model are in tables named by the model's key, so that removing a model drops its tables. All times are
 UTC, stored as naive TIMESTAMP. `docs/architecture.md` describes the columns.
 """
 
@@ -46,10 +46,10 @@ RANK_BLOCKS = (
     "ALTER TABLE rank_blocks_due ADD COLUMN IF NOT EXISTS note UUID",
     "UPDATE rank_blocks_due SET note = uuid() WHERE note IS NULL",
 )
-"""The times of ranks by block of steps (store/rollup/rank_blocks.py), and the blocks that got records since they were kept. records, mark,
-at, arrived, sample: the number of the records that a block was made of, the combination of their hashes, their latest times, and whether
-one is of the sample. note: names a note, so that only what was read is deleted;
-it has no default, since a log that holds a function cannot be replayed.
+"""The times of ranks by block of steps (store/rollup/rank_blocks.py), and the blocks that got further records after their times were kept.
+records, mark, at, arrived, sample: the number of the records that a block was made of, the combination of their hashes, their latest
+times, and whether one is of the sample. note: names a note, so that only what was read is deleted; it has no default, since a log that
+holds a function cannot be replayed.
 """
 
 NOT_FINITE_STEPS = "CREATE TABLE IF NOT EXISTS not_finite_steps (run VARCHAR, step BIGINT)"
@@ -61,7 +61,7 @@ NOT_FINITE = " OR ".join(f"contains(metrics, ':\"{text}\"')" for text in ("NaN",
 """The condition that a step record has such a value. Objects are stored as compact JSON, where a quote in a key is escaped."""
 
 REFERENCE_COLUMNS = "CREATE TABLE IF NOT EXISTS reference_columns (key INTEGER NOT NULL, version VARCHAR NOT NULL, columns JSON NOT NULL)"
-"""What columns of a version's reference are beside its features: {"left_out": {name: reason}, "scores": [[class, column]]}."""
+"""The meaning of a version's reference columns that are not features: {"left_out": {name: reason}, "scores": [[class, column]]}."""
 
 
 def _columns(declaration: str) -> dict[str, str]:
@@ -139,7 +139,9 @@ SUM_MEASURES = {
 SLICED_FIELDS = ("replica", "device")
 """Fields of a prediction whose levels are slices in the rollups, like those of sensitive columns."""
 SLICE_LEVELS = 50
-"""Maximum number of levels of a column that the rollups keep as slices, in order of appearance. Raw rows answer for the others."""
+"""Maximum number of levels of a column that the rollups keep as slices, in order of appearance. Questions about other levels are answered
+from raw rows.
+"""
 
 
 def model_table(table: str, key: int) -> str:

@@ -1,9 +1,9 @@
-"""Tables that small unregistered models share, so that a name costs rows and not tables.
+"""Tables that small unregistered models share, so that a further model costs only rows and no tables.
 
-`predictions_shared`, `labels_shared` and so on have the columns of a model's tables and its `key`; the values of features stand as texts in
-the list `features`, each at the number of its column. Views with the names of a model's own tables (`predictions_3`) give its rows with
-typed columns, so every reader is the same for both. Loading appends to the shared tables. Any other change of a model's rows first gives
-the model its own tables (`give_own_tables`); so does loading if it has more than SHARED_ROWS rows.
+`predictions_shared`, `labels_shared` and so on have the columns of a model's tables and its `key`; the values of features are texts in the
+list `features`, each at the number of its column. Views with the names of a model's own tables (`predictions_3`) give its rows with typed
+columns, so every reader is the same for both. Loading appends to the shared tables. Any other change of a model's rows first gives the
+model its own tables (`give_own_tables`); so does loading if it has more than SHARED_ROWS rows.
 """
 
 from collections.abc import Collection, Sequence
@@ -19,9 +19,11 @@ the member's `key` and `stream`; for each column of the batch, the `number` of t
 GROUP_KEY = -1
 """The key that stands for several models with tables of their own, whose outcomes are counted together (rollup/grouped_outcomes.py)."""
 SHARED_ROWS = 1000
-"""Most predictions and labels of a model in the shared tables: nine tables of its own would take about the room of this number of rows."""
+"""Most predictions and labels of a model in the shared tables: nine tables of a model's own would take about as much space as this number
+of rows.
+"""
 WITH_ROWIDS = ("predictions", "labels")
-"""Tables of which the loader reads single rows by their place."""
+"""Tables from which the loader reads single rows by their row ids."""
 
 
 def shared_table(table: str) -> str:
@@ -43,7 +45,7 @@ def create_shared_tables(writer: Cursor) -> None:
 
 
 def shares_tables(cursor: Cursor, key: int) -> bool:
-    """Whether the rows of a model stand in the shared tables. Read-only."""
+    """Whether the rows of a model are in the shared tables. Read-only."""
     return first_row(cursor, "SELECT key FROM shared_models WHERE key = ?", [key]) is not None
 
 
@@ -91,7 +93,7 @@ def _typed_columns(table: str, columns: Sequence[tuple[int, str, Kind]]) -> list
 
 
 def feature_list_sql(columns: Sequence[tuple[int, str]]) -> str:
-    """The list `features` from columns (number, column) of a row, each as text at the place of its number."""
+    """The list `features` from columns (number, column) of a row, each as text at the position of its number."""
     by_number = dict(columns)
     texts = (f"{by_number[number]}::VARCHAR" if number in by_number else "NULL" for number in range(1, max(by_number, default=0) + 1))
     return f"[{', '.join(texts)}]::VARCHAR[]"
@@ -137,7 +139,7 @@ def shared_row_counts(cursor: Cursor) -> dict[int, int]:
 def give_own_tables(writer: Cursor, key: int) -> bool:
     """Move the rows of a model from the shared tables into tables of its own; return whether it shared them.
 
-    Its views become tables of the same names in the transaction of the caller: readers see the one or the other.
+    Its views become tables of the same names in the transaction of the caller: readers see either the views or the tables.
     """
     if not shares_tables(writer, key):
         return False
