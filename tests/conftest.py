@@ -12,6 +12,7 @@ import pytest
 
 from observability.cli import main
 from observability.worker.process import Worker
+from tests.support import short_form
 from tests.support.built_once import SHARED
 from tests.support.commanding import Command, Done
 from tests.support.length import LONG
@@ -64,9 +65,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         register_generator()
     items.sort(key=lambda item: LONGEST.index(item.path.name) if item.path.name in LONGEST else len(LONGEST))
     if not LONG:
-        left_out = [item for item in items if item.get_closest_marker("long")]
-        config.hook.pytest_deselected(items=left_out)
-        items[:] = [item for item in items if not item.get_closest_marker("long")]
+        named = frozenset() if short_form.MEASURED in os.environ else short_form.left_out()
+        long = {item for item in items if item.get_closest_marker("long") or short_form.is_left_out(item.nodeid, named)}
+        config.hook.pytest_deselected(items=list(long))
+        items[:] = [item for item in items if item not in long]
 
 
 def pytest_collection_finish() -> None:

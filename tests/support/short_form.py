@@ -1,0 +1,158 @@
+"""Which tests the short form leaves to `make test-long`, because others run nearly all of their lines for less.
+
+The file left_to_the_long_form.txt names them. To choose anew: `LINES_RUN=FOLDER python -m pytest -p tests.support.lines_run -n 3 --ignore tests/browser`,
+then `python -m tests.support.short_form FOLDER`. The rule is that of docs/decisions/0210-a-short-form-by-lines.md.
+"""
+
+import pickle
+import sys
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from heapq import heapify, heappop, heapreplace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+MEASURED = "LINES_RUN"
+"""The variable of the environment that names the folder of notes while the lines of tests are measured: nothing is left out then."""
+LIST = Path(__file__).parents[1] / "left_to_the_long_form.txt"
+SHARE = 0.995
+"""The share of all lines that some test runs which the short form runs too."""
+CHEAP = 0.1
+"""Tests of fewer processor seconds always stay."""
+ELSEWHERE = 0.3
+"""A test whose children use more than this share of its time stays: the lines that they run are not seen."""
+SHARED_SETUP = 0.5
+"""Seconds of a setup beyond these are for fixtures that other tests share."""
+STAY = (
+    "tests/test_",  # laws, layers, names, house, containers
+    "tests/client/test_contract.py",
+    "tests/lake/test_killed_load.py",
+    "tests/monitoring/test_killed_run.py",
+    "tests/alerts/test_killed.py",
+    "tests/records/test_personal_data.py",
+    "tests/proofs/test_proofs.py::test_every_proof_of_the_sample_fleet",
+    "tests/server/test_access.py",
+    "tests/server/test_api.py",
+    "tests/server/test_collector.py",
+    "tests/server/test_replica_writes.py",
+    "tests/server/test_roles.py",
+    "tests/dashboard/test_signed_in.py",
+    "tests/dashboard/test_small_groups_on_pages.py",
+    "tests/dashboard/test_one_count.py",
+    "tests/store/test_crash.py",
+    "tests/store/test_erase.py",
+    "tests/store/test_late_labels.py",
+    "tests/store/test_power_loss.py",
+    "tests/store/test_protection.py",
+    "tests/store/test_recovery.py",
+    "tests/store/test_released.py",
+    "tests/store/test_spark_cluster.py",
+)
+"""Tests of acknowledged data, forgotten subjects, rights, the contract and the laws: they stay, whatever they cost."""
+STAY_FOR = ("erase", "forgotten", "killed", "loses_nothing", "password", "protected", "token", "signed_in")
+"""Parts of names of such tests in other files."""
+
+
+@dataclass(frozen=True)
+class Ran:
+    """What one test ran: its name, its processor seconds without shared fixtures, the share of its children, and the numbers of its lines."""
+
+    name: str
+    seconds: float
+    children: float
+    lines: Any
+
+    @property
+    def stays(self) -> bool:
+        """Whether the test is in the short form whatever its lines are."""
+        return (
+            self.seconds < CHEAP
+            or self.children > ELSEWHERE
+            or self.name.startswith(STAY)
+            or any(part in self.name.partition("::")[2] for part in STAY_FOR)
+        )
+
+
+def left_out() -> frozenset[str]:
+    """The names of the list: a test with its case, or a function of which all cases are left out."""
+    return frozenset(LIST.read_text(encoding="utf-8").split("\n")) if LIST.exists() else frozenset()
+
+
+def is_left_out(name: str, names: frozenset[str]) -> bool:
+    """Whether the short form leaves out the test of this name."""
+    return name in names or name.partition("[")[0] in names
+
+
+def read_notes(folder: Path) -> Iterator[Ran]:
+    """What each test ran, from the notes of `lines_run` in a folder."""
+    for path in folder.iterdir():
+        with path.open("rb") as file:
+            while file.peek(1):
+                name, setup, own, children, lines = pickle.load(file)
+                whole = own + children
+                yield Ran(name, max(whole - max(setup - SHARED_SETUP, 0), 1e-3), children / max(whole, 1e-3), lines)
+
+
+def chosen(tests: Iterable[Ran]) -> tuple[list[Ran], list[Ran]]:
+    """The tests that the short form keeps, and those that it leaves out.
+
+    Each file keeps at least its cheapest test. Of the tests that need not stay it takes the one with the most new lines a second, until
+    `SHARE` of all lines are run.
+    """
+    every = sorted(tests, key=lambda test: test.name)
+    cheapest: dict[str, Ran] = {}
+    for test in sorted(every, key=lambda test: -test.seconds):
+        cheapest[test.name.partition("::")[0]] = test
+    size = 1 + max(int(test.lines.max()) for test in every if len(test.lines))
+    run, known = np.zeros(size, bool), np.zeros(size, bool)
+    at_once = {test.name for test in every if test.stays} | {test.name for test in cheapest.values()}
+    kept, others = [test for test in every if test.name in at_once], [test for test in every if test.name not in at_once]
+    for test in every:
+        known[test.lines] = True
+    for test in kept:
+        run[test.lines] = True
+    missing = SHARE * known.sum() - run.sum()
+    new = [test.lines[~run[test.lines]] for test in others]
+
+    def gain(place: int) -> float:
+        new[place] = new[place][~run[new[place]]]
+        return -len(new[place]) / others[place].seconds
+
+    waiting = [(gain(place), place) for place in range(len(others))]
+    heapify(waiting)
+    taken: set[int] = set()
+    while waiting and missing > 0:
+        place = waiting[0][1]
+        now = gain(place)
+        if now > waiting[0][0]:  # the lines that others have taken since do not count
+            heapreplace(waiting, (now, place))
+            continue
+        heappop(waiting)
+        taken.add(place)
+        run[new[place]] = True
+        missing -= len(new[place])
+    return kept + [others[place] for place in sorted(taken)], [test for place, test in enumerate(others) if place not in taken]
+
+
+def listed(kept: Iterable[Ran], out: Iterable[Ran]) -> list[str]:
+    """The lines of the list: functions of which no case is kept, and single cases of the others."""
+    functions = {test.name.partition("[")[0] for test in kept}
+    names = defaultdict(list)
+    for test in out:
+        names[test.name.partition("[")[0]].append(test.name)
+    return sorted(name for function, cases in names.items() for name in (cases if function in functions else [function]))
+
+
+def main(folder: Path) -> None:
+    """Write the list from the notes in a folder, and print what it keeps."""
+    kept, out = chosen(read_notes(folder))
+    LIST.write_text("\n".join(listed(kept, out)) + "\n", encoding="utf-8")
+    for words, tests in (("kept", kept), ("left to the long form", out)):
+        print(f"{len(tests):,} tests {words}: {sum(test.seconds for test in tests):,.0f} processor seconds")
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
