@@ -40,7 +40,7 @@ class Finding:
     metric: a name in core/metric_definitions.py. value, low, high: in the metric's unit; None only when the severity is unknown.
     n: rows behind the value. limit: its limit, a number, (low, high) or None. because: one sentence with the numbers.
     evidence: small JSON extras for pages, never needed to understand the claim. rank: order among equals, larger first (not exported).
-    news: what changed since before the window; None if nothing did or it is not known. acknowledged: a person has acted on it, so a
+    news: what changed since before the window; None where nothing did or it is not known. acknowledged: a person has acted on it, so a
     critical value asks for watching only. proof: the SQL over the documented views that gives the value from raw rows (docs/views.md); None
     where the value is not measured, or has none (`Analyzer.proofs` says why).
     """
@@ -144,8 +144,8 @@ class WithEvidence(Protocol):
 
 
 def finding_details(claim: WithEvidence) -> list[str]:
-    """Further sentences about a claim; empty if its own sentence says all."""
-    return list(claim.evidence.get(DETAILS) or ())
+    """Further sentences about a claim; empty where its own sentence says all."""
+    return [*(claim.evidence.get(DETAILS) or ()), *filter(None, [claim.evidence.get(NEWS_UNKNOWN)])]
 
 
 def needs_action(severity: str | None) -> bool:

@@ -1,8 +1,7 @@
 """Cost of calls of a language model: the logged cost, and for calls without one their tokens at the prices that the owner states.
 
-A cost that a record carries is never replaced. If only some calls of a group carry a cost, sums do not show to which calls the tokens
-belong. Calls that are read one by one show which part of the tokens belongs to calls without a cost. If no calls were read, the calls
-without a cost are assumed to have a proportional share of the tokens.
+A cost that a record carries is never replaced. Where only some calls of a group carry one, sums do not say whose tokens they hold: calls
+that are read one by one tell which part of the tokens is of calls without a cost. Without them the others are taken to have their share.
 """
 
 from collections.abc import Iterable, Mapping
@@ -21,14 +20,14 @@ if TYPE_CHECKING:
 INPUT, OUTPUT, CACHED = "feature.input_tokens", "feature.output_tokens", "feature.cached_input_tokens"
 MILLION = 1e6
 MAX_CALLS = 20_000
-"""Maximum number of calls that are read one by one (`call_sample`)."""
+"""Calls that are read one by one (`call_sample`)."""
 
 
 @dataclass(frozen=True)
 class CallCost:
-    """Cost of some calls. logged: sum of the costs that they carry; computed: cost of the tokens of the other calls; None without any, or
-    if some calls carry a cost in another currency than that of the prices, because both amounts are added. uncounted: number of calls
-    without a cost that are left out for this reason.
+    """Cost of some calls. logged: sum of the costs that they carry; computed: cost of the tokens of the others; None without any, or if
+    some carry a cost in another currency than that of the prices, since both are added. uncounted: number of calls without a cost that are
+    left out for this reason.
     """
 
     logged: float | None = None
@@ -37,13 +36,13 @@ class CallCost:
 
     @property
     def total(self) -> float | None:
-        """The sum of both costs; None if neither is known."""
+        """Both together; None where neither is known."""
         known = [each for each in (self.logged, self.computed) if each is not None]
         return sum(known) if known else None
 
     @property
     def source(self) -> str | None:
-        """The origin of the cost: `logged`, `stated prices` or `partly stated prices`; None if it is unknown."""
+        """Where the cost is from: `logged`, `stated prices` or `partly stated prices`; None where it is unknown."""
         if self.computed is None:
             return None if self.logged is None else "logged"
         return "stated prices" if self.logged is None else "partly stated prices"
@@ -55,9 +54,7 @@ def states_token_prices(settings: ModelSettings) -> bool:
 
 
 def call_currency(settings: ModelSettings, logged: bool = False) -> str | None:
-    """The currency of the cost of a model's calls: the one in its settings, or that of its logged costs. None if the settings state no
-    currency.
-    """
+    """The currency of the cost of a model's calls by its settings, or of its logged costs; None if the settings state no currency."""
     of_tokens = None if logged and settings.cost_currency else settings.token_currency
     return of_tokens or settings.cost_currency or settings.budget_currency
 
@@ -74,7 +71,7 @@ def cost_columns(model: Model) -> tuple[str, ...]:
 def token_cost(settings: ModelSettings, tokens: Mapping[str, float]) -> float | None:
     """Cost of tokens (by column reference) at the stated prices, in `token_currency`; None without a price.
 
-    Cached tokens are part of the input tokens, as OpenTelemetry counts them. They have a price of their own if one is stated.
+    Cached tokens are part of the input tokens, as OpenTelemetry counts them, and cost their own price where one is stated.
     """
     if not states_token_prices(settings):
         return None
@@ -97,7 +94,7 @@ def summed_call_cost(
     n: Mapping[Any, float], total: Mapping[Any, float], settings: ModelSettings, uncosted: Mapping[str, float] | None = None
 ) -> CallCost:
     """The cost of a group of calls. n, total: for each of `cost_columns` the number of calls that carry it, and its sum. uncosted: part of
-    the tokens of calls without a cost (`uncosted_tokens`); None if single calls are not known.
+    the tokens of calls without a cost (`uncosted_tokens`); None where single calls are not known.
     """
     with_cost, with_tokens = int(n.get("cost", 0)), max((int(n.get(name, 0)) for name in (INPUT, OUTPUT)), default=0)
     logged = float(total["cost"]) if with_cost else None
@@ -112,9 +109,8 @@ def summed_call_cost(
 
 @dataclass(frozen=True)
 class DailyCallCosts:
-    """Cost of a model's production calls. by_day: the cost by day (a number since 1970), for days on which it is known. currencies: those
-    that the calls state, else that of the settings or prices; empty without one. With several currencies, the amounts are no sum in one
-    currency.
+    """Cost of a model's production calls. by_day: by day (a number since 1970) on which it is known. currencies: those that the calls
+    state, else that of the settings or prices; empty without one. With several, the amounts are no sum in one currency.
     """
 
     by_day: Mapping[int, float]
@@ -122,13 +118,26 @@ class DailyCallCosts:
 
 
 def call_sample(model: Model) -> Sample:
-    """The query for single calls with the fields that they carry: `id`, `at`, `extra` and `cost_columns`."""
-    return Sample("predictions", ("id", "at", "extra", *cost_columns(model)), MAX_CALLS)
+    """The question for single calls with what they carry: `id`, `at` and `cost_columns`."""
+    return Sample("predictions", ("id", "at", *cost_columns(model)), MAX_CALLS)
 
 
-def logged_currencies(calls: "DataFrame | None", settings: ModelSettings) -> tuple[str, ...]:
-    """The currencies of calls with a cost, if any call states one: the stated currencies, and that of the settings for calls that state
-    none. calls: answer to `call_sample`; None without one.
+@dataclass(frozen=True)
+class CallFrames:
+    """What is known of a model's calls. sample: answer to `call_sample`, some calls. costs: answer to `currency_question`, of all calls."""
+
+    sample: "DataFrame"
+    costs: "DataFrame"
+
+
+def currency_question(*keys: By) -> Aggregate:
+    """The question for the logged costs of all calls by the currency that they state. keys: what to group by before it."""
+    return Aggregate("predictions", keys=(*keys, By(CURRENCY)), sums=("cost",))
+
+
+def logged_currencies(costs: "DataFrame", settings: ModelSettings) -> tuple[str, ...]:
+    """The currencies of all calls with a cost, if any of them states one: those that are stated, and that of the settings for calls that
+    state none. costs: answer to `currency_question`.
     """
     stated, usual = {str(name) for name in costs[CURRENCY] if isinstance(name, str)}, call_currency(settings, logged=True)
     if stated and usual and len(stated) < costs[CURRENCY].nunique(dropna=False):
@@ -137,8 +146,9 @@ def logged_currencies(calls: "DataFrame | None", settings: ModelSettings) -> tup
 
 
 def uncosted_tokens(calls: "DataFrame | None") -> dict[str, float] | None:
-    """The part of the tokens, by column reference, that belongs to calls without a cost. A reference is absent if no known call has such
-    tokens, and None is returned if no call is known. Numbers of tokens that are not finite are left out. calls: as in `logged_currencies`.
+    """The part of the tokens, by column reference, that calls without a cost hold; a reference is absent where no known call has such
+    tokens, and None is returned where no call is known. Numbers of tokens that are not finite are left out. calls: answer to
+    `call_sample`; None without one.
     """
     if calls is None or calls.empty:
         return None
@@ -152,8 +162,8 @@ def uncosted_tokens(calls: "DataFrame | None") -> dict[str, float] | None:
 
 
 def uncosted_by_hour(calls: "DataFrame | None", hours: Iterable[Any]) -> dict[Any, dict[str, float]]:
-    """`uncosted_tokens` of each hour (naive UTC). If no known call of an hour has such tokens, the part of all known calls is used. Empty
-    if no call is known. calls: as in `logged_currencies`.
+    """`uncosted_tokens` of each hour (naive UTC). Where no known call of an hour has such tokens, the part is that of all known calls;
+    empty where no call is known. calls: as in `uncosted_tokens`.
     """
     if calls is None or calls.empty:
         return {}
@@ -163,5 +173,5 @@ def uncosted_by_hour(calls: "DataFrame | None", hours: Iterable[Any]) -> dict[An
 
 
 def may_state_currencies(model: Model) -> bool:
-    """Whether each call of a model may state the currency of its cost. This holds for language models and for models of other vendors."""
+    """Whether each call of a model may state the currency of its cost: those of language models and of other vendors' models."""
     return model.column(INPUT) is not None or model.settings.kind == "api"

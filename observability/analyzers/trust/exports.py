@@ -1,7 +1,7 @@
 """Judge exports: the privacy budget of each recipient, k, personal columns, attested enclaves, checklists, and canaries that came back.
 
-Reads events whose field `what` is `export`, and the decisions that state what a recipient may get. The budget includes every export ever
-made; the other findings are about exports of the window. Exports that the product itself made are listed on the page and not judged.
+Reads events whose field `what` is `export`, and the decisions that state what a recipient may get. The budget counts every export ever;
+the other findings are about exports of the window. Exports that the product itself made are listed on the page and not judged.
 """
 
 from collections import Counter
@@ -36,7 +36,7 @@ NAME = "trust/exports"
 EPSILON, K, PERSONAL = "export_epsilon", "export_k", "export_personal_columns"
 ATTESTATION, CHECKLIST_OPEN, SIGHTINGS, UNLOGGED = "export_attestation", "export_checklist", "canary_sightings", "export_unlogged"
 NEARLY = 0.8
-"""Share of a budget from which the budget is close to being exceeded."""
+"""Share of a budget from which it is about to be exceeded."""
 MAX_NAMED = 4
 UNVERIFIED = {
     "not signed": "no signature is logged",
@@ -176,10 +176,8 @@ def k_findings(ledger: ExportLedger, pair: tuple[str, str], events: Sequence[Exp
     yield with_news(told, bool(earlier) and earlier[-1] < (2.0 if level is None else level))
 
 
-def personal_findings(pair: tuple[str, str], events: Sequence[ExportEvent], context: Context) -> Iterator[Finding]:
-    """Yield the finding about personal columns that were exported without a transform or a legal basis, if any personal column was
-    exported.
-    """
+def personal_findings(ledger: ExportLedger, pair: tuple[str, str], events: Sequence[ExportEvent], context: Context) -> Iterator[Finding]:
+    """Yield the finding about personal columns that left without a transform or a legal basis, where personal columns left."""
     held = [event for event in events if event.personal]
     if not held:
         return
@@ -206,8 +204,8 @@ def personal_findings(pair: tuple[str, str], events: Sequence[ExportEvent], cont
 
 
 def attestation_findings(ledger: ExportLedger, pair: tuple[str, str], events: Sequence[ExportEvent], context: Context) -> Iterator[Finding]:
-    """Yield the finding about the hash that the recipient's enclave attested, if one is expected or was logged before. It is ok only if
-    its signature is verified.
+    """Yield the finding about the hash that the recipient's enclave attested, where one is expected or was logged before; ok only where its
+    signature is verified.
     """
     level = ledger.level(events[-1])
     ever = [event for event in ledger.by_pair()[pair] if event.attestation is not None]
@@ -263,7 +261,7 @@ def checklist_finding(ledger: ExportLedger, event: ExportEvent, context: Context
 
 
 def unlogged_findings(pair: tuple[str, str], events: Sequence[ExportEvent], context: Context) -> Iterator[Finding]:
-    """Yield the finding about facts that exports of a pair do not state."""
+    """Yield what exports of a pair do not state."""
     missing: dict[str, int] = {}
     for event in events:
         for name in not_logged(event):
@@ -326,7 +324,7 @@ def export_of_sighting(row: Mapping[str, Any], own: Sequence[ExportEvent]) -> Ex
 
 
 def recipients_of_canary(ledger: ExportLedger, name: str, event: ExportEvent, until: datetime) -> list[str]:
-    """Return the recipients of the export of a canary before an instant, sorted. It is not known which of them passed it on."""
+    """Return who had the canary of an export before an instant, sorted: which of them passed it on is not known."""
     content = {canary_content(each) for each in event.canaries if canary_name(each) == name}
     held = (each for each in ledger.events if each.at < until and content & {canary_content(one) for one in each.canaries})
     return sorted({event.recipient, *(each.recipient for each in held)})
