@@ -37,7 +37,7 @@ def asked_by(ids: pd.Series) -> pd.Series:
 
 
 def actions(ids: pd.Series, decisions: pd.Series, labels: pd.Series) -> pd.Series:
-    """The class that people acted on: that of the model where they followed it, else the other. labels: NaN where none came."""
+    """The class that people acted on: that of the model where they followed it, else the other. labels: NaN if none came."""
     from sample_data.spec import hashes
 
     drawn = np.array(hashes(f"action {name}" for name in ids), np.float64) / 2.0**64

@@ -109,7 +109,7 @@ def write_sorted(table: pd.DataFrame, path: Path) -> None:
 
 
 def smallest(column: pa.Table) -> dict[str, str]:
-    """The encoding of a column (of each member, where it holds objects) that makes its file smallest."""
+    """The encoding of a column (of each member, if it holds objects) that makes its file smallest."""
     (field,) = column.schema
     members = dict(leaves(field))
     names, kind = list(members), next(iter(members.values()))
@@ -125,7 +125,7 @@ def smallest(column: pa.Table) -> dict[str, str]:
 
 
 def leaves(field: pa.Field, within: str = "") -> Iterator[tuple[str, pa.DataType]]:
-    """A column by its name, or, where it holds objects, each of their members by its path."""
+    """A column by its name, or, if it holds objects, each of their members by its path."""
     name = within + field.name
     if not pa.types.is_struct(field.type):
         yield name, field.type

@@ -56,7 +56,7 @@ def batches(weather: pd.DataFrame) -> Iterator[dict[str, Any]]:
 
 
 def summary(values: pd.Series, digits: int, possible: tuple[float, float]) -> dict[str, float | None]:
-    """Mean and standard deviation of a day's observations (None where there are too few), the share of hours without one, and of the
+    """Mean and standard deviation of a day's observations (None if there are too few), the share of hours without one, and of the
     observations the share that is not possible.
     """
     rounded = {"mean": values.mean(), "std": values.std()}

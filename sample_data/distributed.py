@@ -52,7 +52,7 @@ FEW_ROWS = 8
 
 @dataclass(frozen=True)
 class Job:
-    """A training run. slowed: the process that is slowed, in `phase`; None where none is."""
+    """A training run. slowed: the process that is slowed, in `phase`; None if none is."""
 
     run: str
     steps: int

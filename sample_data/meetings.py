@@ -326,7 +326,7 @@ def frozen_records(body: dict[str, Any], week: "Week") -> Iterator[Record]:
 def agenda_item(body: dict[str, Any], about: str) -> str:
     """The item of a frozen week's agenda that is led by a finding, else the first that holds it; or that is about an action.
 
-    Raises SystemExit where there is none.
+    Raises SystemExit if there is none.
     """
     agenda = {item["item"]: item for item in body["agenda"]}
     for name in (about, f"incident:{about}"):

@@ -241,7 +241,7 @@ OPTIONAL = {
     "observability.client.power": {"codecarbon", "pynvml", "psutil"},
     "observability.client.callbacks": {"xgboost", "lightning", "pytorch_lightning", "keras", "transformers"},
 }
-"""Libraries that a light module imports inside a function, where they are installed."""
+"""Libraries that a light module imports inside a function, if they are installed."""
 
 
 @pytest.mark.parametrize("code", ["import observability", "import observability.cli.main, sys; observability.cli.main.main(['status'])"])

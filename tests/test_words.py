@@ -14,7 +14,7 @@ from tests.house_report import ROOT, product_files
 from tests.support.riddles import riddles_in
 
 FORMER_TERMS = {"Fine", "Promises", "Inboxes", "Spending", "Own limit", "Held against", "Act", "Watch", "Keep"}
-"""Former words of a status, a page, a column or a button, where they stand alone."""
+"""Former words of a status, a page, a column or a button, if they stand alone."""
 CHOICES = {
     ("observability/dashboard/training/augmentation_decisions.py", "Keep"): "the verdict of an audit, beside Drop and Hold",
     (

@@ -24,7 +24,7 @@ from observability.store.engine import Store
 SHORT = 0.3
 """Seconds after which other commands are let in. Most commands end before, and need no address."""
 LOOK_EVERY = 1.0
-"""Seconds between two looks whether the work is done, where nothing wakes the thread."""
+"""Seconds between two looks whether the work is done, if nothing wakes the thread."""
 COMMAND_BYTES = 1_000_000
 """Maximum size of a command line as it is sent."""
 

@@ -35,7 +35,7 @@ def run_model_audit(store: Store, args: argparse.Namespace, say: Say) -> Outcome
 
 
 def _scheduled(store: Store, model: Model, args: argparse.Namespace) -> Outcome:
-    """Change the schedule of the named audits, or of all kinds, where a time is given; then list it."""
+    """Change the schedule of the named audits, or of all kinds, if a time is given; then list it."""
     from observability.core.settings import checked_setting
     from observability.server.audit_schedule import schedule_outcomes, schedule_words, scheduled_audits, store_audits
 

@@ -130,7 +130,7 @@ def source_lines(report: "SourceReport") -> list[str]:
 
 
 def with_column(message: str, renames: Mapping[str, str]) -> str:
-    """The message with the column of the file after the field that it names first, where the two have different names."""
+    """The message with the column of the file after the field that it names first, if the two have different names."""
     theirs = {ours: name for name, ours in renames.items()}
     found = re.search(r"'([^']+)'", message)
     if found is None or found[1] not in theirs:

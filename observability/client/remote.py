@@ -250,7 +250,7 @@ class RemoteSpool:
             _warnings.warning("records wait in %s, since the collector does not take them: %s", self.folder, reason)
 
     def _forget(self) -> None:
-        """Reset to no thread: at first, and in a child process, where the thread is the parent's."""
+        """Reset to no thread: at first, and in a child process, if the thread is the parent's."""
         self._pid = os.getpid()
         self._mutex = threading.Lock()
         self._stop, self._wake = threading.Event(), threading.Event()

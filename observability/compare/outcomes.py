@@ -126,7 +126,7 @@ def watched_slice_differences(ask: AskEngine, model: Model, a: Window, b: Window
 
 
 def _intersected_window(window: Window, text: str) -> Window:
-    """The window restricted to a watched slice; where both name a column, the watched slice's condition holds."""
+    """The window restricted to a watched slice; if both name a column, the watched slice's condition holds."""
     part = Slice.parse(text)
     held = dict((*(window.slice.conditions if window.slice else ()), *(part.conditions if part else ())))
     return replace(window, slice=Slice(tuple(held.items())))

@@ -166,7 +166,7 @@ def iso(instant: datetime) -> str:
 
 
 def with_window_value(finding: Finding) -> Finding:
-    """The finding with the metric's value over the whole window, where the claim is about its last days only.
+    """The finding with the metric's value over the whole window, if the claim is about its last days only.
 
     `evidence["windows"]` holds the values of the 1-, 3- and 7-day windows. Severity, limit and sentence stay those of the claim.
     """

@@ -62,6 +62,6 @@ def attention_note(finding: Finding | None, target: Cell, *, selected: bool) -> 
 
 
 def interval_cell(value: float | None, low: float | None, high: float | None, unit: str, of_label: str | None = None) -> Cell:
-    """A value in its unit over its interval, where both ends are known. of_label: the unit of the model's label."""
+    """A value in its unit over its interval, if both ends are known. of_label: the unit of the model's label."""
     known = low is not None and high is not None and low == low and high == high
     return {"t": formatting.format_value(value, unit, of_label), "sub": formatting.format_interval(low, high, unit) if known else None}

@@ -38,7 +38,10 @@ def made_form_decisions(about: Callable[[FormDecision], bool]) -> list[FormDecis
 
 
 def form_decision_section(choice: FormToDecide, made: Sequence[FormDecision], since: Callable[[FormDecision], str] = lambda _: "") -> None:
-    """Draw the decisions that were made, and the boxes for the next one. A decision needs a reason and a name."""
+    """Draw the decisions that were made, and the boxes for the next one. A decision needs a reason and a name.
+
+    made: newest first. since: the results of a decision in words.
+    """
     turn = int(st.session_state.get("form-turn", 0))
     for each in made[:MAX_SHOWN_DECISIONS]:
         told = since(each)

@@ -1,4 +1,9 @@
-"""Measure the age of the label queue, overall and of each annotator, and compare it with earlier days."""
+"""Measure the age of the label queue, overall and of each annotator, and compare it with earlier days.
+
+An item waits from its assignment to an annotator until that annotator labels it. The mean age of waiting items is measured at the window's
+end and at the end of each day of the four weeks before the window. Its variation is estimated from those days, including their
+autocorrelation.
+"""
 
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta

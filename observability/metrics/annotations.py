@@ -387,7 +387,19 @@ def compare_with_others(
 
 
 def share_difference(here: Interval, there: Interval) -> float:
-    """First share minus the second; an unknown share counts as 0."""
+    """First share minus the second; an unknown share counts as 0.
+
+    Parameters
+    ----------
+    here : Interval
+        First share.
+    there : Interval
+        Second share.
+
+    Returns
+    -------
+    float
+    """
     return float((here.value or 0.0) - (there.value or 0.0))
 
 

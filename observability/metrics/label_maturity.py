@@ -113,7 +113,12 @@ class LabelCompletion:
 
 
 def label_history_asks() -> dict[str, Ask]:
-    """The queries for labelled and served predictions by day, of the window and of the month before it, as they were known weeks ago."""
+    """The queries for labelled and served predictions by day, of the window and of the month before it, as they were known weeks ago.
+
+    Returns
+    -------
+    dict[str, Ask]
+    """
     counts = Aggregate("outcomes", keys=(Bucket("day"), By("label")))
     found = {}
     for days in BEFORE:

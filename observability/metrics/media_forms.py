@@ -65,7 +65,7 @@ def measured_picture(path: Path) -> StoredFile:
     Returns
     -------
     StoredFile
-        PSNR over all channels; SSIM of the luminance (ITU-R 601), where the picture has 11 pixels in each direction. Raises
+        PSNR over all channels; SSIM of the luminance (ITU-R 601), if the picture has 11 pixels in each direction. Raises
         UnreadableMediaError if it is no picture of 8 bits in grey or three colours, is too large or damaged.
     """
     from PIL import Image

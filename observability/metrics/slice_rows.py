@@ -98,6 +98,15 @@ def slice_references(context: Context) -> tuple[str, ...]:
 def slicing_columns(context: Context) -> tuple[Column, ...]:
     """The columns to slice by: features with which the version was registered, and sensitive attributes. Without a registration all
     observed features are taken; if there are very many, only the most important ones.
+
+    Parameters
+    ----------
+    context : Context
+        Context of the check.
+
+    Returns
+    -------
+    tuple[Column, ...]
     """
     names = set(context.most_important(context.version.features or tuple(feature.name for feature in context.model.features())))
     return tuple(column for column in context.model.columns if column.role == "group" or column.name in names)
@@ -365,5 +374,15 @@ def _varies(target: SliceTarget) -> bool:
 
 
 def is_field(name: str) -> bool:
-    """Whether a cut is a field of the record. Then the field is the subject of a finding about it."""
+    """Whether a cut is a field of the record. Then the field is the subject of a finding about it.
+
+    Parameters
+    ----------
+    name : str
+        Name of the cut.
+
+    Returns
+    -------
+    bool
+    """
     return name in FIELDS_TO_GROUP_BY

@@ -155,7 +155,7 @@ def run_due_audit(
     idle: Callable[["Store"], bool] = is_idle,
     clock: Callable[[], float] = time.monotonic,
 ) -> str | None:
-    """Run the audit that has been due for longest, where nothing waits; its outcome in a word, None if nothing is due or it must wait.
+    """Run the audit that has been due for longest, if nothing waits; its outcome in a word, None if nothing is due or it must wait.
 
     It stops when other work has waited for PATIENCE, or the process ends, and continues from its last step in a later round.
     """

@@ -197,7 +197,7 @@ def protected_lines(home: Path, lines: list[bytes]) -> list[bytes]:
 
 
 def _within_limits(line: bytes, number: int, limits: IntakeLimits, wrong: Wrong) -> bytes:
-    """The line; blank, and noted in `wrong`, where a text is too long or there are too many features. A short line is not looked into."""
+    """The line; blank, and noted in `wrong`, if a text is too long or there are too many features. A short line is not looked into."""
     if len(line) <= min(limits.value_characters, 4 * limits.features_per_line):
         return line
     try:

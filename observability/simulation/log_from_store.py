@@ -66,7 +66,7 @@ def simulation_base(store: "Store", name: str, *, source: BaseSource = "auto", s
 
 
 def _base_version(model: Model, served_last: dict[str, datetime]) -> Version:
-    """The version with a reference that served last; where none served, the newest."""
+    """The version with a reference that served last; if none served, the newest."""
     registered = [each for each in model.versions if each.registered_at and each.reference_rows]
     if not registered or model.task is None:
         raise UsageError(

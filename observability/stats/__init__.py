@@ -1,4 +1,5 @@
-"""Statistics on small arrays, most of them on counts. Pure functions: numpy, scipy, and numba for binning if it is installed.
+"""Statistics on small arrays, most of them on counts. All functions are pure. They use numpy and scipy, and numba for binning if it is
+installed.
 
 Counts are arrays over the same bins, closed on the left. NaN or None means unknown, as each function states. Modules by topic:
 

@@ -80,8 +80,8 @@ def krippendorff_alpha_of_counts(counts: Floats, confidence: float = 0.95, seed:
     if n >= MANY_ITEMS:
         reach = float(ndtri((1 + confidence) / 2) * np.sqrt(alpha_with_variance(paired)[1]))
         return Interval(value, value - reach, min(value + reach, 1.0), n)
-    ordered = paired[:, np.lexsort(((paired**2).sum(axis=0), paired.sum(axis=0)))]  # so that draws do not depend on the order of labels
-    alike, times = np.unique(ordered, axis=0, return_counts=True)  # drawing items is drawing how often each row of counts occurs
+    ordered = paired[:, np.lexsort(((paired**2).sum(axis=0), paired.sum(axis=0)))]  # this makes draws independent of the order of labels
+    alike, times = np.unique(ordered, axis=0, return_counts=True)  # a draw of items is a draw of how often each row of counts occurs
     drawn = _weighted_alpha(alike, np.random.default_rng(seed).multinomial(n, times / n, size=DRAWS).astype(np.float64))
     low, high = np.nanquantile(drawn, [(1 - confidence) / 2, (1 + confidence) / 2])
     return Interval(value, min(float(low), value), max(float(high), value), n)

@@ -16,14 +16,16 @@ from observability.stats.arrays import Bools, Floats
 from observability.stats.interval import two_sided_p_value
 
 TOLERANCE = 0.01
-"""A row is additive where its residual is at most this share of |base| + Σ|values|."""
+"""A row is additive if its residual is at most this share of |base| + Σ|values|."""
 SCORE_TOLERANCE = 0.001
-"""A row is additive too where the score of base + Σ values is a probability this near to the logged one: logged scores are rounded."""
+"""A row is also additive if the score of base + Σ values is a probability this near to the logged one, because logged scores
+are rounded.
+"""
 Z = 1.959963984540054
 MOST_EXPLAINED = 100
 """Largest number of inputs whose attributions are kept and shown one by one; the attributions of all other inputs are one sum."""
 OTHER_INPUTS = " other inputs"
-"""How the name of that sum ends; its number of inputs comes before."""
+"""The end of that sum's name; the number of inputs comes before it."""
 NAME_OF_OTHERS = re.compile(rf"\d{{1,3}}(,\d{{3}})*{OTHER_INPUTS}")
 
 
@@ -44,7 +46,7 @@ class Importance:
 class AttributionDistance:
     """A distance or similarity of two samples with a conservative 95 % interval.
 
-    p_value: how often chance alone is as far from no change. null: the value that chance exceeds in 5 % of the cases.
+    p_value: the probability that chance alone is as far from "no change". null: the value that chance exceeds in 5 % of the cases.
     """
 
     value: float
@@ -129,8 +131,7 @@ def _shares_and_influence(size: Floats, w: Floats) -> tuple[Floats, Floats]:
 def ndcg(reference: ArrayLike, current: ArrayLike) -> float:
     """Normalised discounted cumulative gain of the reference's importances in the current order (SageMaker Clarify).
 
-    Σ a(f'ᵢ) / log₂(i + 1) divided by the same sum in the best order. Ties in the current order are broken in favour of the
-    reference.
+    Σ a(f'ᵢ) / log₂(i + 1) divided by the same sum for the best order. Ties in the current order are broken in favour of the reference.
 
     Parameters
     ----------
@@ -279,7 +280,7 @@ def _similarity_to_one(value: float, null: Floats, drawn: Floats) -> Attribution
 
 
 def attribution_rows_needed(null: float, limit: float, n: int, m: int) -> int | None:
-    """Additional rows of the current sample for chance to stay under a limit; chance falls with √(1/n + 1/m).
+    """Additional rows of the current sample that keep the effect of chance under a limit. It falls with √(1/n + 1/m).
 
     Parameters
     ----------

@@ -1,10 +1,10 @@
 """Bin code of each value, and weighted counts by bin.
 
-Bins are closed on the left (stats/edges.py). Codes are 0 … len(edges) for bins, -1 for null and -2 for NaN; infinities are in the
-outer bins. Nulls are given by a mask of valid rows, apart from NaN. A `BinPlan` is made once per column and used block after block.
+Bins are closed on the left (stats/edges.py). Codes are 0 … len(edges) for bins, -1 for null and -2 for NaN; infinities are in the outer
+bins. Nulls are marked by a mask of valid rows, and are separate from NaN. A `BinPlan` is made once per column and used block after block.
 
-Large blocks are binned by compiled loops (numba, imported when first needed): they look up a cell of an equal-width table, then step
-among the few edges inside it. Small blocks, and machines without numba, use numpy's binary search. Both give the same counts.
+Large blocks are binned by compiled loops (numba, imported when first needed): they look up a cell of an equal-width table, then step among
+the few edges inside it. Small blocks, and machines without numba, use numpy's binary search. Both give the same counts.
 """
 
 import functools
@@ -24,8 +24,8 @@ SPECIALS = 2
 Loop = Callable[..., None]
 MAX_EDGES = 32_767
 COMPILE_FROM = 200_000
-"""Number of values from which compiling the loops, or loading compiled ones, saves time. Below it numpy is used, unless the loops are
-loaded already.
+"""Number of values from which compiling the loops, or loading compiled ones, saves time. For fewer values numpy is used, unless the loops
+are already loaded.
 """
 WORTH_THREADS = 20_000
 """Number of values from which threads are faster: starting threads takes as long as this many values."""
@@ -47,7 +47,7 @@ class BinPlan:
 
     @property
     def bins(self) -> int:
-        """The number of bins: one more than edges."""
+        """The number of bins, which is one more than the number of edges."""
         return int(self.edges.size) + 1
 
 
@@ -56,7 +56,7 @@ class Histogram:
     """Counts of one column. All arrays end in an axis of bins + 2 entries, [NaN, null, bin 0, bin 1, …]; with groups, the first axis is
     the group.
 
-    n: rows. w, w2: Σ weight and Σ weight² (None if unweighted: both are n). total, squares, low, high: Σwx, Σwx², minimum and
+    n: rows. w, w2: Σ weight and Σ weight² (None without weights: both are n then). total, squares, low, high: Σwx, Σwx², minimum and
     maximum of the finite values, one per group (low is inf and high -inf if there are none).
     """
 
@@ -87,7 +87,7 @@ class Histogram:
 def bin_plan(edges: ArrayLike, cells: int = 1024) -> BinPlan:
     """Look-up plan for increasing, finite edges; without edges every number is in bin 0.
 
-    The table leaves out the outer tenth of the edges on each side, which may be far out; values there are searched.
+    The table leaves out the outer tenth of the edges on each side, which may be far out; for values there the edges are searched.
 
     Parameters
     ----------
@@ -274,7 +274,7 @@ def _numpy_counts(
     w2: Floats,
     sums: Floats,
 ) -> None:
-    """Add counts to n, w, w2 (groups × codes) and sums (groups × total, squares, low, high), as the compiled loop does."""
+    """Add counts to n, w, w2 (groups × codes) and sums (groups × total, squares, low, high), in the same way as the compiled loop."""
     codes = np.empty(values.size, np.int16)
     _numpy_codes(values, valid, edges, first, origin, per_unit, codes)
     group = groups if groups.size else np.zeros(values.size, np.int64)

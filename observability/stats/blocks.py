@@ -13,7 +13,7 @@ from scipy.special import bdtr, bdtrik, stdtr, stdtrit
 from observability.stats.interval import CONFIDENCE, Interval, ordered_interval
 
 MIN_BLOCKS = 5
-"""Blocks below which nothing is compared."""
+"""The least number of blocks for a comparison."""
 MAX_DESIGN_EFFECT = 50.0
 
 
@@ -118,7 +118,7 @@ def estimate_quotient(first: BlockEstimate, second: BlockEstimate) -> BlockEstim
 
 
 def _welch(value: float, *parts: tuple[BlockEstimate, float]) -> BlockEstimate:
-    """An estimate from independent parts, each with the variance that it adds."""
+    """An estimate from independent parts. Each part comes with the variance that it adds."""
     variance = sum(square for _, square in parts)
     below = sum(square**2 / part.freedom for part, square in parts)
     freedom = variance**2 / below if below > 0 else min(part.freedom for part, _ in parts)

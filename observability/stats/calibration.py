@@ -1,9 +1,9 @@
 """Calibration of scores: reliability curve, expected and cumulative calibration error with their null distributions, calibration line.
 
-Rows come as counts by score bin: positive = Σw of the rows with the event, total = Σw, squares = Σw² (None: unweighted), scores =
-the score of each bin (its middle, stats/scores.py). A row's score is known to half a bin, at most 1/400, so every figure is within
-1/400 of that of the raw scores. The expected calibration error (ECE) of a perfectly calibrated model is above zero (about 0.1 at 100
-rows), so it is compared with its null and never with zero. The cumulative error (ECCE) needs no groups and has a p-value.
+Rows come as counts by score bin: positive = Σw of the rows with the event, total = Σw, squares = Σw² (None: unweighted), scores = the
+score of each bin (its middle, stats/scores.py). A row's score is known up to half a bin, at most 1/400, so every figure is within 1/400 of
+that of the raw scores. The expected calibration error (ECE) of a perfectly calibrated model is above zero (about 0.1 at 100 rows), so it
+is compared with its null and never with zero. The cumulative error (ECCE) needs no groups and has a p-value.
 """
 
 from dataclasses import dataclass
@@ -63,10 +63,10 @@ class Reliability:
 class CalibrationError:
     """A calibration error and its distribution for a perfectly calibrated model of this size.
 
-    value, low, high: with a conservative 95 % interval. null_mean, null_95: mean and 95 % quantile under perfect calibration.
+    value, low, high: the error with a conservative 95 % interval. null_mean, null_95: mean and 95 % quantile under perfect calibration.
     p_value: share of perfectly calibrated models with an error as large (ECE: by simulation, not below 1 / 4001). n: effective rows.
-    start, end: bins between which the ECCE accumulates; gap: share of positives minus mean score between them; held: share of the
-    rows there. start and end are None for the ECE.
+    start, end: bins between which the ECCE accumulates; gap: share of positives minus mean score between them; held: share of the rows
+    between them. start and end are None for the ECE.
     """
 
     value: float
@@ -96,7 +96,7 @@ def reliability_curve(
     groups: int = GROUPS,
     index: ArrayLike | None = None,
 ) -> Reliability | None:
-    """Share of positives against score, in groups of equal mass; fewer than `groups` where rows are few or lie in few bins.
+    """Share of positives against score, in groups of equal mass; fewer than `groups` if rows are few or are in few bins.
 
     Parameters
     ----------
@@ -111,7 +111,7 @@ def reliability_curve(
     groups : int
         Largest number of groups.
     index : ArrayLike | None
-        Group of each bin, where the groups are given.
+        Group of each bin, if the groups are given.
 
     Returns
     -------
@@ -189,9 +189,9 @@ def _group_bounds(place: Places, rows: Floats, groups: int) -> tuple[Places, Pla
 def expected_calibration_error(found: Reliability) -> CalibrationError:
     """Expected calibration error on the groups: Σ share × |share of positives - mean score|.
 
-    Under perfect calibration the deviations of the groups are independent and about normal with known variance; the null follows from that.
-    The interval adds and subtracts the 95 % quantile of the noise alone, since |ECE - true ECE| is at most the ECE of the noise: its
-    coverage is at least 95 %.
+    Under perfect calibration the deviations of the groups are independent and about normal with known variance, from which the null
+    distribution follows. The interval adds and subtracts the 95 % quantile of the noise alone, since |ECE - true ECE| is at most the ECE
+    of the noise. Its coverage is therefore at least 95 %.
 
     Parameters
     ----------
@@ -351,7 +351,7 @@ def calibration_change_p_value(now: Reliability, before: Reliability) -> float:
 def calibration_error_change_p_value(now: Reliability, before: Reliability) -> float:
     """P-value that the expected calibration errors of two independent samples are equal.
 
-    Each error is treated as a sum of deviations with known signs, so the test is approximate where deviations are near 0.
+    Each error is treated as a sum of deviations with known signs, so the test is approximate if deviations are near 0.
 
     Parameters
     ----------
@@ -400,7 +400,7 @@ def brier_decomposition(found: Reliability) -> tuple[float, float, float]:
 
 @dataclass(frozen=True)
 class CalibrationLine:
-    """Least-squares line of truth against prediction. slope, low, high: with a 95 % interval. n: rows."""
+    """Least-squares line of truth against prediction. slope, low, high: the slope with its 95 % interval. n: rows."""
 
     slope: float
     low: float
@@ -412,8 +412,8 @@ class CalibrationLine:
 def calibration_line(predictions: ArrayLike, truth: ArrayLike, clusters: ArrayLike | None = None) -> CalibrationLine | None:
     """Least-squares line of truth against prediction.
 
-    A slope below 1 means predictions that are too extreme, above 1 not extreme enough. The interval allows for unequal variances (HC1) and,
-    where rows come in clusters (days) that are correlated, for those, whichever is wider.
+    A slope below 1 means predictions that are too extreme, above 1 not extreme enough. The interval allows for unequal variances (HC1) or,
+    if rows come in correlated clusters (days), for these clusters, whichever is wider.
 
     Parameters
     ----------

@@ -12,7 +12,7 @@ from scipy.special import betainc, betaincinv, chdtrc, chdtri, ndtri, stdtr, std
 from observability.stats.interval import effective_n
 
 MIN_HISTORY = 3
-"""History points below which a count is not tested."""
+"""The least number of history points for a test of a count."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class CountTest:
 
 @dataclass(frozen=True)
 class ValueRun:
-    """Equal neighbours: `length` values from position `start`."""
+    """A run of equal neighbours: `length` values from position `start` on."""
 
     start: int
     length: int
@@ -47,9 +47,9 @@ class ValueRun:
 def poisson_or_overdispersed_test(observed: float, expected_history: ArrayLike, confidence: float = 0.95) -> CountTest:
     """Test of a count against earlier counts of the same kind (the same hour of the week).
 
-    Poisson where the history varies no more than chance allows (dispersion test at 0.1): the count given the sum of all is binomial,
-    which is exact though the rate is unknown. Otherwise negative binomial with the history's mean m and variance s² (1 + 1/k); its
-    tail is read on Student's t with k - 1 degrees of freedom, since the variance is estimated from k points.
+    The test is Poisson's if the history varies no more than chance allows (dispersion test at 0.1): the count given the sum of all is
+    binomial, which is exact although the rate is unknown. Otherwise it is negative binomial with the history's mean m and variance s² (1 +
+    1/k). Its tail is read from Student's t with k - 1 degrees of freedom, since the variance is estimated from k points.
 
     Parameters
     ----------
@@ -145,7 +145,7 @@ def proportion_score(
 
 
 def runs_of_equal_values(values: Sequence[Any] | np.ndarray) -> list[ValueRun]:
-    """Runs of equal neighbours in order. None and NaN equal nothing: each is a run of length 1.
+    """Runs of equal neighbours in order. None and NaN equal no value, so each is a run of length 1.
 
     Parameters
     ----------
@@ -167,7 +167,7 @@ def runs_of_equal_values(values: Sequence[Any] | np.ndarray) -> list[ValueRun]:
 
 
 def needed_n_for_proportion(p: float, effect: float, power: float = 0.8, confidence: float = 0.95) -> int | None:
-    """Rows on each side to detect a change of a proportion from p to p + effect (two-sided z test).
+    """The number of rows on each side that is needed to detect a change of a proportion from p to p + effect (two-sided z test).
 
     Parameters
     ----------

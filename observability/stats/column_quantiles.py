@@ -10,7 +10,7 @@ from observability.stats.arrays import Floats, Integers
 def column_quantiles(values: Floats, shares: Sequence[float]) -> list[Floats]:
     """Quantiles along the first axis, linear between neighbours.
 
-    One sort serves all of them, which is several times as fast as numpy's for many small arrays.
+    All quantiles use one sort, which is several times as fast as numpy's function for many small arrays.
 
     Parameters
     ----------
@@ -28,7 +28,7 @@ def column_quantiles(values: Floats, shares: Sequence[float]) -> list[Floats]:
 
 
 def sorted_values(values: Floats) -> tuple[Floats, Integers]:
-    """Values sorted along the first axis, NaN last, and how many each column has.
+    """Values sorted along the first axis with NaN last, and the number of known values in each column.
 
     Parameters
     ----------
@@ -65,7 +65,7 @@ def quantiles_of_sorted(ordered: Floats, known: Integers, shares: Sequence[float
     """
     if not len(ordered):
         return [np.full(ordered.shape[1:], np.nan) for _ in shares]
-    if known.size and (n := int(known.flat[0])) and (known == n).all():  # the places are the same in all columns
+    if known.size and (n := int(known.flat[0])) and (known == n).all():  # in this case the places are the same in all columns
         places = [share * (n - 1) for share in shares]
         between = [(ordered[int(place)], ordered[min(int(place) + 1, n - 1)], place - int(place)) for place in places]
         return [low + (high - low) * part for low, high, part in between]
@@ -109,7 +109,7 @@ def quantiles_of_others(values: Floats, shares: Sequence[float]) -> tuple[Intege
 
 
 def value_at(ordered: Floats, places: Integers) -> Floats:
-    """The value of each column at a place of its own along the first axis.
+    """For each column, the value at its own place along the first axis.
 
     Parameters
     ----------

@@ -49,7 +49,7 @@ def one_vs_rest(matrix: ArrayLike) -> list[Floats]:
 
 
 def average_ranks(counts: Floats) -> Floats:
-    """Mass below each bin plus half of the bin's own.
+    """The average rank of each bin: the mass below the bin plus half of the bin's own mass.
 
     Parameters
     ----------

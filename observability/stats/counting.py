@@ -1,7 +1,7 @@
-"""Rows by bin, without sums or weights.
+"""Count rows by bin, without sums or weights.
 
-The bins are those of stats/binning.py; counting alone is about four times as fast on many rows, because no sums are kept and the
-look-up table is finer.
+The bins are those of stats/binning.py. Counting alone is about four times as fast for many rows, because no sums are kept and the look-up
+table is finer.
 """
 
 import functools
@@ -26,7 +26,7 @@ class FinePlan:
 
     @property
     def bins(self) -> int:
-        """The number of bins: one more than edges."""
+        """The number of bins, which is one more than the number of edges."""
         return self.plan.bins
 
 
@@ -99,7 +99,7 @@ def count_bins(
 
 
 def _loop_for(size: int) -> Callable[..., None] | None:
-    """The compiled loop; None if numba is missing, or for too few values to import it."""
+    """The compiled loop; None if numba is missing, or if there are too few values to import it."""
     return compiled_counting_loop() if size >= COMPILE_FROM or compiled_counting_loop.cache_info().currsize else None
 
 

@@ -1,6 +1,6 @@
 """Compiled loop that counts rows by bin without sums and weights, in a third of the time of binning_compiled.add_bin_counts.
 
-Importing this module imports numba; counting.py does so when it pays.
+Importing this module imports numba; counting.py does so when it saves time.
 """
 
 from observability.stats.arrays import Array, Bools, Floats

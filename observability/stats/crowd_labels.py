@@ -20,14 +20,14 @@ MIN_WEIGHT = 1e-6
 """Smallest weight of an annotator or a model in CROWDLAB."""
 DRAWS = 200
 MIN_ITEMS = 10
-"""Items of two labels or more below which an annotator has no rank."""
+"""Least number of items with two labels or more for an annotator's rank."""
 
 
 @dataclass(frozen=True)
 class Votes:
     """Labels in long form, at most one for each annotator and item.
 
-    item, annotator, label: numbers from 0, a row each. items, annotators, classes: how many there are.
+    item, annotator, label: numbers from 0, one entry per label. items, annotators, classes: how many there are of each.
     """
 
     item: Integers
@@ -61,7 +61,7 @@ class DawidSkene:
 
     @property
     def accuracy(self) -> Floats:
-        """Probability that each annotator labels an item of the usual mixture of classes right."""
+        """For each annotator, the probability of a right label for an item from the usual mixture of classes."""
         return np.asarray((self.confusion.diagonal(axis1=1, axis2=2) * self.prior).sum(axis=1), np.float64)
 
 
@@ -290,7 +290,8 @@ def annotator_ranks(votes: Votes, found: CrowdQuality, seed: int = 0, confidence
 
 
 def accuracy_ranks(votes: Votes, fitted: DawidSkene, seed: int = 0, confidence: float = 0.95) -> Array:
-    """Rank of each annotator by Dawid and Skene's accuracy (1 is best) with the range that the uncertainty of the accuracies leaves.
+    """Rank of each annotator by Dawid and Skene's accuracy (1 is best) with the range of ranks that the uncertainty of the accuracies
+    allows.
 
     Accuracies are drawn from Beta distributions with the effective labels of `accuracy_intervals`. Rows: annotators; columns: rank, low,
     high; NaN below MIN_ITEMS items of two labels or more.
@@ -325,8 +326,8 @@ def accuracy_intervals(votes: Votes, fitted: DawidSkene, confidence: float = 0.9
     """Interval of each annotator's accuracy by Dawid and Skene's model, and the number of labels of known class with the same information
     (effective labels).
 
-    A label counts for a class as the square of the item's probability of it, so items of doubtful class tell less. The interval is Wilson's
-    at the effective labels. The uncertainty of the other annotators' confusions is left out.
+    A label counts for a class as the square of the item's probability of it, so items of doubtful class contribute less. The interval is
+    Wilson's at the effective labels. The uncertainty of the other annotators' confusions is left out.
 
     Parameters
     ----------

@@ -1,8 +1,8 @@
 """Learning curves: spikes, divergence, overfitting, plateaus and noise.
 
-A curve is an array of finite values in the order of their steps. Functions that test take a *cost*: lower is better, so a metric of
-which more is better is negated first. `training_progress` is the improvement after the first steps; changes are measured against it,
-since a change that is small beside the progress does not matter however significant it is.
+A curve is an array of finite values in the order of their steps. Functions that test take a *cost*: lower is better, so a metric for which
+higher is better is negated first. `training_progress` is the improvement after the first steps; changes are measured against it, since a
+change that is small beside the progress does not matter however significant it is.
 """
 
 from dataclasses import dataclass
@@ -16,12 +16,12 @@ from observability.stats.arrays import Array
 from observability.stats.dispersion import MAD_TO_SD
 
 LOCAL = 51
-"""Differences around a step that estimate the usual difference there."""
+"""Number of differences around a step from which the usual difference there is estimated."""
 SPIKE_Z, SPIKE_HEIGHT = 6.0, 9.0
 SPIKE_SHARE = 0.1
 """A spike meets three conditions: it rises by 6 robust sd of the usual steps, reaches 9 robust sd of single values above the level before
-it, and rises by at least a tenth of the progress. Heavy-tailed noise (Laplace) does that in about 3 % of curves of a thousand steps, normal
-noise in none of 200 (tests).
+it, and rises by at least a tenth of the progress. Heavy-tailed noise (Laplace) meets them in about 3 % of curves of a thousand steps,
+normal noise in none of 200 (tests).
 """
 RECOVERY_STEPS = 5
 """With fewer steps after a spike, recovery is unknown."""
@@ -53,7 +53,7 @@ class CurveSpike:
 
     at: index of the jump. z: robust. before: level before it. peak: worst value
     until recovery. recovered: index at which the curve was back within a quarter of the spike's height, None if it never was.
-    early: too few steps followed to tell.
+    early: whether too few steps followed to judge.
     """
 
     at: int
@@ -66,8 +66,8 @@ class CurveSpike:
 
 @dataclass(frozen=True)
 class CurveChange:
-    """A change between two stretches of a curve, or over one, with its 95 % interval, in the curve's unit. at: the index where it
-    begins.
+    """A change between two stretches of a curve, or over one stretch, with its 95 % interval, in the curve's unit. at: the index at which
+    the change begins.
     """
 
     at: int
@@ -75,7 +75,7 @@ class CurveChange:
     low: float
     high: float
     share: float
-    """Share of the progress."""
+    """The change as a share of the progress."""
 
 
 def exponential_moving_average(values: Array, weight: float) -> Array:
@@ -166,7 +166,7 @@ def robust_sd(values: Array) -> float:
 
 
 def _median(values: Array) -> float:
-    """The median of at least one value, NaN if any is, as `np.median` gives it without its overhead, which short curves feel."""
+    """The median of at least one value, NaN if any is, the result of `np.median` without its overhead, which matters for short curves."""
     n = len(values)
     middle, last = n // 2, n - 1
     parted = np.partition(values, (middle, last) if n % 2 else (middle - 1, middle, last))
@@ -257,11 +257,11 @@ def _moving_means(cost: Array, k: int) -> Array:
 
 
 def cost_spikes(cost: Array) -> list[CurveSpike]:
-    """Jumps of the cost that stand out of the usual differences around them and matter beside the progress, in order.
+    """Jumps of the cost in order: those that exceed the usual differences around them and are large compared with the progress.
 
     Differences are taken of the logarithm if the bulk of a positive cost spans more than a factor of ten, else of the value itself. The
-    usual difference is the median and MAD of the 51 differences around, at least 0.7 of that over the whole curve. Jumps before a spike has
-    recovered belong to it.
+    usual difference is the median and MAD of the 51 differences around, but at least 0.7 of the usual difference over the whole curve.
+    Jumps before a spike has recovered belong to it.
 
     Parameters
     ----------

@@ -111,7 +111,7 @@ def rate_ratio_interval(successes_a: float, n_a: float, successes_b: float, n_b:
         return Interval(None, None, None, n)
 
     def score(log_ratio: float) -> float:
-        """Falls in the ratio; z at the low end, -z at the high end."""
+        """Koopman's score for a ratio. It decreases with the ratio: z at the low end, -z at the high end."""
         ratio = np.exp(log_ratio)
         square, slope = (rows_a + rows_b) * ratio, (rows_a + y) * ratio + x + rows_b
         p_b = 2 * (x + y) / (slope + np.sqrt(max(slope**2 - 4 * square * (x + y), 0.0)))

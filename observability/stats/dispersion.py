@@ -1,8 +1,8 @@
 """Variance that days add to means and shares, and the null distributions that follow from it.
 
-Rows within a day are correlated (weather, campaigns, one upstream job): five thousand rows of one day say less about the next day than five
-hundred rows of each of ten days. The variance between days is estimated from past days, robustly, since the past may hold a fault; it is
-kept apart from the pattern of the week, and the correlation of consecutive days is estimated too. The variance of a window follows from
+Rows within a day are correlated (weather, campaigns, one upstream job): five thousand rows of one day say less about the next day than
+five hundred rows of each of ten days. The variance between days is estimated from past days, robustly, since the past may hold a fault. It
+is kept apart from the pattern of the week, and the correlation of consecutive days is estimated too. The variance of a window follows from
 both.
 """
 
@@ -19,9 +19,9 @@ from observability.stats.arrays import Floats, Integers
 MAD_TO_SD = 1.4826
 """Standard deviation of a normal distribution over its median absolute deviation."""
 KEPT = 0.75
-"""Share of the days that count, those nearest to the median: up to a week of fault in a month is left out."""
+"""Share of the days that count: those nearest to the median. This leaves out up to a week of fault in a month."""
 KEPT_DIFFERENCES = 5 / 6
-"""The same of the differences of consecutive days: in a week one step is left out."""
+"""Share of the differences of consecutive days that count: in a week one step is left out."""
 PRIOR_EFFECT, PRIOR_DAYS = 1.0, 3.0
 """Prior before any day was seen: days add as much variance as rows do (a design effect of 2), with the weight of three days."""
 MIN_DAYS = 7
@@ -146,7 +146,7 @@ def estimate_day_variations(
 
 
 def _unknown_variation(quantities: int) -> DayVariation:
-    """The variation of no days."""
+    """The variation if no day is known."""
     return DayVariation(np.zeros(quantities), 0.0, 0)
 
 
@@ -302,7 +302,7 @@ def _day_correlations(rest: Floats, between: Floats, noise: Floats, days: Intege
     known = total > 0
     if pairs.size < MIN_DAYS - 1 or not total.size:
         return np.zeros(series)
-    if not known.all():  # a quantity that never varies says nothing
+    if not known.all():  # a quantity that never varies carries no information
         apart = zip(rest, between, noise, known, strict=True)
         return np.array([_day_correlations(r[None, :, k], b[None, k], n[None, k], days)[0] if k.any() else 0.0 for r, b, n, k in apart])
     scaled = np.clip(rest / np.sqrt(total)[:, None], -2.5, 2.5)
@@ -322,7 +322,7 @@ class GammaNull:
     freedom: float
 
     def p_value(self, value: float) -> float:
-        """Probability that a clean window gives as much."""
+        """Probability that a window without a change has at least this value."""
         if np.isnan(value) or np.isnan(self.mean):
             return float("nan")
         if self.mean <= 0:
@@ -332,7 +332,7 @@ class GammaNull:
         return float(fdtrc(2 * self.shape, self.freedom, value / self.mean))
 
     def quantile(self, share: float = 0.95) -> float:
-        """Value that a clean window stays under in this share of the cases."""
+        """Value that a window without a change exceeds in only 1 - share of the cases."""
         if not self.mean > 0:
             return self.mean
         if self.freedom >= LARGE_FREEDOM:
@@ -341,7 +341,7 @@ class GammaNull:
 
 
 def psi_null_of_days(shares: ArrayLike, days: float, days_reference: float) -> GammaNull:
-    """Null distribution of the PSI where all rows of a day share one group: a day is one draw. Moments from 2,000 simulated pairs.
+    """Null distribution of the PSI if all rows of a day share one group, so that a day is one draw. Moments from 2,000 simulated pairs.
 
     Parameters
     ----------

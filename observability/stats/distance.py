@@ -23,7 +23,7 @@ def _shares(counts: ArrayLike) -> Floats | None:
 
 
 def merge_bins(counts: ArrayLike, group_index: ArrayLike) -> Floats:
-    """Counts of groups of bins.
+    """The counts of bins, added up by group of bins.
 
     Parameters
     ----------
@@ -42,7 +42,7 @@ def merge_bins(counts: ArrayLike, group_index: ArrayLike) -> Floats:
 
 @lru_cache(maxsize=512)
 def _membership(group_index: bytes) -> Floats:
-    """Bins × groups: 1 if a bin is in a group. group_index: as bytes of int64."""
+    """A matrix of bins × groups: 1 if the bin is in the group. group_index: as bytes of int64."""
     group = np.frombuffer(group_index, np.int64)
     return np.asarray(np.eye(int(np.max(group)) + 1 if group.size else 0)[group])
 
@@ -202,7 +202,7 @@ def psi_p_value(value: float, n_reference: float, n_current: float, bins: int) -
 
 
 def psi_p_values(values: ArrayLike, n_reference: ArrayLike, n_current: ArrayLike, bins: ArrayLike) -> Floats:
-    """`psi_p_value` of many PSIs.
+    """The values of `psi_p_value` for many PSIs.
 
     Parameters
     ----------

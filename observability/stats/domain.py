@@ -1,14 +1,14 @@
 """Domain classifier (classifier two-sample test): AUC of current against reference rows, its null, and the features behind it.
 
 A classifier learns to separate current from reference rows and is evaluated on held-out rows; an AUC of 0.5 means no difference. It
-detects what one feature at a time cannot show: a correlation that broke while every distribution stayed.
+detects changes that no single feature shows, such as a correlation that broke while every distribution stayed the same.
 
 The classifier is linear in a basis that is computed over both samples without their labels: rank and squared rank of a number; levels of a
 category; missing as a level; and products of two features, for the pairs with the strongest pooled correlation. Ridge regression has a
 closed form, so it is refitted on hundreds of permuted samples in one solve: the null holds the noise of refitting.
 
-Source: Lopez-Paz and Oquab 2017 (classifier two-sample tests); Friedman 2003 (two-sample testing by a classifier); DeLong et al.
-1988 (interval).
+Source: Lopez-Paz and Oquab 2017 (classifier two-sample tests); Friedman 2003 (two-sample testing by a classifier); DeLong et al. 1988
+(interval).
 """
 
 from collections.abc import Mapping
@@ -29,7 +29,7 @@ RIDGE, PAIR_SCALE = 0.05, 0.3
 """Ridge penalty per row, and the scale of a product beside a single column: smaller products are penalised more."""
 MAX_PAIRS, MAX_LEVELS, PAIRED_LEVELS = 300, 12, 2
 RARE = 0.01
-"""Levels and missing values with a smaller share of both samples have no column of their own."""
+"""Levels and missing values whose share of both samples is smaller have no column of their own."""
 
 
 @dataclass(frozen=True)

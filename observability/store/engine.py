@@ -1,4 +1,5 @@
-"""The boundary between the product and its storage: what everything above observability/store asks of an engine or of a store.
+"""The interfaces between the product and its storage: the methods of an engine and of a store that everything above observability/store
+uses.
 
 `Engine` answers the questions of the analyzers. Three classes implement it: the DuckDB store (duck_store.py), the simulation's memory
 engine (simulation/memory_engine.py) and the tests' reference engine (tests/support/reference_engine.py). `Store` adds what the rest of the
@@ -38,9 +39,9 @@ if TYPE_CHECKING:
     from observability.store.types.sources import DataSource, SourceReport
 
 BoundQuestion = tuple[Question, Window]
-"""A question and the window it is asked about."""
+"""A question and the window to which it applies."""
 LoadProgress = Callable[[int, int, int], object]
-"""Called during a load with: bytes done, bytes in all, lines read."""
+"""Called during a load with the bytes done, all bytes, and the lines read."""
 StepProgress = Callable[[str], object]
 WorkProgress = Callable[[str, int, int, str], object]
 """Called with the current work, the amount done, the whole amount, and the unit: bytes, rows or models."""
@@ -48,7 +49,9 @@ WorkProgress = Callable[[str, int, int, str], object]
 
 
 class Engine(Protocol):
-    """Answers questions about windows of models. Every engine gives the same answer: equal counts, figures equal apart from rounding."""
+    """Answers questions about windows of models. Every engine gives the same answer: equal counts, and figures that are equal apart from
+    rounding.
+    """
 
     def catalog(self) -> "Catalog":
         """Every model, version, column and edge that the engine holds."""
@@ -61,23 +64,25 @@ class Engine(Protocol):
     def ask(self, question: Question, window: Window) -> "DataFrame":
         """The answer to a question of any type over a window, in the form that core/questions.py describes.
 
-        Raises NotFoundError for an unknown model, version or column, UsageError for a column that cannot be asked that.
+        Raises NotFoundError for an unknown model, version or column, UsageError for a column to which the question does not apply.
         """
         ...
 
     def ask_many(self, questions: Iterable[BoundQuestion]) -> "dict[BoundQuestion, DataFrame]":
-        """Answers by question, only of the questions that are cheaper to answer together. The caller asks every missing question alone,
+        """Answers by question, but only for questions that are cheaper to answer together. The caller asks every other question alone,
         with `ask`.
         """
         del questions
         return {}
 
     def whole_groups(self) -> "Self":
-        """The engine whose answers analyzers judge. It does not count small groups together, even if it does so for the person."""
+        """The engine whose answers analyzers judge. It counts small groups separately, even if this engine counts them together for the
+        person.
+        """
         return self
 
     def shown_findings(self, findings: "Iterable[Finding]") -> "list[Finding]":
-        """Findings as the person may see them for whom this engine answers."""
+        """The findings in the form in which the person for whom this engine answers may see them."""
         return list(findings)
 
     def require_shown_slice(self, window: Window) -> None:
@@ -90,14 +95,14 @@ class Engine(Protocol):
         return False
 
     def unread_days(self, model: str) -> tuple[str, ...]:
-        """The days of the rows of a model that retention removed which the lake cannot give; `all` where it can give none."""
+        """The days whose rows of a model were removed by retention and cannot be read from the lake; `all` where it can give none."""
         del model
         return ()
 
     def counters(self, model: str, window: Window) -> dict[str, Any]:
-        """The counts of the loader about a model in a window. Of the lines that services sent: `lines`, `stored`, `duplicates`, `rejected`,
-        `duplicate_hours` and `rejected_hours` (hours with such lines), and `rules` {rule that rejected lines broke: lines}; also
-        `unknown_columns` {name: rows} and `not_explained` {version: reason}. Raises NotFoundError for an unknown model.
+        """The counts of the loader about a model in a window. About the lines that services sent: `lines`, `stored`, `duplicates`,
+        `rejected`, `duplicate_hours` and `rejected_hours` (hours with such lines), and `rules` {rule that rejected lines broke: lines};
+        also `unknown_columns` {name: rows} and `not_explained` {version: reason}. Raises NotFoundError for an unknown model.
         """
         ...
 
@@ -108,8 +113,8 @@ class Engine(Protocol):
         ...
 
     def canary_sightings(self, window: Window) -> "DataFrame":
-        """Predictions, labels and annotations of the window that hold a canary of an export before them, in order of time: `canary`,
-        `model`, `version`, `environment`, `id`, `at`, `place`, `record`; for one model; with "" for all models and for annotations.
+        """Predictions, labels and annotations of the window that hold a canary of an earlier export, in order of time: `canary`, `model`,
+        `version`, `environment`, `id`, `at`, `place`, `record`; The model may be "", which stands for all models and for annotations.
         """
         ...
 
@@ -126,19 +131,19 @@ class Engine(Protocol):
 
 
 class Store(Engine, Protocol):
-    """An engine that also keeps data: everything that the product above observability/store does with it. Safe under threads."""
+    """An engine that also keeps data. It has every operation that the product above observability/store uses. Safe under threads."""
 
     home: Path
     """The folder that holds the store."""
     generation: int
     """Grows with every commit that changes what can be read."""
     generations: dict[str, int]
-    """By model name: `generation` after the last commit about the model's own rows; under "": after the last commit that may concern all
-    models; under `computed_values` of a name: after the last commit that changed only values computed from its rows (explanations,
-    estimates).
+    """Values of `generation`. By model name: after the last commit about the model's own rows. Under "": after the last commit that may
+    concern all models. Under `computed_values` of a name: after the last commit that changed only values computed from the model's rows
+    (explanations, estimates).
     """
     guarded: bool = False
-    """Whether each call is checked for one person, so that answers may leave something out."""
+    """Whether each call is checked for one person, so that answers may leave out what the person may not see."""
     published_as_of: datetime | None = None
     """The instant up to which a published state is complete; None for the store of the owner."""
     unhurried: int
@@ -164,7 +169,7 @@ class Store(Engine, Protocol):
         ...
 
     def in_background(self) -> AbstractContextManager[None]:
-        """Within the context, commits of this thread are urgent for nobody: pages may show them a few seconds later."""
+        """Within the context, commits of this thread are not urgent: pages may show them a few seconds later."""
         ...
 
     def under(self, settings: "Mapping[str, ModelSettings]") -> AbstractContextManager[None]:
@@ -184,16 +189,16 @@ class Store(Engine, Protocol):
         *,
         removed: bool = True,
     ) -> dict[str, Any]:
-        """Everything that is stored about one prediction, with every revision of its label. If several predictions of this version and
-        environment have the id: the one in production, else the newest; `other_answers` lists the rest. Raises NotFoundError.
+        """Everything that is stored about one prediction, with every revision of its label. If several predictions have the id, the result
+        is the one in production, else the newest; `other_answers` lists the others. Raises NotFoundError.
 
-        removed: look also at days that retention removed, if the home has a lake; one from there has its day under `from_lake`.
+        removed: also search days that retention removed, if the home has a lake. A prediction from the lake has its day under `from_lake`.
         """
         ...
 
     def rows(self, window: Window, columns: Sequence[str], limit: int = 100, order: str = "-at", *, outcomes: bool = True) -> "DataFrame":
-        """At most `limit` raw rows of a window. order: a column reference, descending where a `-` stands before it; missing values last,
-        ties by id.
+        """At most `limit` raw rows of a window. order: a column reference; with a `-` before it the order is descending. Missing values
+        come last, ties are ordered by id.
         """
         ...
 
@@ -205,8 +210,8 @@ class Store(Engine, Protocol):
         order: str = "-at",
         newly_labelled: tuple[datetime, datetime] | None = None,
     ) -> "DataFrame":
-        """At most `limit` predictions of a window that meet every condition. newly_labelled: only those whose label arrived in this
-        half-open time.
+        """At most `limit` predictions of a window that meet every condition. newly_labelled: only predictions whose label arrived in this
+        half-open span of time.
 
         Raises NotFoundError for an unknown name, UsageError for a value that does not fit it.
         """
@@ -233,7 +238,7 @@ class Store(Engine, Protocol):
     def verdicts(
         self, model: str | None = None, prediction: str | None = None, as_of: datetime | None = None
     ) -> "tuple[DecisionItem, ...]":
-        """Verdicts about predictions, newest entry first. as_of: from entries that had arrived by then."""
+        """Verdicts about predictions, those with the newest entry first. as_of: only from entries that had arrived by then."""
         ...
 
     def actions(self, model: str | None = None, prediction: str | None = None, as_of: datetime | None = None) -> "tuple[DecisionItem, ...]":
@@ -255,7 +260,9 @@ class Store(Engine, Protocol):
         ...
 
     def dashboards(self) -> "tuple[DecisionItem, ...]":
-        """Dashboards that stand, newest entry first, and then the figures and texts on them (kinds `dashboard` and `pin`)."""
+        """Dashboards that were not removed, newest entry first, and after them the figures and texts on them (kinds `dashboard` and
+        `pin`).
+        """
         ...
 
     def query_views(self, query: str, *, most_rows: int = 1000, seconds: float = 30.0, masked: bool = False) -> "QueryAnswer":
@@ -267,7 +274,8 @@ class Store(Engine, Protocol):
         ...
 
     def export_views(self, query: str, folder: Path, *, most_mb: int = 512, seconds: float = 30.0, masked: bool = False) -> "ExportedQuery":
-        """For each view that an SQL query reads, write the columns that it names to files in a folder, for a process that runs the query.
+        """For each view that an SQL query reads, write the columns that the query names to files in a folder, for a process that runs the
+        query.
 
         masked: as for `query_views`. Raises UsageError if it is not one SELECT or the files are larger than `most_mb`, NotFoundError for
         an unknown view.
@@ -282,8 +290,8 @@ class Store(Engine, Protocol):
         ...
 
     def check_lines(self, body: bytes, new_models: "NewModelLimit | None" = None) -> "CheckedLines":
-        """The result that a load of the lines of a JSONL body would have. Nothing is stored. new_models: the limit of models that the
-        store lacks.
+        """The result that a load of the lines of a JSONL body would have. Nothing is stored. new_models: the limit of models that are new
+        to the store.
         """
         ...
 
@@ -300,7 +308,7 @@ class Store(Engine, Protocol):
         ...
 
     def load_files(self, paths: Sequence[Path], defaults: "LoadDefaults", progress: LoadProgress | None = None) -> "LoadReport":
-        """Load files (.jsonl, .csv, also as .gz, or .parquet). Raises UsageError for a wrong file before any row of any file is stored."""
+        """Load files (.jsonl, .csv, also as .gz, or .parquet). Raises UsageError for a wrong file, before any row of any file is stored."""
         ...
 
     def load_source(
@@ -324,24 +332,24 @@ class Store(Engine, Protocol):
         ...
 
     def update_settings(self, name: str, settings: "ModelSettings") -> list[str]:
-        """Set the settings of a model; one sentence for each consequence. Raises NotFoundError for an unknown model."""
+        """Set the settings of a model; returns one sentence for each consequence. Raises NotFoundError for an unknown model."""
         ...
 
     def settings_at(self, at: datetime, otherwise: datetime) -> "dict[str, DatedSettings]":
-        """The settings of every model at an instant, by its name. For a model that had none yet, its settings at the instant
+        """The settings of every model at an instant, by the model's name. For a model that had none yet, its settings at the instant
         `otherwise`.
         """
         ...
 
     def asked_questions(self, model: str) -> "AskedQuestions":
-        """The measured questions about one model, or with "" those about none, of the last weeks; in a process that only reads, since it
-        started.
+        """The measured questions of the last weeks about one model; with "", the questions about no model. In a process that only reads,
+        they begin with its start.
         """
         ...
 
     def column_storage(self, model: str) -> "DataFrame":
         """Columns of the table of a model's predictions, largest first: `column` (as questions name it), `codecs`, `segments`, `blocks`,
-        `bytes` (of their blocks; they add up to those of the table).
+        `bytes` (of the column's blocks; their sum is the size of the table).
         """
         ...
 
@@ -359,7 +367,7 @@ class Store(Engine, Protocol):
     def publish(
         self, run: str, before: "PublishedState | None" = None, write_beside: "WriteBeside | None" = None, *, copy: bool = True
     ) -> "PublishedState | None":
-        """Publish the present state for processes that only read, where the settings of the home ask for it (store/published.py).
+        """Publish the present state for processes that only read, if the settings of the home ask for it (store/published.py).
 
         Raises UsageError for invalid settings, StoreBrokenError.
         """
@@ -407,7 +415,7 @@ class Store(Engine, Protocol):
         ...
 
     def nightly_is_due(self, now: datetime | None = None) -> bool:
-        """Whether the settings of the home ask for anything, and it was not done tonight. Read-only. Raises UsageError."""
+        """Whether the settings of the home ask for any nightly work, and it was not done tonight. Read-only. Raises UsageError."""
         ...
 
     def problems(self) -> list[str]:
@@ -435,23 +443,28 @@ class Store(Engine, Protocol):
         ...
 
     def remove_model(self, name: str, progress: Callable[[int, int], object] | None = None) -> dict[str, Any]:
-        """Remove a model and all of its records, and rewrite the store; how many of each went. Raises NotFoundError if there is none.
+        """Remove a model and all of its records, and rewrite the store; returns how many of each were removed. Raises NotFoundError if
+        there is none.
 
         progress: called with the rows rewritten and all rows.
         """
         ...
 
     def remove_sample(self, progress: Callable[[int, int], object] | None = None) -> dict[str, Any]:
-        """Remove the sample fleet: its models and every record that came with it; their names, and how many of each went."""
+        """Remove the sample fleet: its models and every record that came with it. Returns the models' names, and how many of each were
+        removed.
+        """
         ...
 
     def apply_retention(
         self, *, dry_run: bool = False, rewrite: bool | None = None, progress: Callable[[int, int], object] | None = None
     ) -> dict[str, Any]:
         """Remove records past their retention in the settings of the home: {dry_run, removed: [{what, model, before, rows}], late_labels,
-        rewritten}. Where they name a lake, it gets what it lacks first; late_labels: by model, labels of its rows that were counted now.
+        rewritten}. If the settings name a lake, rows that it lacks are written there first. late_labels: by model, the number of labels of
+        its rows that were counted in this run.
 
-        dry_run: only count it. rewrite: rewrite the store; None: where anything was removed. Raises UsageError for invalid settings.
+        dry_run: only count the records. rewrite: whether to rewrite the store; None: only if anything was removed. Raises UsageError for
+        invalid settings.
         """
         ...
 
@@ -464,16 +477,16 @@ class Store(Engine, Protocol):
     def forget(self, subject: str, *, by: str | None = None, progress: Callable[[str], object] | None = None) -> dict[str, Any]:
         """Erase a subject everywhere, backups included, and refuse its later records (store/erase.py lists what comes back).
 
-        by: who asked for it, by default the user of this process. Raises UsageError, StoreBrokenError.
+        by: the person who asked for the erasure, by default the user of this process. Raises UsageError, StoreBrokenError.
         """
         ...
 
     def cached_answer(self, model: "Model", prediction: str, part: str, question: str) -> Any:
-        """The cached answer about a prediction, as JSON has it; None if there is none."""
+        """The cached answer about a prediction, in JSON's types; None if there is none."""
         ...
 
     def cache_answer(self, model: "Model", prediction: str, part: str, question: str, body: str) -> None:
-        """Cache an answer (JSON) about a prediction. Never raises for a store that cannot be written just now."""
+        """Cache an answer (JSON) about a prediction. Raises nothing if the store cannot be written at that time."""
         ...
 
     def artifact(self, version: "Version") -> Path | None:
@@ -497,7 +510,7 @@ class Store(Engine, Protocol):
         ...
 
     def explanation_errors(self, model: "Model", version: "Version", stream: int, limit: int) -> "ExplanationPart":
-        """The worst errors of a version as a part to explain; done while no label and no prediction came in."""
+        """The worst errors of a version as a part to explain. The part counts as done as long as no new label or prediction arrives."""
         ...
 
     def rows_to_explain(self, model: "Model", version: "Version", parts: "Sequence[ExplanationPart]") -> "RowsToExplain":
@@ -509,8 +522,8 @@ class Store(Engine, Protocol):
         ...
 
     def write_attributions(self, model: "Model", version: "Version", written: "AttributionBatch") -> int:
-        """Write one batch of attributions in one transaction; how many rows were added. Writes nothing if the version was registered again
-        meanwhile.
+        """Write one batch of attributions in one transaction; returns how many rows were added. Writes nothing if the version was
+        registered again meanwhile.
         """
         ...
 
@@ -537,7 +550,7 @@ class Store(Engine, Protocol):
     def write_estimates(
         self, model: "Model", version: "Version", rows: "Table | None", state: "EstimationState", done: Mapping[date, int]
     ) -> int:
-        """Write error estimates, their state and finished days in one transaction; how many estimates were added."""
+        """Write error estimates, their state and finished days in one transaction; returns how many estimates were added."""
         ...
 
     def restart_estimates(self, model: "Model", version: "Version") -> None:

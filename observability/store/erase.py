@@ -1,7 +1,8 @@
 """Erase a subject everywhere: the database, landing, files that were set aside, backups and lakes.
 
-The order makes it safe to be killed at any moment: the erasure is noted first (from then on later arrivals are refused), then every place
-is erased, and only then it is noted as finished. `status` shows an unfinished erasure, and the same command continues where it stopped.
+The order of the steps allows the process to be killed at any moment. First the erasure is noted; from then on later arrivals are refused.
+Then every place is erased. Only after that the erasure is noted as finished. `status` shows an unfinished erasure, and the same command
+continues where it stopped.
 """
 
 import getpass
@@ -29,7 +30,7 @@ from observability.store.rewritten_backups import remove_set_aside, rewrite_back
 
 Progress = Callable[[str], object]
 PLACES = ("ready", "failed", "loaded")
-"""Folders of landing whose segments are whole."""
+"""Folders of landing whose segments are complete."""
 
 
 def forget_subject(store: Database, subject: str, *, by: str | None = None, progress: Progress | None = None) -> dict[str, Any]:
@@ -46,10 +47,10 @@ def forget_subject(store: Database, subject: str, *, by: str | None = None, prog
 def forget_value(store: Database, subject: str, *, by: str | None = None, progress: Progress | None = None) -> dict[str, Any]:
     """Erase one value of `subject` everywhere, and refuse later records with it.
 
-    Returns {hash, predictions: {model: n}, rows: {table: n}, texts, reviews, landing, waiting, set_aside: [file],
-    backups: {rewritten: [name], removed: [name], unreachable: [folder]},
-    lakes: {rewritten: [address], unreachable: [address]}, collected: the same of segments of collectors, left: [sentence], bytes_before,
-    bytes_after}. Raises UsageError for an empty subject, StoreBrokenError if the disk refuses; then the command can be repeated.
+    Returns {hash, predictions: {model: n}, rows: {table: n}, texts, reviews, landing, waiting, set_aside: [file], backups: {rewritten:
+    [name], removed: [name], unreachable: [folder]}, lakes: {rewritten: [address], unreachable: [address]}, collected: the same for
+    segments of collectors, left: [sentence], bytes_before, bytes_after}. Raises UsageError for an empty subject, StoreBrokenError if the
+    disk refuses; then the command can be repeated.
     """
     say = progress or (lambda text: None)
     if not text_core(subject).strip():
@@ -112,9 +113,9 @@ def apply_erasures(store: Database) -> ErasedRows | None:
 
 
 def _begun(store: Database, key: bytes, subject: str, by: str) -> tuple[Erasure, frozenset[str] | None]:
-    """Note an erasure that begins, with the ids of the subject's predictions; goes on with one that was not finished.
+    """Note the beginning of an erasure, with the ids of the subject's predictions, or continue one that was not finished.
 
-    The ids come back too, None if one that was not finished may have deleted the rows that named them.
+    Returns the ids too; None if an unfinished erasure may have deleted the rows that named them.
     """
     earlier = {erasure.subject: erasure for erasure in erasures(store.home)}.get(keyed_hash(key, subject))
     erasure = new_erasure(key, subject, by, {}, earlier)
@@ -136,7 +137,7 @@ def _with_waiting_ids(home: Path, matcher: ErasedMatcher, subject: str, ids: dic
     """The given ids, and further ids of predictions that are about the subject or contain it in their id. These come from segments that are
     being written, wait in landing or at the place of collectors, or were set aside.
     """
-    for name in ("open", "ready", "failed"):  # a segment that is published meanwhile is found in `ready`
+    for name in ("open", "ready", "failed"):  # a segment that is published in between is found in `ready`
         for segment in landing.segment_files(home / "landing" / name):
             with suppress(FileNotFoundError):
                 for _, raw in landing.segment_blocks(segment.path):
@@ -147,7 +148,7 @@ def _with_waiting_ids(home: Path, matcher: ErasedMatcher, subject: str, ids: dic
 
 
 def _add_ids(ids: dict[str, list[str]], records: Iterator[dict[str, Any]]) -> None:
-    """Add the ids of predictions to those by model."""
+    """Add the ids of these predictions to the ids, which are kept by model."""
     for record in records:
         ids.setdefault(str(record.get("model")), []).append(str(record.get("id")))
 
@@ -186,7 +187,7 @@ def _clean_landing(folder: Path, matcher: ErasedMatcher, names: Collection[str] 
 
 
 def _erase_backups(home: Path, matcher: ErasedMatcher, subject: str, ids: Collection[str] | None, say: Progress) -> dict[str, list[str]]:
-    """Erase a subject from every backup of a home; as `rewrite_backups`."""
+    """Erase a subject from every backup of a home; returns what `rewrite_backups` returns."""
 
     def erase(copy: Database) -> bool:
         with copy.write() as writer:
@@ -198,7 +199,7 @@ def _erase_backups(home: Path, matcher: ErasedMatcher, subject: str, ids: Collec
 
 
 def _mentions_left(home: Path, subject: str) -> list[str]:
-    """Files of the home that still hold the subject and are not the product's to change, and segments that are being written."""
+    """Files of the home that still hold the subject and that the product may not change, and segments that are being written."""
     needles = {subject.encode(), json.dumps(subject)[1:-1].encode()}
     left = []
     for path in sorted(home.rglob("*")):

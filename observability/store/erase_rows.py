@@ -1,4 +1,4 @@
-"""Erase the data about erased subjects from the database: rows about them are deleted, texts that mention them get a mark.
+"""Erase the data about erased subjects from the database: rows about them are deleted, and texts that mention them get a mark.
 
 The rollups of the touched days are computed again. Counts of arrivals stay: they name nobody.
 """
@@ -25,9 +25,9 @@ from observability.store.rollup.rank_blocks import redo_rank_blocks
 from observability.store.rollup.rollup import rebuild_days
 
 FOLLOWED = {"verdict": "verdict", "action": "action", "what_if": "what_if", "saved_case": "saved_case"}
-"""Kinds about one prediction whose later records name only their own id, and the field of that id."""
+"""Kinds of records about one prediction whose later records name only the first record's id; and the field with that id."""
 LABELLING = ("annotation", "assignment", "skip", "item")
-"""Kinds about an item of a project, which is a prediction where the project belongs to a model."""
+"""Kinds about an item of a project, which is a prediction if the project belongs to a model."""
 KEPT_TABLES = (
     "rejected",
     "manifest",
@@ -43,7 +43,7 @@ KEPT_TABLES = (
     "step_extremes",
 )
 KEPT_COLUMNS = {("models", "name"), ("versions", "version"), ("edges", "version"), ("edges", "reference"), ("reviews", "review")}
-"""Names that the product needs; they are no values of records."""
+"""Columns with names that the product needs; these names are not values of records."""
 
 
 @dataclass
@@ -90,8 +90,8 @@ def erase_rows(
 ) -> ErasedRows:
     """Erase the data about erased subjects from the database, and the images of its home that their predictions name.
 
-    subject: the subject that is being erased. ids: ids of its predictions. Only texts that hold one of these are looked at; where the
-    subject or the ids are not known, every text is. Ids are looked for in records and unknown fields, not in features. Its blocks keep the
+    subject: the subject that is being erased. ids: ids of its predictions. Only texts that hold one of these are checked; if the subject
+    or the ids are not known, every text is checked. Ids are looked for in records and unknown fields, not in features. Its blocks keep the
     bytes of deleted rows until the database is rewritten.
     """
     done = ErasedRows()

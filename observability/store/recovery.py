@@ -146,7 +146,7 @@ def set_database_aside(home: Path, word: str = "damaged") -> list[Path]:
 
 
 def put_database_back(home: Path, aside: list[Path]) -> None:
-    """Rename a database that was set aside back, replacing the copy made meanwhile; do nothing where none was set aside. Raises OSError."""
+    """Rename a database that was set aside back, replacing the copy made meanwhile; do nothing if none was set aside. Raises OSError."""
     if not aside:
         return
     for file in home.glob(f"{DATABASE}*"):

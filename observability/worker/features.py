@@ -16,7 +16,7 @@ MAX_NAMED = 5
 def match_feature_columns(rows: pd.DataFrame, features: Sequence[str]) -> list[str]:
     """The columns of `rows` that are the model's features, in the model's order. Raises UsageError if one is missing.
 
-    Libraries write blanks in names as underscores. Such a name is matched as well, where the match is unique.
+    Libraries write blanks in names as underscores. Such a name is matched as well, if the match is unique.
     """
     blanks: dict[str, list[str]] = {}
     for name in rows.columns:

@@ -1,4 +1,4 @@
-"""Scores many variations of rows: rows as matrices of numbers, where a category is the index of its level, and missing is NaN."""
+"""Scores many variations of rows: rows as matrices of numbers, in which a category is the index of its level and missing is NaN."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

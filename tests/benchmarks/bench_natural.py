@@ -169,7 +169,7 @@ def brief(finding: dict | None) -> dict | None:
 
 
 def largest(found: list[dict], metric: str, wanted) -> float | None:
-    """The largest value of a metric; None where it was not measured."""
+    """The largest value of a metric; None if it was not measured."""
     return max((each["value"] for each in found if each["metric"] == metric and each["value"] is not None and wanted(each)), default=None)
 
 
@@ -280,12 +280,12 @@ SCORES = {
 
 
 def severity(line: dict, arm: str, part: str) -> str | None:
-    """The severity of a figure; None where it was not judged."""
+    """The severity of a figure; None if it was not judged."""
     return (line[arm][part] or {}).get("severity")
 
 
 def state(line: dict, arm: str, part: str, *wanted: str) -> bool | None:
-    """Whether a figure's state is one of those; None where findings have no state."""
+    """Whether a figure's state is one of those; None if findings have no state."""
     found = (line[arm][part] or {}).get("state")
     return None if found is None else found in wanted
 
@@ -320,7 +320,7 @@ def share(values) -> tuple[int, int]:
 
 
 def state_and_news(lines: list[dict], arm: str) -> dict[str, tuple[int, int]]:
-    """How often the state and the news of the figure are right against the truth; empty where findings have neither."""
+    """How often the state and the news of the figure are right against the truth; empty if findings have neither."""
     part = "accuracy" if arm == "labels" else "estimate"
     found = [(each, each[arm][part] or {}) for each in lines]
     if not any(said.get("state") for _, said in found):
@@ -404,7 +404,7 @@ def percent(part: int, whole: int) -> str:
 
 
 def number(value: float | None, digits: int = 2) -> str:
-    """A number, or a dash where there is none."""
+    """A number, or a dash if there is none."""
     return "–" if value is None or np.isnan(value) else f"{value:.{digits}f}"
 
 

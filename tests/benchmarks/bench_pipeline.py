@@ -87,7 +87,7 @@ class Family:
 
 
 def device_frame(seed: int) -> pd.DataFrame:
-    """Batches of a clean fleet as the store gives them."""
+    """Batches of a clean fleet as the store returns them."""
     return stored_batches(device_batches(np.random.default_rng(seed), fleet=4, before=40))
 
 

@@ -70,7 +70,7 @@ def own(home: Path, folder: Path, every: float) -> None:
 
 
 def newest_line(path: Path) -> str:
-    """The last whole line of a file; empty where there is none."""
+    """The last whole line of a file; empty if there is none."""
     lines = path.read_text().split("\n")[:-1]
     return lines[-1] if lines else ""
 

@@ -49,7 +49,7 @@ def command(root: Path, home: Path, *argv: object) -> str:
 
 
 def play(chromium: Browser, url: str, task: Task, facts: Facts) -> Effort:
-    """Do one task in a new tab, from Home. Raises AssertionError where it is not done, or the page reports an error."""
+    """Do one task in a new tab, from Home. Raises AssertionError if it is not done, or the page reports an error."""
     watch = opened(chromium, url, **LAPTOP)
     try:
         player = Player(watch.page)
@@ -94,7 +94,7 @@ def cells(effort: Effort | None) -> str:
 
 def print_table(tasks: Sequence[Task], *played: Mapping[int, Effort]) -> None:
     """Print a row for each task, and the totals of the tasks that were done on all sides. played: now by keyboard, now by mouse, and in
-    0.6.0 where it was played.
+    0.6.0 if it was played.
     """
     sides = [*played[2:], *played[:2]]
     first = "0.6.0, " if len(played) > 2 else ""

@@ -1,6 +1,6 @@
 """Callbacks record trainings of real libraries: LightGBM, XGBoost, scikit-learn and Optuna here, the others with stand-ins of the same shape.
 
-tests/client/callbacks_for_real.py runs the others with their libraries, where they are installed.
+tests/client/callbacks_for_real.py runs the others with their libraries, if they are installed.
 """
 
 import sys

@@ -16,7 +16,7 @@ def decision(name: str, day: int, **fields: Any) -> dict[str, Any]:
 
 
 def frame(*rows: dict[str, Any]) -> pd.DataFrame:
-    """Entries as the store gives them."""
+    """Entries as the store returns them."""
     return pd.DataFrame(list(rows), columns=list(FORM_DECISIONS.columns or ()))
 
 

@@ -25,7 +25,7 @@ OUTSIDE = "import os, pathlib\nassert os.getuid() == 10001\ntry:\n    pathlib.Pa
 
 
 def asked(address: str, headers: dict[str, str], body: bytes | None = None) -> tuple[int, str, bytes]:
-    """Status, cookie and body of a request that follows no redirect; the proxy's certificate is its own. 0 where nobody answers."""
+    """Status, cookie and body of a request that follows no redirect; the proxy's certificate is its own. 0 if nobody answers."""
 
     class Stay(urllib.request.HTTPRedirectHandler):
         def redirect_request(self, *_given: object) -> None:

@@ -56,7 +56,7 @@ def timed(step: str, seconds: dict[str, float]) -> Iterator[None]:
 
 
 def status_of(address: str, headers: dict[str, str] | None = None, body: bytes | None = None) -> tuple[int, str | None, bytes]:
-    """Status, cookie and body of one request that follows no redirect; 0 where nobody answers."""
+    """Status, cookie and body of one request that follows no redirect; 0 if nobody answers."""
 
     class Stay(urllib.request.HTTPRedirectHandler):
         def redirect_request(self, *_given: object) -> None:

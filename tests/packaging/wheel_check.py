@@ -65,7 +65,7 @@ def must(command: list[str | Path], folder: Path, **variables: str) -> str:
 
 
 def environment(python: str, folder: Path, name: str) -> Path:
-    """The interpreter of a new virtual environment, without pip: the tests' own pip installs into it, where they have one."""
+    """The interpreter of a new virtual environment, without pip: the tests' own pip installs into it, if they have one."""
     own = [] if importlib.util.find_spec("pip") is None else ["--without-pip"]
     must([python, "-m", "venv", *own, folder / name], folder)
     return folder / name / "bin" / "python"
@@ -78,7 +78,7 @@ def uv() -> str | None:
 
 
 def pip(made: Path, folder: Path, *arguments: str | Path) -> str:
-    """What the installer answers for a virtual environment: uv, or pip where there is none or it fails."""
+    """What the installer answers for a virtual environment: uv, or pip if there is none or it fails."""
     if (fast := uv()) and not (done := run([fast, "pip", "install", "--python", made, *arguments], folder)).returncode:
         return done.stdout + done.stderr
     own = [made, "-m", "pip"] if importlib.util.find_spec("pip") is None else [sys.executable, "-m", "pip", "--python", made]

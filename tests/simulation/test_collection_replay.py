@@ -16,7 +16,7 @@ DRAWS = repeats(3, 60)
 
 
 def frame(fleet: int = 4, before: int = 40, seed: int = 3) -> pd.DataFrame:
-    """Batches of clean devices as the store gives them."""
+    """Batches of clean devices as the store returns them."""
     return stored_batches(device_batches(np.random.default_rng(seed), fleet=fleet, before=before))
 
 

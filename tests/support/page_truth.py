@@ -143,7 +143,7 @@ def other_status(view: PageView, findings: Iterable[Finding]) -> Iterator[str]:
 
 
 def shown_number(text: object) -> float | None:
-    """The number at the start of a cell; shares as such. None where there is none."""
+    """The number at the start of a cell; shares as such. None if there is none."""
     found = re.match(rf"({NUMBER})( %)?", str(text).strip())
     if not found:
         return None

@@ -74,7 +74,7 @@ def is_right(model: str, score: np.ndarray, label: float) -> np.ndarray:
 
 
 def repairs(model: str, row: pd.Series) -> np.ndarray | None:
-    """Scores with the readings of the same airport next before and next after; None where there are none within NEAR, or the model file
+    """Scores with the readings of the same airport next before and next after; None if there are none within NEAR, or the model file
     does not give the logged score.
     """
     frame = rows(model)

@@ -1,7 +1,7 @@
 """The two sides of the compare page.
 
 Side A is the scope of the page. Side B is chosen in four boxes of the page, which stand in the address as `b_version`, `b_from`, `b_to`,
-`b_slice`. A box that is empty takes side A's value; where all are empty, side B is the other version that served in these days, else the
+`b_slice`. A box that is empty takes side A's value; if all are empty, side B is the other version that served in these days, else the
 previous window.
 """
 

@@ -57,8 +57,8 @@ def store_parsed_block(
 ) -> tuple[LineLedger, Catalog]:
     """Store a parsed block; return the outcome of each line and the catalog with the new models and columns.
 
-    sample: whether new models belong to the sample fleet. more: another block follows, so that the catalog shall have the new versions as
-    well.
+    sample: whether new models belong to the sample fleet. more: whether another block follows, so that the returned catalog must have the
+    new versions as well.
     """
     ledger = LineLedger(rounded=parsed.rounded)
     hour = int(now.timestamp() // 3600)
@@ -101,14 +101,16 @@ def _with_models(writer: Cursor, parsed: ParsedBlock, catalog: Catalog, now: dat
 
 
 def _seen_versions(parsed: ParsedBlock) -> set[tuple[str, str]]:
-    """(model, version) of the predictions of a block."""
+    """The versions of a block's predictions, as (model, version)."""
     return {(name, version) for name, table in parsed.predictions.items() for version in pc.unique(table["version"]).to_pylist()}
 
 
 def _store_models(
     writer: Cursor, models: list[Model], parsed: ParsedBlock, block: LineBlock, ledger: LineLedger, now: datetime, threads: int
 ) -> None:
-    """Store the predictions and labels of models and add them to their rollups. What does not differ by model is one statement for all."""
+    """Store the predictions and labels of models and add them to their rollups. Steps that do not differ between models take one statement
+    for all of them.
+    """
     labels = staged_labels(writer, {model.key: parsed.labels[model.name] for model in models if model.name in parsed.labels}, now)
     numbers = streams_of_models(writer, [model.key for model in models])
     predictions = stage_predictions(writer, models, parsed.predictions, numbers, now)
@@ -153,8 +155,8 @@ def _store_batch(
 
 @dataclass(frozen=True)
 class StagedRows:
-    """Staged predictions and labels of a model, what is stored of their ids, and the lines of predictions that repeat stored ones or
-    contradict them. owner: the model's name, or the batch.
+    """Staged predictions and labels of a model, the stored rows with their ids, and the lines of predictions that repeat or contradict
+    stored ones. owner: the model's name, or the batch.
     """
 
     model: Model
@@ -181,7 +183,9 @@ class NewRows:
 def _staged_rows(
     writer: Cursor, model: Model, rows: pa.Table | None, revisions: pa.Table | None, owner: "str | ModelBatch"
 ) -> list[StagedRows]:
-    """Staged rows with what is stored of their ids; nothing if there are none. Labels of predictions that contradict are left out."""
+    """Staged rows together with the stored rows of their ids; an empty list without staged rows. Labels of predictions that contradict
+    stored ones are left out.
+    """
     tables = [table for table in (rows, revisions) if table is not None and table.num_rows]
     if not tables:
         return []
@@ -194,7 +198,7 @@ def _staged_rows(
 
 
 def _new_rows(writer: Cursor, staged: StagedRows, fresh: pa.Table | None, block: LineBlock, ledger: LineLedger, now: datetime) -> NewRows:
-    """What staged rows add, after the outcome of each line was noted. fresh: their new labels, None if they have none."""
+    """Note the outcome of each staged line; returns the rows that are added. fresh: the new labels, None without any."""
     model, owner, rows, revisions, stored = staged.model, staged.owner, staged.rows, staged.revisions, staged.stored
     same, conflicting = staged.same, staged.conflicting
     if rows is not None:
@@ -219,7 +223,7 @@ def _new_rows(writer: Cursor, staged: StagedRows, fresh: pa.Table | None, block:
 def _without_expired(
     ledger: LineLedger, model: Model, start: datetime, rows: pa.Table, revisions: pa.Table | None, now: datetime
 ) -> tuple[pa.Table | None, pa.Table | None]:
-    """Refuse predictions from before an instant, whose counts are kept while their rows were removed: they would be counted twice."""
+    """Refuse predictions from before an instant. Their rows were removed, but their counts are kept, so they would be counted twice."""
     old = pc.less(rows["at"], pa.scalar(naive_utc(start), rows["at"].type))
     expired = rows.filter(old)
     if not expired.num_rows:

@@ -1,4 +1,4 @@
-"""Scores of a multiclass model in one column per class: the options that name them, for `register` and for `load`."""
+"""Scores of a multiclass model in one column per class: the command-line options that name these columns, for `register` and for `load`."""
 
 import shlex
 from collections.abc import Collection, Mapping, Sequence
@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from observability.core.errors import UsageError
 
 MAX_OPTIONS = 12
-"""Most classes whose option is shown."""
+"""The most classes for which an option is shown."""
 
 
 def split_score_option(option: str, columns: Collection[str]) -> tuple[str | None, str]:
@@ -19,7 +19,8 @@ def split_score_option(option: str, columns: Collection[str]) -> tuple[str | Non
 
 
 def require_score_of_each_class(classes: Sequence[str], given: Mapping[str, str], columns: Collection[str], where: str | None) -> None:
-    """Raise UsageError if columns are given for some classes only: the other score columns would become features that leak the answer.
+    """Raise UsageError if columns are given for some classes only, because the other score columns would become features that leak the
+    answer.
 
     given: column by class.
     """
@@ -35,7 +36,9 @@ def require_score_of_each_class(classes: Sequence[str], given: Mapping[str, str]
 
 
 def class_score_options(classes: Sequence[str], given: Mapping[str, str], columns: Collection[str]) -> str:
-    """`--score a=p_a --score b=p_b`: the options of classes. given: columns of other classes, whose form shows where these may be."""
+    """`--score a=p_a --score b=p_b`: the options of some classes. given: columns of other classes; the form of their names shows which
+    columns to suggest.
+    """
     free = [name for name in columns if name not in given.values()]
     options = []
     for wanted in classes[:MAX_OPTIONS]:

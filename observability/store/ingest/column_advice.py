@@ -14,11 +14,11 @@ from observability.store.ingest.class_scores import class_score_options
 from observability.store.types.loading import LoadDefaults
 
 HEAD_ROWS = 1000
-"""Rows by which a column is chosen."""
+"""The number of first rows by which a column is chosen."""
 TIME_TEXT = r"^\s*\d{4}-\d\d-\d\d([T ]\d\d(:?\d\d){0,2}(\.\d+)?)?\s*([Zz]|[+-]\d\d:?\d\d)?\s*$"
 NAIVE_TEXT = re.compile(r"\s*\d{4}-\d\d-\d\d[T ]\d\d(:?\d\d){0,2}(\.\d+)?\s*")
 FileHead = Callable[[], Mapping[str, pa.Array]]
-"""Gives the first rows of a file by column."""
+"""A function that gives the first rows of a file, by column."""
 
 
 def missing_columns_advice(
@@ -26,7 +26,7 @@ def missing_columns_advice(
 ) -> str:
     """The options to give where a file lacks fields of its record.
 
-    missing: those fields. free: columns that are no field. times: the column that is the field `at`.
+    missing: these fields. free: columns that are not a field. times: the column that is the field `at`.
     """
     first = head()
     maps, sentences = [], []
@@ -56,7 +56,7 @@ def _map_option(column: str | None, field: str) -> str:
 
 
 def _score_option(found: str | None, names: Sequence[str], defaults: LoadDefaults) -> str:
-    """The option that names the scores, as the version was registered where that is known."""
+    """The option that names the scores, in the form of the version's registration if that is known."""
     if defaults.classes:
         options = class_score_options(defaults.classes, dict(defaults.class_scores), names)
         return f"{options}, or one column of {{class: probability}}: {_map_option(None, 'score')}"
@@ -65,7 +65,7 @@ def _score_option(found: str | None, names: Sequence[str], defaults: LoadDefault
 
 
 def usual_column(wanted: str, names: Sequence[str]) -> str | None:
-    """The first column with a name that other tools use for a field, None if there is none."""
+    """The first column with a name that other tools use for a field; None if there is none."""
     return next((name for name in names if name.lower() in OTHER_NAMES.get(wanted, ()) or name.lower() == wanted), None)
 
 

@@ -48,8 +48,8 @@ COMMA_NUMBER = r"^\s*[-+]?(([0-9]+|[0-9]{1,3}(\.[0-9]{3})+)(,[0-9]+)?|,[0-9]+)([
 class CsvImporter(Importer):
     """A CSV file. Line numbers are row numbers; the first row after the header is 2.
 
-    kinds: by column, whether it holds numbers, booleans or texts. commas: the columns whose numbers have a decimal comma.
-    all_cells: bytes of all cells, of which `blocks` reports its share.
+    kinds: by column, whether it holds numbers, booleans or texts. commas: the columns whose numbers have a decimal comma. all_cells: bytes
+    of all cells, to which `blocks` relates its progress.
     """
 
     columns: RecordColumns
@@ -98,12 +98,13 @@ class CsvImporter(Importer):
         try:
             with self.text() as file:
                 names = [name.strip() for name in next(csv.reader(file, delimiter=self.delimiter()), [])]
-                return ["Unnamed: 0", *names[1:]] if len(names) > 1 and names[0] == "" else names  # the row numbers of pandas
+                # the column without a name has the row numbers of pandas
+                return ["Unnamed: 0", *names[1:]] if len(names) > 1 and names[0] == "" else names
         except (UnicodeDecodeError, csv.Error) as error:
             raise UsageError("the first line of the CSV file cannot be read", where=self.path.name, got=error) from None
 
     def batches(self, width: int, refused: list[RefusedLine]) -> Iterator[pa.RecordBatch]:
-        """Rows of `width` columns as texts, an empty cell null. Rows with another number of values are appended to `refused`.
+        """Rows of `width` columns as texts; an empty cell is null. Rows with another number of values are appended to `refused`.
 
         Raises UsageError if the file is not UTF-8 or not CSV.
         """
@@ -133,7 +134,7 @@ class CsvImporter(Importer):
             raise UsageError("the CSV file cannot be read", where=self.path.name, got=str(error)[:150]) from None
 
     def sized_batches(self, width: int, refused: list[RefusedLine]) -> Iterator[pa.RecordBatch]:
-        """The batches. Raises UsageError as soon as they are too large together for a table."""
+        """The batches of `batches`. Raises UsageError as soon as they are together too large for a table."""
         size = 0
         for batch in self.batches(width, refused):
             size += batch.nbytes
@@ -167,7 +168,7 @@ class CsvImporter(Importer):
 
     @cached_property
     def may_have_commas(self) -> bool:
-        """Whether numbers with a decimal comma are looked for: as the caller says, else in files whose delimiter is no comma."""
+        """Whether numbers with a decimal comma are looked for: as the caller states, else only in files whose delimiter is not a comma."""
         return self.decimal == "," or (self.decimal is None and self.delimiter() != ",")
 
     def comma_columns(
@@ -191,7 +192,7 @@ class CsvImporter(Importer):
         return frozenset()
 
     def blocks(self) -> Iterator[LineBlock]:
-        """The rows. Those that do not fit the header are rejected."""
+        """The rows as blocks. Rows that do not fit the header are rejected."""
         names, where = self.header(), self.path.name
         refused: list[RefusedLine] = []
         first, read = 2, 0
@@ -216,7 +217,7 @@ class CsvImporter(Importer):
             yield LineBlock(b"", first, where, tuple(refused))
 
     def cell_texts(self, name: str, cells: pa.Array) -> pa.Array:
-        """The cells of a column as JSON. Text fields stay texts; other columns hold what most of their cells hold."""
+        """The cells of a column as JSON. Text fields stay texts; other columns get the type that most of their cells have."""
         declared = self.columns.fields.get(name)
         cells = _with_points(cells) if name in self.commas else cells
         if declared in ("text", "time"):
@@ -261,7 +262,7 @@ class GzipCsvImporter(CsvImporter):
 
 
 def _matches(cells: pa.Array | pa.ChunkedArray, pattern: str) -> int:
-    """The number of cells that match."""
+    """The number of cells that match a pattern."""
     return pc.sum(pc.match_substring_regex(cells, pattern)).as_py() or 0
 
 

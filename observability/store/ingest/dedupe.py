@@ -1,8 +1,8 @@
 """Find incoming rows that are already stored, and those that contradict stored rows.
 
 Ids of predictions are unique within a stream (a model's version in an environment) over its whole history: a challenger in the shadow may
-answer under the request's own id. Stored rows are found by a 64-bit hash of the id, which is fast to scan; only rows of the same stream and
-id are compared, field by field. Repetitions within a block are found in the same way.
+answer under the same id as production. Stored rows are found by a 64-bit hash of the id, which is fast to scan; only rows of the same
+stream and id are compared, field by field. Repetitions within a block are found in the same way.
 """
 
 import json
@@ -66,7 +66,9 @@ def rows_by_rowid(writer: Cursor, table: str, columns: list[str], rowids: pa.Chu
 
 
 def repeated_predictions(writer: Cursor, model: Model, incoming: pa.Table, stored: StoredRows) -> tuple[Lines, Lines]:
-    """Lines that repeat a stored prediction, and lines whose id belongs to another prediction of the same version and environment."""
+    """Two arrays: the lines that repeat a stored prediction, and the lines whose id belongs to another prediction of the same version and
+    environment.
+    """
     same, other = [NOTHING], [NOTHING]
     table, line = model_table("predictions", model.key), incoming["line"].to_numpy()
     answered = NOTHING
@@ -120,7 +122,8 @@ def _equal_json(one: str | None, other: str | None) -> bool:
 
 
 def new_labels(writer: Cursor, parts: Sequence[tuple[pa.Table | None, pa.Table]]) -> list[pa.Table | None]:
-    """The incoming labels of several models that are neither stored nor repeat an earlier line of the block, by one statement.
+    """The incoming labels of several models that are neither stored nor repeat an earlier line of the block. All models take one
+    statement.
 
     parts: for each model, the incoming labels (or None) and the stored labels of their ids.
     """
@@ -138,7 +141,7 @@ def new_labels(writer: Cursor, parts: Sequence[tuple[pa.Table | None, pa.Table]]
 
 
 def _of_owner(place: int, table: pa.Table) -> pa.Table:
-    """The table with a column that says whose rows these are."""
+    """The table with a further column that holds the owner of its rows."""
     return table.append_column("owner", pa.array(np.full(table.num_rows, place, np.int32)))
 
 

@@ -42,9 +42,10 @@ def without_erased(block: LineBlock, erased: ErasedMatcher) -> LineBlock:
 
 
 def clean_segment(path: Path, erased: ErasedMatcher, names: Collection[str] | None = ()) -> int:
-    """Empty the lines of a segment that are about erased subjects; return how many lines changed. Its times stay. Raises OSError.
+    """Empty the lines of a segment that are about erased subjects; return how many lines changed. The file keeps its times. Raises
+    OSError.
 
-    names: in other lines that contain one of them, texts get a mark in place of erased subjects and ids; None: in every line.
+    names: other lines that contain one of these names get marks in place of erased subjects and ids; None: every line gets them.
     """
     draft, patterns = path.with_name(path.name + ".draft"), None if names is None else mention_patterns(names)
     try:
@@ -62,7 +63,7 @@ def clean_segment(path: Path, erased: ErasedMatcher, names: Collection[str] | No
         shutil.copystat(path, draft)
         os.replace(draft, path)
         sync_folder(path.parent)
-    except FileNotFoundError:  # moved or removed since it was listed
+    except FileNotFoundError:  # the segment was moved or removed since it was listed
         return 0
     finally:
         draft.unlink(missing_ok=True)
@@ -78,7 +79,7 @@ def cleaned_segment(raw: bytes, erased: ErasedMatcher, names: Collection[str] | 
 
 
 def _changed_lines(raw: bytes, erased: ErasedMatcher, patterns: Sequence[str] | None) -> dict[int, bytes]:
-    """The lines of a buffer that change, in their new form, by their places (from 0)."""
+    """The changed lines of a buffer in their new form, by place (from 0)."""
     changed, lines = dict.fromkeys(erased.erased_lines(raw), b""), raw.split(b"\n")
     for place in range(len(lines)) if patterns is None else _places_of(lines, patterns):
         if place not in changed and (cleaned := _cleaned_line(lines[place], erased)) != lines[place]:

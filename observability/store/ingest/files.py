@@ -43,7 +43,7 @@ def open_importer(path: Path, decimal: str | None = None) -> Importer:
 
 
 def importer_by_ending(name: str) -> type[Importer] | None:
-    """The importer of files whose name ends like this; None if no format has the ending."""
+    """The importer of files with the ending of this name; None if no format has this ending."""
     return next((importer for ending, importer in IMPORTERS.items() if name.lower().endswith(ending)), None)
 
 

@@ -29,10 +29,10 @@ PLAIN_TEXT, JSON_ARRAY = "text that is not of this format", "one JSON array"
 
 
 class Importer(ABC):
-    """One file, local or of a source. Creating it checks the start of the file; raises UsageError if that is not of the format.
+    """One file, local or of a source. The constructor checks the start of the file, and raises UsageError if it is not of the format.
 
     gzipped: whether files of this class are compressed. decimal: decimal sign of the numbers in a CSV file, see LoadDefaults. size: bytes
-    of the file. done: bytes that `blocks` has read so far; some formats do not tell.
+    of the file. done: bytes that `blocks` has read so far; some formats do not state it.
     """
 
     gzipped = False
@@ -73,7 +73,7 @@ class Importer(ABC):
 
     @abstractmethod
     def prepare(self, defaults: LoadDefaults) -> None:
-        """Get ready for `blocks`. Raises UsageError if the file cannot be loaded with these defaults."""
+        """Prepare for `blocks`. Raises UsageError if the file cannot be loaded with these defaults."""
 
     @abstractmethod
     def blocks(self) -> Iterator[LineBlock]:
@@ -96,7 +96,7 @@ class Importer(ABC):
 
 
 class _BoundedGzip(gzip.GzipFile):
-    """A gzip file of which at most MAX_DECOMPRESSED bytes are read, then UsageError is raised."""
+    """A gzip file of which at most MAX_DECOMPRESSED bytes are read; after that it raises UsageError."""
 
     def __init__(self, name: str, file: BinaryIO) -> None:
         super().__init__(fileobj=file)

@@ -1,8 +1,8 @@
-"""Load a source that grows: each of its files once, continuing where an earlier load ended.
+"""Load a source that grows. Each of its files is loaded once; a load continues where an earlier one ended.
 
-The table `taken_files` is the watermark. The progress in a file is committed together with its rows. So if a load dies at any moment and is
-started again, no row is skipped or loaded twice, whatever its kind, and rejected rows are counted once. A file that changed since it was
-taken is read again: rows that are stored count as duplicates, those with other content are rejected.
+The table `taken_files` is the watermark. The progress in a file is committed together with its rows. So if a load dies at any moment and
+is started again, no row is skipped or loaded twice, whatever its kind, and rejected rows are counted once. A file that changed since it
+was taken is read again: rows that are already stored count as duplicates, and rows with the same id but other content are rejected.
 """
 
 import threading
@@ -29,9 +29,11 @@ if TYPE_CHECKING:
     from observability.store.ingest.importer import Importer
 
 Purpose = tuple[str, str, str, str]
-"""Address of a source, and kind, model and version that a load gives to its records: a table may hold predictions and labels."""
+"""The address of a source, and the kind, model and version that a load gives to its records. They belong together because one table may
+hold both predictions and labels.
+"""
 _ONE_AT_A_TIME = threading.Lock()
-"""Two loads of one source side by side would both take the same file."""
+"""Held during a load, because two simultaneous loads of one source would both take the same file."""
 
 
 def load_source(
@@ -90,7 +92,7 @@ def _taken_files(store: Database, purpose: Purpose) -> dict[str, tuple[str, int,
 
 
 def _state_of(file: SourceFile, taken: dict[str, tuple[str, int, bool]]) -> str:
-    """present, new, resumed or rewritten, as the counts of the report."""
+    """The state of a file in the report's counts: present, new, resumed or rewritten."""
     if file.name not in taken:
         return "new"
     fingerprint, _, done = taken[file.name]
@@ -104,7 +106,7 @@ def _state_of(file: SourceFile, taken: dict[str, tuple[str, int, bool]]) -> str:
 def _load_source_file(
     store: Database, file: SourceFile, defaults: LoadDefaults, purpose: Purpose, next_line: int
 ) -> Iterator[tuple[LoadReport, int]]:
-    """Load a file from a line on. Yields the report of each transaction, and the bytes read so far."""
+    """Load a file, beginning with a given line. Yields the report of each transaction, and the bytes read so far."""
     importer, now, fresh = open_source_file(file, defaults), datetime.now(UTC), not next_line
     for block, following in _with_following(importer):
         if following is not None and following <= next_line:
@@ -137,7 +139,7 @@ def _with_following(importer: "Importer") -> Iterator[tuple[LineBlock | None, in
 def _note_taken(
     writer: Cursor, file: SourceFile, purpose: Purpose, following: int | None, report: LoadReport, now: datetime, *, fresh: bool
 ) -> None:
-    """Note in the transaction of the rows how far a file was taken. Counts of a file that is read from its start begin anew."""
+    """Note how far a file was taken, in the transaction of its rows. If a file is read from its start, its counts begin at zero again."""
     key = "source = ? AND kind = ? AND model = ? AND version = ? AND file = ?"
     counts = [report.lines, report.stored, report.duplicates, report.rejected]
     if not fresh:

@@ -1,4 +1,4 @@
-"""Read JSON lines as a typed table, whatever each line holds.
+"""Read JSON lines as a typed table, also if lines differ in keys and types.
 
 Lines that agree are read by Arrow. If they do not (numbers beside texts, "NaN" beside numbers), they are read value by value.
 """
@@ -52,7 +52,7 @@ def _json_objects(lines: Iterable[bytes], where: str) -> list[dict[str, Any]]:
 
 
 def _with_plain_label(row: dict[str, Any]) -> dict[str, Any]:
-    """A prediction record with the value of its label in place of a label object."""
+    """A prediction record in which a label object is replaced by its value."""
     label = row.get("label")
     return row | {"label": label.get("value")} if isinstance(label, dict) and isinstance(row.get("features"), dict) else row
 

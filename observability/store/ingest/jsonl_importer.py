@@ -23,7 +23,7 @@ class JsonLinesImporter(Importer):
             )
 
     def prepare(self, defaults: LoadDefaults) -> None:
-        """Any defaults but score columns fit: the parser applies them to each line."""
+        """Accept any defaults but score columns. The parser applies them to each line."""
         if defaults.scores:
             raise UsageError("--score is of .csv and .parquet files", where=self.path.name, attempt="Write `score` as {class: probability}")
 

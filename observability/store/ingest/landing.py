@@ -1,7 +1,7 @@
 """Segments in landing, before and after they are loaded.
 
 `landing/ready/` holds published segments. Loaded segments move to `landing/loaded/` and are kept for a week, or shorter if they would take
-more room than the disk has free. When the store is opened, they are compared with the manifest, and segments that the store lost (by a
+more space than is free on the disk. When the store is opened, they are compared with the manifest, and segments that the store lost (by a
 damaged log or an older backup) are loaded again. A segment that cannot be loaded moves to `landing/failed/` with a file that holds the
 reason, so that it does not block others; `observability retry` takes it again.
 """
@@ -25,8 +25,9 @@ LINE_BYTES = 16 * 1024 * 1024
 """A longer line is rejected. A client writes records of at most 1 MB."""
 KEPT_SECONDS = 7 * 24 * 3600
 GONE_EARLY = "gone-early"
-"""File of landing with the time, in seconds since 1970, at which the newest of the segments that were deleted within their week had been
-loaded."""
+"""The name of a file in landing. The file has the time, in seconds since 1970, at which the newest segment among those deleted within
+their week had been loaded.
+"""
 SHOWN_BYTES = 1000
 
 
@@ -40,7 +41,7 @@ class Segment:
 
     @property
     def name(self) -> str:
-        """Its name in the manifest."""
+        """The segment's name in the manifest."""
         return self.path.name
 
 
@@ -67,7 +68,7 @@ def segment_files(folder: Path) -> list[Segment]:
 
 
 def segment_groups(segments: Iterable[Segment]) -> Iterator[list[Segment]]:
-    """Groups of consecutive segments of together at most one block, so that many small ones cost one transaction."""
+    """Groups of consecutive segments, each group at most as large as one block, so that many small segments take one transaction."""
     run: list[Segment] = []
     for segment in segments:
         if run and sum(earlier.size for earlier in run) + segment.size > BLOCK_BYTES:
@@ -79,7 +80,7 @@ def segment_groups(segments: Iterable[Segment]) -> Iterator[list[Segment]]:
 
 
 def read_segment(path: Path) -> bytes:
-    """The bytes of a segment, which must not be a link."""
+    """The bytes of a segment. The file must not be a link."""
     with _open_plain_file(path) as file:
         return file.read()
 
@@ -97,7 +98,7 @@ def _open_plain_file(path: Path) -> BinaryIO:
 def line_blocks(stream: BinaryIO, name: str, reason: str, size: int) -> Iterator[tuple[LineBlock, bytes]]:
     """Whole lines of a stream as blocks of about `size` bytes, each with the bytes that were read for it.
 
-    A line longer than LINE_BYTES is rejected with this reason and not kept, so that memory is bounded.
+    A line longer than LINE_BYTES is rejected with the given reason and not kept, so that memory is bounded.
     """
     first = 1
     while piece := stream.read(size):
@@ -180,9 +181,9 @@ def lost_segments(landing: Path, known: set[str]) -> list[Segment]:
 
 
 def purge_loaded_segments(landing: Path, now: float | None = None, free_bytes: int | None = None) -> int:
-    """Delete segments that were loaded more than a week ago, and the oldest of the others while they take more room than is free.
+    """Delete segments that were loaded more than a week ago, and the oldest of the others while they take more space than is free.
 
-    Returns how many. Deletions within a segment's week are noted for `complete_since`. free_bytes: free bytes of the disk, measured by
+    Returns their number. Deletions within a segment's week are noted for `complete_since`. free_bytes: free bytes of the disk, measured by
     default. Raises OSError.
     """
     kept = sorted(segment_files(landing / "loaded"), key=lambda segment: (segment.modified, segment.name))
@@ -203,7 +204,7 @@ def purge_loaded_segments(landing: Path, now: float | None = None, free_bytes: i
 
 
 def complete_since(landing: Path, now: float | None = None) -> float:
-    """The time from which landing keeps everything that was loaded, in seconds since 1970: a week ago, or later where room was short.
+    """The time from which landing keeps everything that was loaded, in seconds since 1970: a week ago, or later if space was short.
 
     Read-only.
     """
@@ -226,7 +227,7 @@ def landing_backlog(landing: Path) -> dict[str, int]:
 
 
 def oldest_waiting(landing: Path, now: float | None = None) -> dict[str, Any]:
-    """When the oldest published segment was last written: {at (RFC 3339, UTC), seconds (its age)}, None if none waits. Read-only."""
+    """When the oldest published segment was last written: {at (RFC 3339, UTC), seconds (its age)}, None if no segment waits. Read-only."""
     oldest = min((segment.modified for segment in published_segments(landing)), default=None)
     if oldest is None:
         return {"at": None, "seconds": None}

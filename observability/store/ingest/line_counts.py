@@ -26,8 +26,8 @@ Lines = NDArray[np.int64]
 
 @dataclass
 class LineLedger:
-    """Outcome of each line of a block, as arrays by model and kind, and the reasons of rejected lines. owners: the models of the runs
-    that lines name. rounded: see `ParsedBlock`.
+    """The outcome of each line of a block, as arrays by model and kind, and the reasons for rejected lines. owners: the models of the runs
+    that lines name.
     """
 
     lines: list[Lines] = field(default_factory=list)
@@ -80,8 +80,8 @@ class LineLedger:
         return pa.table({"model": models, "kind": kinds, "hour": hours_, "stored": stored, "duplicates": duplicates, "rejected": rejected})
 
     def changed_models(self) -> set[str] | None:
-        """The models that the lines concern. Also NOTED if some lines are notes, RECORDED if some are other records, UNNAMED if some of
-        those name no model or are OF_OTHERS. None if a line may concern all models.
+        """The models that the lines concern. The set also has NOTED if some lines are notes, RECORDED if some lines are other records, and
+        UNNAMED if some of these other records name no model or are OF_OTHERS. None if a line may concern all models.
         """
         named = set(self.owners)
         for model, kind, _ in self.names:
@@ -98,7 +98,9 @@ class LineLedger:
         return named
 
     def outcomes_by_segment(self, last_lines: Lines) -> NDArray[np.int64]:
-        """Counts of shape (segments, 3). last_lines: number of the last line of each segment of the block."""
+        """The numbers of lines by segment and outcome; shape (segments, 3). last_lines: number of the last line of each segment of the
+        block.
+        """
         size = len(last_lines)
         if not self.lines:
             return np.zeros((size, 3), np.int64)

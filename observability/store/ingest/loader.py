@@ -1,8 +1,8 @@
 """Load records into the store, from landing and from files, each exactly once.
 
 The only writer of rows. A block of lines is parsed and stored in one transaction together with its rejected lines, its changes of the
-rollups, and the names of the landing segments it came from. A segment in the manifest is never loaded again, so a loader that dies at any
-moment loses nothing and stores nothing twice. Records of files are recognized by their content, so a file may be loaded again as well.
+rollups, and the names of the landing segments that it came from. A segment in the manifest is never loaded again, so a loader that dies at
+any moment loses nothing and stores nothing twice. Records of files are recognized by their content, so a file may be loaded again as well.
 """
 
 import hashlib
@@ -114,7 +114,8 @@ def _add_progress(progress: Progress, done: int, total: int, lines: int, more: i
 def load_files(store: Database, paths: Sequence[Path], defaults: LoadDefaults, progress: Progress | None = None) -> LoadReport:
     """Load files (.jsonl, .csv, also as .gz, or .parquet). Raises UsageError for a wrong file before any row of any file is stored.
 
-    Loading a file again gives duplicates. An interrupted load keeps the blocks that were stored; load the file again.
+    If a file is loaded again, its lines count as duplicates. An interrupted load keeps the stored blocks, and the file can be loaded
+    again.
     """
     from observability.store.ingest.files import open_file
 
@@ -144,7 +145,8 @@ def load_files(store: Database, paths: Sequence[Path], defaults: LoadDefaults, p
 
 
 def with_registered_columns(store: Database, defaults: LoadDefaults) -> LoadDefaults:
-    """The defaults, completed by the columns of files that the registration of the named version, else of the newest, names.
+    """The defaults, completed by the columns of files that the registration names. It is the registration of the named version, else of
+    the newest one.
 
     Adds the sensitive attributes that are not features, the columns that were left out, and the score columns.
     """
@@ -171,7 +173,7 @@ def with_registered_columns(store: Database, defaults: LoadDefaults) -> LoadDefa
 
 
 def _reconcile_landing(store: Database) -> LoadReport:
-    """Once per opened store: load the loaded segments that the manifest lacks, with their first times of arrival.
+    """Once per opened store: load again the segments in `loaded/` that the manifest lacks, with their first times of arrival.
 
     The store lacks them where its log was damaged or lost, or if it was rebuilt or restored from a backup.
     """
@@ -275,7 +277,7 @@ def _load_small_segments(
         try:
             parts.append(landing.read_segment(segment.path))
             present.append(segment)
-        except FileNotFoundError:  # moved since it was listed
+        except FileNotFoundError:  # the segment was moved since it was listed
             continue
     if not present:
         return LoadReport()
@@ -360,7 +362,7 @@ def load_line_block(
 
 
 def _room_for_models(store: Database, catalog: Catalog) -> NewModelLimit:
-    """How many more unregistered models the store takes."""
+    """The limit for further unregistered models in the store."""
     most = limits_in_force(store.home).limits.unregistered_models
     why = (
         f"the store has {most} models that are not registered, as many as it takes. Register the model, remove others, "
@@ -370,7 +372,7 @@ def _room_for_models(store: Database, catalog: Catalog) -> NewModelLimit:
 
 
 def _holds_exports_only(parsed: ParsedBlock) -> bool:
-    """Whether a block holds events of exports and nothing else: a file that was downloaded makes no finding about a model stale."""
+    """Whether a block holds only events of exports. A downloaded file makes no finding about a model stale."""
     others = {kind: table for kind, table in parsed.others.items() if table.num_rows}
     if set(others) != {"event"} or parsed.predictions or parsed.labels or parsed.rejected.num_rows:
         return False

@@ -25,7 +25,7 @@ def protection_rules(models: tuple[Model, ...]) -> Rules:
 
 
 def publish_rules(home: Path, models: tuple[Model, ...]) -> None:
-    """Write the rules for the SDK and HTTP, where they changed, and make the key. Raises StoreBrokenError."""
+    """Write the rules for the SDK and HTTP, if they changed, and make the key. Raises StoreBrokenError."""
     rules = protection_rules(models)
     text = json.dumps(rules, sort_keys=True)
     try:

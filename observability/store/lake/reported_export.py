@@ -50,7 +50,7 @@ def _held(place: FilePlace) -> dict[str, Any]:
 
 
 def _keep_report(store: Database, report: dict[str, Any]) -> None:
-    """Write a report, which stops nothing where it fails."""
+    """Write a report, which stops nothing if it fails."""
     try:
         write_records(store, [{"kind": "storage_report", "source": "measured", "at": datetime.now(UTC).isoformat(), **report}])
     except (ObservabilityError, OSError):

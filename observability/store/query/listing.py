@@ -226,7 +226,7 @@ def prediction_record(
     """Everything that is stored about one prediction.
 
     sources: queries of the predictions and of the labels to look in, in place of the model's tables. removed: look also at days that
-    retention removed, where a lake has them; a prediction from there has `from_lake`, its day.
+    retention removed, if a lake has them; a prediction from there has `from_lake`, its day.
 
     Its fields, `version`, `environment`, `features` and `groups` by name, and `labels`: every revision in order of arrival, the current one
     (greatest at, arrived, value) with `current` true. Times are naive UTC. If several predictions of the chosen version and environment
