@@ -1,9 +1,9 @@
 """Make the audits of forms of the sample fleet. `python -m sample_data.trade_offs --home HOME`
 
-Each audit is a real run of `observability trade-offs` on the machine that wrote the file, on predictions of the fleet: the shipped model file
-with fewer trees and more threads, and a small network in fp32, fp16, bf16 and int8. CUDA is asked for too, although there is none, so that the silent
-fallback to the processor is seen. Scores repeat exactly under the same libraries; times are those of that machine. Only the dates are moved, as those
-of the other audits (`audits.py`): `made_at` in the results says when it ran.
+Each audit is a real run of `observability trade-offs` on the machine that wrote the file, on predictions of the fleet: the shipped model
+file with fewer trees and more threads, and a small network in fp32, fp16, bf16 and int8. CUDA is asked for too, although there is none, so
+that the silent fallback to the processor is seen. Scores repeat exactly under the same libraries; times are those of that machine. Only
+the dates are moved, as those of the other audits (`audits.py`): `made_at` in the results says when it ran.
 """
 
 import argparse
