@@ -325,7 +325,7 @@ def _level_columns(values: Array) -> list[Floats]:
 def classifier_design(basis: ClassifierBasis, most: int = MAX_PAIRS) -> ClassifierDesign:
     """Single columns and the products of two features whose pooled correlation is strongest.
 
-    A correlation that broke or came up in one of the samples still shows in the pooled one.
+    A correlation that disappeared from or appeared in one of the samples still shows in both samples together.
 
     Parameters
     ----------
@@ -456,7 +456,8 @@ def _auc_standard_error(scores: Floats, is_current: Bools, fold: Integers, null_
 def permutation_importance(
     design: ClassifierDesign, weights: Floats, scores: Floats, is_current: Bools, fold: Integers, rng: np.random.Generator
 ) -> tuple[tuple[str, float], ...]:
-    """Loss of AUC where the held-out values of one feature are shuffled within their fold, mean of SHUFFLES times; largest first.
+    """Loss of AUC for each feature if its held-out values are shuffled within their fold, as the mean over SHUFFLES shuffles; largest
+    first.
 
     Parameters
     ----------

@@ -1,12 +1,12 @@
 """Bin edges of a reference column.
 
-Bins are closed on the left: with edges e[0] < e[1] < …, bin 0 holds values below e[0], bin i holds [e[i-1], e[i]), bin len(edges) values at
-or above e[-1]. e[0] is the reference's minimum and e[-1] the next float after its maximum, so bins 0 and len(edges) are empty in the
+Bins are closed on the left: with edges e[0] < e[1] < …, bin 0 holds values below e[0], bin i holds [e[i-1], e[i]), bin len(edges) values
+at or above e[-1]. e[0] is the reference's minimum and e[-1] the next float after its maximum, so bins 0 and len(edges) are empty in the
 reference. That is `numpy.searchsorted(edges, values, side="right")`.
 
-Edges are the union of quantiles (for PSI and KS), of equal widths over the winsorised range (for Wasserstein), of tail quantiles,
-and of atoms: values with mass of their own get a bin [v, next float after v), since mass that moves off an atom is otherwise seen
-from one side only.
+Edges are the union of quantiles (for PSI and KS), of equal widths over the winsorised range (for Wasserstein), of tail quantiles, and of
+atoms: a value that many rows share gets a bin [v, next float after v) of its own, because rows that move away from an atom would otherwise
+show on one side only.
 """
 
 import math
@@ -71,7 +71,7 @@ class CategoryLevels:
 
 
 def next_float(value: float) -> float:
-    """Next float above a value, without denormal ones, which some libraries flush to zero; the largest float gives itself.
+    """Next float above a value, without denormal ones, which some libraries flush to zero; for the largest float, the float itself.
 
     Parameters
     ----------
@@ -206,7 +206,7 @@ def typical_range(ordered: Floats, low: float, high: float) -> tuple[float, floa
 
 
 def _atom_mask(distinct: Floats, times: Integers, atom_share: float) -> Bools:
-    """Mask of the distinct values with mass of their own: those with the share, the mode where values repeat, and zero."""
+    """Mask of the distinct values that are atoms: values with at least the share, the mode if values repeat, and zero."""
     n = times.sum()
     mask = times >= max(2.0, atom_share * n)
     mode = times == np.max(times)
@@ -216,7 +216,7 @@ def _atom_mask(distinct: Floats, times: Integers, atom_share: float) -> Bools:
 
 
 def _winsorising_limits(ordered: Floats) -> tuple[float, float]:
-    """Limits that leave TAIL_SHARE outside on each side; the extremes where all values between are equal (rare events)."""
+    """Limits that leave TAIL_SHARE outside on each side; the extremes if all values between them are equal (rare events)."""
     low, high = np.quantile(ordered, [TAIL_SHARE, 1 - TAIL_SHARE], method="nearest")
     return (float(low), float(high)) if low < high else (float(ordered[0]), float(ordered[-1]))
 
@@ -236,7 +236,7 @@ def _standard_deviation(values: Floats) -> float:
 
 
 def _bin_means(ordered: Floats, edges: Floats, counts: Integers) -> Floats:
-    """Mean of the ordered values inside each bin; the middle of an empty one; the nearest edge for an empty outer one."""
+    """Mean of the ordered values inside each bin; for an empty bin its middle, for an empty outer bin the nearest edge."""
     lower, upper = np.concatenate([edges[:1], edges]), np.concatenate([edges, edges[-1:]])
     middle = lower / 2 + upper / 2
     bins = np.repeat(np.arange(counts.size), counts)

@@ -1,11 +1,11 @@
 """Confidence-based performance estimation (CBPE): expected metrics of a classifier on rows without labels.
 
-Scores are calibrated on the reference (isotonic regression); the expected confusion matrix, and all metrics that follow from it, are
-those of labels drawn with these probabilities. Rows come as counts by decision (two rows: 0 and 1) and score bin. Concept drift
-cannot be detected this way: the estimate assumes that scores keep their meaning.
+Scores are calibrated on the reference (isotonic regression); the expected confusion matrix, and all metrics that follow from it, are those
+of labels drawn with these probabilities. Rows come as counts by decision (two rows: 0 and 1) and score bin. Concept drift cannot be
+detected this way: the estimate assumes that scores keep their meaning.
 
-Noise in the calibration lets scores look slightly better than they are (ROC AUC by about 0.003 at 4,000 rows of reference, 0.01 at
-500), alike for rows of the reference and new ones. So an estimate is compared with the estimate of the reference, and neither needs
+Noise in the calibration lets scores look slightly better than they are (ROC AUC by about 0.003 at 4,000 rows of reference, 0.01 at 500),
+equally for rows of the reference and for new rows. So an estimate is compared with the estimate of the reference, and neither needs
 cross-fitting.
 """
 
@@ -28,7 +28,7 @@ SEED = 20190704
 
 @dataclass(frozen=True)
 class Calibrator:
-    """Probability of the event in each score bin, and `draws` of it as other references of this size would give it.
+    """Probability of the event in each score bin, and `draws` of it: probabilities that other references of this size would give.
 
     rates: one per bin, increasing. draws: DRAWS × bins. n: effective rows of the reference.
     """
@@ -108,7 +108,8 @@ def score_calibrator(
 def _isotonic_rows(shares: Floats, weights: Floats) -> Floats:
     """Nearest increasing function (least squares) of each row of shares.
 
-    One fit does for all: 1 more is added to each row than to the row before it; shares lie between 0 and 1, so no row moves another.
+    One fit serves all rows. To each row, 1 more is added than to the row before it. Shares are between 0 and 1, so no row changes the fit
+    of another.
     """
     from scipy.optimize import isotonic_regression
 

@@ -10,9 +10,9 @@ from observability.stats.arrays import Floats
 from observability.stats.interval import Interval, ordered_interval
 
 MIN_STEPS = 5
-"""Fewest steps from which a growth is reported."""
+"""Fewest steps with which a growth is reported."""
 LAGS, MIN_FOR_LAGS = 7, 28
-"""Days over which correlation of steps is counted, and the steps that this needs."""
+"""LAGS: days over which the correlation of steps counts. MIN_FOR_LAGS: the number of steps that this needs."""
 MIN_VARIANCE = 0.1
 """Smallest long-run variance, as a share of the variance of single steps."""
 SINGLE_SHARE, SINGLE_SPREADS = 0.05, 8.0
@@ -27,7 +27,8 @@ HORIZON = 3650.0
 class Exhaustion:
     """days: until a level reaches its limit, with a 95 % prediction interval; HORIZON stands for ten years and more. growth: mean a day.
 
-    single: steps that were left out as single events. observed: `days` comes from how long the level took to rise as much in earlier weeks.
+    single: number of steps that were left out as single events. observed: whether `days` comes from the time that the level took for the
+    same rise in earlier weeks.
     """
 
     days: Interval
@@ -163,7 +164,7 @@ def long_run_variance(residuals: ArrayLike) -> float:
 
 
 def _crossing(mean: float, reach: float, variance: float, days: float, room: float) -> float:
-    """The first day on which mean × day + reach × its standard error is the room; HORIZON where that is later or never."""
+    """The first day on which mean × day + reach × its standard error is the room; HORIZON if that is later or never."""
 
     def excess(day: float) -> float:
         return mean * day + reach * float(np.sqrt(variance * (day + day**2 / days))) - room

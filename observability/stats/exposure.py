@@ -1,5 +1,5 @@
-"""How well a statistic distinguishes members of a training set from other rows: ROC curve, AUC, true positive rates at few false positives,
-and the exposure of canaries.
+"""Measures how well a statistic distinguishes members of a training set from other rows: ROC curve, AUC, true positive rates at few false
+positives, and the exposure of canaries.
 """
 
 from dataclasses import dataclass
@@ -27,8 +27,8 @@ class AttackCurve:
 
 @dataclass(frozen=True)
 class CanaryExposure:
-    """How far canaries stand out among candidates. ranks: rank of each canary, 1 if the model is surer of it than of every candidate. bits:
-    its exposure. p_value: p-value of all ranks together, for a model that has not seen the canaries.
+    """How far canaries stand out among candidates. ranks: rank of each canary, 1 if the model is surer of the canary than of every
+    candidate. bits: the exposure of each canary. p_value: p-value of all ranks together, for a model that has not seen the canaries.
     """
 
     ranks: Integers
@@ -126,7 +126,7 @@ def thinned_curve(curve: AttackCurve, points: int = CURVE_POINTS) -> list[tuple[
 def likelihood_ratios(target: ArrayLike, inside: ArrayLike, outside: ArrayLike) -> Floats:
     """LiRA's statistic: the log likelihood ratio of a model's confidence in each record under shadow models with and without it.
 
-    Each record has a mean of its own on either side; the two spreads are common to all records, which suits few shadow models.
+    Each record has a separate mean on either side; the two spreads are common to all records, which suits few shadow models.
 
     Parameters
     ----------
@@ -153,7 +153,7 @@ def likelihood_ratios(target: ArrayLike, inside: ArrayLike, outside: ArrayLike) 
 
 
 def canary_exposure(canaries: ArrayLike, candidates: ArrayLike) -> CanaryExposure:
-    """Exposure of canaries: log2 of the number of candidates, the canary itself included, less log2 of its rank among them.
+    """Exposure of canaries: log2 of the number of candidates, the canary itself included, minus log2 of its rank among them.
 
     Canaries and candidates are drawn in the same way, and a model was trained on the canaries only. Without memorisation each rank is
     equally likely: an exposure is at least x bits with probability 2**-x, and its mean is 1.44 bits.

@@ -13,10 +13,10 @@ MIN_SPREAD = 0.25
 
 
 def peer_adjusted_p_values(p_values: ArrayLike) -> Floats:
-    """P-values of one test in several models, each beside the others.
+    """P-values of one test in several models, each adjusted for the results of the other models.
 
-    An effect that moves all models alike (a day, a season, a feed) is the middle of their z-scores. The evidence that is left for one model
-    is its distance from this middle, in units of their spread. With independent models the middle is 0 and the spread 1, so nothing
+    An effect that moves all models alike (a day, a season, a feed) is the middle of their z-scores. The evidence that is left for one
+    model is its distance from this middle, in units of their spread. With independent models the middle is 0 and the spread 1, so nothing
     changes. A fault of a few models changes neither, because the median and the median absolute deviation hardly depend on a few models.
 
     Parameters
@@ -42,8 +42,8 @@ def peer_adjusted_p_values(p_values: ArrayLike) -> Floats:
 def fleet_threshold(own: float, budget: float, models: int) -> float:
     """Largest weekly p-value of a model at which it alarms in a fleet.
 
-    The fleet's expected number of false alarms in a week is the sum over its models, however they depend on each other. So an equal share
-    of the budget for each model keeps it within the budget. A team of m models spends m shares.
+    The fleet's expected number of false alarms in a week is the sum over its models, however they depend on each other. So if each model
+    spends an equal share of the budget, the fleet stays within it. A team of m models spends m shares.
 
     Parameters
     ----------

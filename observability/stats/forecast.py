@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike
 from observability.stats.arrays import Floats
 
 MIN_DAYS = 14
-"""Days of history below which there is no forecast."""
+"""Least number of days of history for a forecast."""
 WEEKDAY_DAYS = 28
 """Days of history from which the model has weekday effects."""
 METHOD = "local level"

@@ -1,8 +1,8 @@
 """Differences between groups and their null distribution under equal groups.
 
 Rates come as counts (successes of n rows), means with their standard errors; arrays hold one entry per group. The largest difference
-between groups is above zero even where all are equal, so it is compared with a null distribution and never with zero. The distribution is
-that of the most significant pair, each pair in its own standard errors, so that a small group widens only its own pairs. The interval
+between groups is above zero even if all groups are equal, so it is compared with a null distribution and never with zero. The distribution
+is that of the most significant pair, each pair in its own standard errors, so that a small group widens only its own pairs. The interval
 covers all pairs of groups at once. Weighted rates: successes = Σw of the successes, n = Σw, n_squares = Σw²; the effective n (Kish 1965)
 then replaces n.
 """
@@ -21,7 +21,7 @@ DRAWS = 2000
 SEED = 20160101
 """The null distribution uses the same draws in each run, so that findings are reproducible."""
 FARTHEST = 6
-"""Groups of a draw among whose pairs the most significant one is nearly always found."""
+"""Number of a draw's groups whose pairs nearly always include the most significant pair."""
 LARGE = 50
 """Minimum expected successes and failures for the normal approximation of a group's count."""
 
@@ -30,10 +30,10 @@ LARGE = 50
 class GroupSpread:
     """The largest difference between groups.
 
-    difference: highest - lowest; low, high: its 95 % interval over all pairs of groups (conservative). lowest, highest: places of
-    these groups. p_value: probability that the most significant pair of equal groups is as significant. null_95: 95 % quantile of
-    the most significant pair's difference where all groups are equal. n: rows. surest: that pair. Without two groups the figures are
-    None, null_95 and p_value NaN.
+    difference: highest - lowest; low, high: its 95 % interval over all pairs of groups (conservative). lowest, highest: places of these
+    groups. p_value: probability that the most significant pair of equal groups is as significant. null_95: 95 % quantile of the most
+    significant pair's difference where all groups are equal. n: rows. surest: the most significant pair. Without two groups the figures
+    are None, null_95 and p_value NaN.
     """
 
     difference: float | None
@@ -67,8 +67,8 @@ class GroupPair:
 class GapChanges:
     """Distance of each group from the other groups now and before (positive: above them), and its growth.
 
-    grown: growth of the distance on the side where the group is now; negative where it shrank. error: standard error of the change.
-    p_value: two-sided, of growth as large by chance.
+    grown: growth of the distance on the side where the group is now; negative if it shrank. error: standard error of the change. p_value:
+    two-sided, of growth as large by chance.
     """
 
     now: Floats
@@ -128,7 +128,7 @@ def group_rates(successes: ArrayLike, n: ArrayLike) -> Floats:
 def rate_intervals(
     successes: ArrayLike, n: ArrayLike, n_squares: ArrayLike | None = None, confidence: float = 0.95
 ) -> tuple[Floats, Floats, Floats]:
-    """Rate, low and high of each group, as `interval.rate_interval` has them.
+    """Rate, low and high of each group, as in `interval.rate_interval`.
 
     Parameters
     ----------
@@ -344,7 +344,7 @@ def _largest_z_of_all_pairs(drawn: Floats, errors: Floats) -> Floats:
 
 
 def _null_95(null: Floats) -> float:
-    """95 % quantile of the null, taken as one of its draws, so that p > 0.05 exactly where the value does not exceed it."""
+    """95 % quantile of the null, taken as one of its draws, so that p > 0.05 exactly if the value does not exceed it."""
     return float(np.quantile(null, 0.95, method="higher"))
 
 
