@@ -361,7 +361,7 @@ def mark_page_change(page: str) -> None:
 
 
 def sampling_notice(windows: Sequence[Window]) -> None:
-    """Draw for how many models findings from samples are still being computed, and rerun the page once all are known."""
+    """Draw the number of models whose findings from samples are still being computed, and rerun the page once all are known."""
 
     def pending() -> int:
         return sum(load_findings.findings_pending(window) for window in windows)
@@ -372,7 +372,7 @@ def sampling_notice(windows: Sequence[Window]) -> None:
 
 @st.fragment(run_every="2s")
 def refresh_when_known(pending: Callable[[], int], words: Callable[[int], str]) -> None:
-    """Draw that findings are still being computed, and rerun the page once they are known.
+    """Draw a note that findings are still being computed, and rerun the page once they are known.
 
     pending: returns the number of missing results. words: makes the text from this number.
     """

@@ -56,8 +56,8 @@ def instant_boxes(
     latest: datetime | None = None,
     zone: tzinfo = UTC,
 ) -> None:
-    """Draw the two boxes with an instant, or empty. The box of the time stands below that of the day, because a calendar opens below its
-    box and would cover a box there, but none beside it.
+    """Draw the two boxes with an instant, or empty. The box of the time stands below that of the day: a calendar opens below its
+    box, so it covers no box beside it.
 
     changed: called with the instant that a person chose, None if it was removed.
 

@@ -40,7 +40,7 @@ OWN_KEYS = (
 )
 """Parameters of single pages besides the scope: of bound boxes, and those that pages write themselves."""
 SHOWN_BESIDE = {"serving/call_drift": "vendors", "serving/device_agreement": "edge_fleet"}
-"""Analyzers without a page of their own name, by the page of another analyzer that also shows their findings."""
+"""Analyzers without a page of their own name, and the page of another analyzer that also shows their findings."""
 
 
 @cache

@@ -189,7 +189,7 @@ def known_record_findings(scope: Scope, *analyzers: str) -> tuple[list[Finding] 
 
 
 def record_findings_pending(scope: Scope, *analyzers: str) -> bool:
-    """Whether the findings of `scope_record_findings` are being computed."""
+    """Whether the findings of these analyzers for `scope_record_findings` are being computed."""
     return background_findings.record_findings_pending(owned_store(), (scope, analyzers))
 
 

@@ -23,8 +23,8 @@ TRAINING_PAGES = ("runs", "compare_runs", "distributed", "studies", "selection")
 
 @dataclass(frozen=True, eq=False)
 class MenuEntry:
-    """One entry of the menu. about_model: whether its link keeps the chosen model; folder: the folder whose pages are tabs of the entry if
-    no tab lists them.
+    """One entry of the menu. about_model: whether its link keeps the chosen model; folders: their pages are tabs of the entry if no tab
+    lists them.
     """
 
     label: str

@@ -142,7 +142,7 @@ class WindowChange:
 
     @property
     def repeats(self) -> bool:
-        """Whether last days that differ as the own past does are bad each week, and not a natural weekly pattern."""
+        """Whether a change of the last days, which the own past has too, comes each week and is not a natural weekly pattern."""
         return False
 
     @property

@@ -370,7 +370,7 @@ class DeviceKind:
         a comparison.
 
         This finds a difference that all batches of the window share and that is too small to stand out in any single batch. Consecutive
-        batches are correlated, because a seasonal change is no fault. of_units: of `_past_of_unit`.
+        batches count as correlated, so that a seasonal change is no fault. of_units: of `_past_of_unit`.
         """
         medians = {unit: past.window for unit, past in of_units.items() if past.window is not None}
         if not medians:

@@ -33,8 +33,8 @@ EXPLAINS = 0.5
 ONE_KIND = 2 / 3
 """Smallest share of the additional errors of a new rule's people that must be of one kind. Random errors go in both directions."""
 SURE = 0.001
-"""Largest p-value at which one person's kind of error is compared as significant with the person's own past. The number of tests is the
-number of people times the number of kinds.
+"""Largest p-value at which one person's kind of error is significantly more frequent than in the person's own past. The number of tests
+is the number of people times the number of kinds.
 """
 
 

@@ -31,7 +31,7 @@ POINTS_WATCH, POINTS_ACT = 0.005, 0.02
 """Limits of an error rate: half a point higher is a watch, two points an act (`serving/latency/error_rate`); at least half as high
 again."""
 ODDS_WATCH, ODDS_ACT = 1.5, 2.0
-"""Smallest odds ratio of a slow or failed request. It prevents that a few requests between two modes of the latency count as a rise."""
+"""Smallest odds ratio of a slow or failed request. With it, a few requests between two modes of the latency do not count as a rise."""
 PAST_DAYS, MINIMUM_DAYS = 28, 7
 SETTLED_HOURS = 400
 """A longer series is aggregated by day for the onset."""

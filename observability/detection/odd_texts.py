@@ -31,7 +31,7 @@ FIXED_LIMIT = 20_000
 MIN_PAST, MIN_TEXTS = 100, 100
 """Minimum number of earlier texts of a comparison, and of texts of the window for a judgement that nothing is odd."""
 MAYBE = 0.001
-"""p-value of a larger share of texts with instructions below which it is unknown whether the share is usual."""
+"""p-value of a larger share of texts with instructions up to which it is unknown whether the share is usual."""
 MAX_FIELDS = 200
 """Maximum number of other fields of records that are searched, in order of appearance."""
 READ = 20_000
@@ -188,7 +188,7 @@ def first_instruction(pattern: re.Pattern[str], text: str) -> re.Match[str] | No
 
 
 def matches(pattern: re.Pattern[str], values: Array) -> Bools:
-    """Mask of the texts in which OVERRIDE or ROLE is found."""
+    """Mask of the texts in which a pattern (OVERRIDE or ROLE) is found."""
     return np.array([isinstance(value, str) and first_instruction(pattern, value) is not None for value in values], np.bool_)
 
 
@@ -265,7 +265,7 @@ def prompt_rows(values: Array, before: Array) -> tuple[Bools, Bools, Bools]:
 def is_more(hits: int, n: int, earlier: int, earlier_n: int, chance: float = FALSE_ALARM, least: int = MIN_PAST) -> bool:
     """Whether a share is significantly above another at a p-value: the hits of both, given their sum, are binomial.
 
-    least: minimum number that the other share is of.
+    least: minimum number of texts behind the other share.
     """
     if not hits or earlier_n < least:
         return False

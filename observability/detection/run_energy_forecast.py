@@ -76,7 +76,7 @@ def stated_steps(params: Any) -> int | None:
 
 
 def is_stated_count(value: object) -> TypeGuard[int | float]:
-    """Whether a parameter is a finite number of at least one."""
+    """Whether a parameter is a number of at least 1 and below 2^53, as a count can be."""
     return isinstance(value, int | float) and not isinstance(value, bool) and 1 <= value < 2**53
 
 

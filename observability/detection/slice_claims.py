@@ -266,7 +266,10 @@ def slice_source(spec: TargetSpec, found: ChangedSlice) -> Source:
 
 
 def slice_onset(held: SearchedSlices, found: ChangedSlice) -> datetime | None:
-    """Return the first day of the last unbroken run of days whose change is more than half of the whole change."""
+    """Return the first day of the unbroken run of days, up to the last one, whose change is at least half of the whole change.
+
+    Days with few rows are left out. None if the change of the last day is smaller.
+    """
     inside = held.inside(found)
     days = held.now.frame["at"].to_numpy("datetime64[D]")[inside]
     values = held.values(found)[inside]

@@ -54,7 +54,7 @@ class Seen:
 
     @property
     def news(self) -> bool:
-        """Whether there is a past with which the swap is a change."""
+        """Whether the own past is known, and the swap is a change from it."""
         return not self.standing and self.look.past_levels is not None
 
     @property

@@ -30,7 +30,7 @@ ENVIRONMENTS: tuple[Environment, ...] = ("production", "validation")
 @dataclass(frozen=True)
 class AuditRows:
     """Labelled rows of one version. inputs: features by name. labels: class index, or the value of a regression. groups: the level of each
-    sensitive attribute and whether a row is in each watched slice, by name, None if it is not known. environment: if they are from.
+    sensitive attribute and whether a row is in each watched slice, by name, None if it is not known. environment: where they are from.
     """
 
     model: Model

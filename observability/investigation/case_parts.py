@@ -51,7 +51,7 @@ class CaseInProgress:
         return self.known[name]
 
     def shared(self, name: str, make: Callable[[], Any]) -> Any:
-        """A value that several parts need, computed once. An error is stored and raised again for each part."""
+        """A value that several parts need, computed once. An error is not kept: each part computes the value again."""
         key = f"shared:{name}"
         if key not in self.known:
             self.known[key] = make()

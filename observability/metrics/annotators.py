@@ -206,7 +206,7 @@ def annotator_agreement_rows(seen: list[AgreementComparison], days: float) -> li
 
 
 def _low_agreement_finding(blank: Finding, each: AgreementComparison, p: float, act: float, context: Context) -> Finding:
-    """The finding about one annotator. A gap that existed before and has not doubled is as critical, but not new."""
+    """The finding about one annotator. A gap that existed before and has not doubled keeps its severity, but is not new."""
     least, much = labelling_limits(context, METRIC, WATCH, ACT)
     standing = each.before is not None and each.before >= least and each.below - each.before < max(least, each.before)
     severity: Severity = "act" if each.below >= much and p <= act else "watch"

@@ -100,7 +100,7 @@ def signature_state(attestation: str | None, document: str | None, signature: st
 
 
 def weakest_signature(states: Sequence[SignatureState | None]) -> SignatureState | None:
-    """The worst of several states; a state about which less is known is worse.
+    """The worst of several states: does not match, not signed, no key known, not checked, verified, from the worst on.
 
     Parameters
     ----------

@@ -93,7 +93,7 @@ def usual_link(frame: "DataFrame") -> str | None:
 
 
 def explained_sample(frame: "DataFrame", served: "DataFrame | None", names: tuple[str, ...], link: str | None = None) -> ExplainedSample:
-    """The rows of a frame of attributions that are additive and in one space, as a sample.
+    """The sampled rows of a frame of attributions that are additive and in one space.
 
     Parameters
     ----------

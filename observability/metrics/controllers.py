@@ -250,7 +250,7 @@ def compared_outcomes(found: ControllerDecisions) -> Comparison | None:
     Returns
     -------
     Comparison or None
-        None if neither is logged in MIN_BLOCKS blocks, or where the heuristic's outcomes are not above 0 in sum.
+        None if neither is logged in MIN_BLOCKS blocks, or if the heuristic's outcomes are not above 0 in sum.
     """
     pairs = found.pairs
     ratio = block_ratio(pairs["outcome"], pairs["baseline_outcome"], pairs["block"])

@@ -168,7 +168,9 @@ def comparable_rows(table: "DataFrame", like: "DataFrame") -> "DataFrame":
 
 
 def near_duplicate_of(features: "DataFrame") -> "np.ndarray[Any, np.dtype[np.int64]]":
-    """Return for each of the first MAX_NEAR rows an earlier row that it nearly equals without being equal, -1 if there is none.
+    """Return for each row an earlier row that it nearly equals without being equal, -1 if there is none.
+
+    Only the first MAX_NEAR rows are searched, exact duplicates left out; the others have -1.
 
     Rows are near by numbers if all other columns and the missing values are equal, and if the distance of the numbers is at most NEAR
     times the median distance of a row (of MAX_SAMPLED) to its nearest row. Numbers are measured in interquartile ranges from their median.

@@ -84,9 +84,9 @@ class LabelCompletion:
         return days in self.usual and self.lowest[days] >= STEADY * self.usual[days]
 
     def final_ages(self) -> list[int]:
-        """The ages at which days have all labels that they will get. They are the seven largest ages of the month; if labels take longer,
-        of four times the time that they take. Older days are left out, because they may have had another share of labels from the
-        beginning.
+        """The ages at which days have all labels that they will get. They are the seven largest ages up to MONTH, or
+        up to four times as long as labels take if that is longer. Older days are left out, because they may have had another share of
+        labels from the beginning.
         """
         ages = sorted(self.usual)
         steady = (age for place, age in enumerate(ages) if self.usual[age] >= COMPLETE * self._median(ages[place : place + PAST_DAYS]))

@@ -138,7 +138,7 @@ class DailyMetrics:
     def series(self, metric: str) -> tuple[Days, Floats, Floats, Floats]:
         """Four arrays over the days that have enough labels: day number, value of the metric, standard error, n.
 
-        The value is NaN if there is none. The standard error is that from rows.
+        The value is NaN if there is none. The standard error is from the rows alone.
         """
         if metric not in self.by_metric:
             self.by_metric[metric] = self.labelled_days, *self.measured_on(metric, self.labelled_days)

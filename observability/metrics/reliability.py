@@ -69,7 +69,7 @@ class DailyScoredRows:
         return float(self.served.sum()), float(self.labelled.sum())
 
     def periods(self) -> "DailyScoredRows":
-        """The same rows by day. If the median day has too few labels, seven days are joined to one period."""
+        """The same rows by day. If the median day has too few labels, each seven days are joined into one period."""
         known = self.labelled[self.labelled > 0]
         if not self.days.size or (known.size and np.median(known) >= MINIMUM_LABELS):
             return self

@@ -108,7 +108,7 @@ def keep_sign_in(home: Path) -> None:
 
 
 def read_access_settings(home: Path) -> AccessSettings:
-    """The settings of a home. Raises UsageError if the file or a variable is wrong, StoreBrokenError if it cannot be read, or where
+    """The settings of a home. Raises UsageError if the file or a variable is wrong, StoreBrokenError if it cannot be read, or if
     sign-in is gone although `keep_sign_in` was called: then everybody is refused.
     """
     settings_file, accounts_file = _file_names(home)

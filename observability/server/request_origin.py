@@ -68,7 +68,7 @@ def is_loopback(address: str | None) -> bool:
 
 
 def require_safe_binding(address: str | None, settings: AccessSettings) -> None:
-    """Raise UsageError if an interface other than loopback would be bound without sign-in, or where people sign in over plain HTTP."""
+    """Raise UsageError if an interface other than loopback would be bound without sign-in, or if people would sign in over plain HTTP."""
     if is_loopback(address):
         return
     got = repr(address) if address else "every interface"

@@ -192,7 +192,7 @@ def typical_range(ordered: Floats, low: float, high: float) -> tuple[float, floa
     Returns
     -------
     tuple[float, float]
-        The extremes themselves if they are not isolated, or where the values are too few.
+        The extremes themselves if they are not isolated, or if there are too few values.
     """
     most = max(ordered.size // ROWS_AN_OUTLIER, 1) if ordered.size >= MIN_ROWS and low < high else 0
     apart = ISOLATED * (high / 2 - low / 2) * 2

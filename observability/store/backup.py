@@ -210,7 +210,7 @@ def seal_backup(draft: Path, body: dict[str, Any]) -> None:
 
 def verify_backup(home: Path, folder: Path | str, name: str | None = None, progress: Progress | None = None) -> dict[str, Any]:
     """Restore the newest backup of a folder or an address beside the home and read all of it; returns {backup, at, tables, problems}. The
-    result is noted where it is whole.
+    result is noted if the backup is whole.
 
     name: name of the backup in messages. Raises NotFoundError, StoreBrokenError if the backup is damaged or the disk has no room.
     """

@@ -114,7 +114,7 @@ class Engine(Protocol):
 
     def canary_sightings(self, window: Window) -> "DataFrame":
         """Predictions, labels and annotations of the window that hold a canary of an earlier export, in order of time: `canary`, `model`,
-        `version`, `environment`, `id`, `at`, `place`, `record`; The model may be "", which stands for all models and for annotations.
+        `version`, `environment`, `id`, `at`, `place`, `record`. For the model of the window; with "" for all models and for annotations.
         """
         ...
 
@@ -189,8 +189,9 @@ class Store(Engine, Protocol):
         *,
         removed: bool = True,
     ) -> dict[str, Any]:
-        """Everything that is stored about one prediction, with every revision of its label. If several predictions have the id, the result
-        is the one in production, else the newest; `other_answers` lists the others. Raises NotFoundError.
+        """Everything that is stored about one prediction, with every revision of its label. If several predictions of this
+        version and environment have the id, the result is the one in production, else the newest; `other_answers` lists the others.
+        Raises NotFoundError.
 
         removed: also search days that retention removed, if the home has a lake. A prediction from the lake has its day under `from_lake`.
         """

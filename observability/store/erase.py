@@ -1,7 +1,7 @@
 """Erase a subject everywhere: the database, landing, files that were set aside, backups and lakes.
 
 The order of the steps allows the process to be killed at any moment. First the erasure is noted; from then on later arrivals are refused.
-Then every place is erased. Only after that the erasure is noted as finished. `status` shows an unfinished erasure, and the same command
+Then every place is erased. Only after that is the erasure noted as finished. `status` shows an unfinished erasure, and the same command
 continues where it stopped.
 """
 
@@ -148,7 +148,7 @@ def _with_waiting_ids(home: Path, matcher: ErasedMatcher, subject: str, ids: dic
 
 
 def _add_ids(ids: dict[str, list[str]], records: Iterator[dict[str, Any]]) -> None:
-    """Add the ids of these predictions to the ids, which are kept by model."""
+    """Add the ids of these predictions to `ids`, which holds them by model."""
     for record in records:
         ids.setdefault(str(record.get("model")), []).append(str(record.get("id")))
 

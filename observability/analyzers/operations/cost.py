@@ -141,7 +141,7 @@ def spending_of(frames: Frames, context: Context) -> Spent:
 
 
 def parts_of(frames: Frames, context: Context, when: str) -> list[CostPart]:
-    """Return training, labelling, serving and storage of the window (when is "") or of the days before it (when is "past ")."""
+    """Return training, labelling, serving and storage of the window (`when` is "") or of the days before it ("past ")."""
     import pandas as pd
 
     place = PriceScope(context.model.name, context.model.settings)

@@ -67,7 +67,7 @@ def _label_status(check: LabelCheck) -> str:
 
 
 def _label_evidence(here: CasePage, check: LabelCheck) -> None:
-    """Draw self-confidence, agreement of neighbours, votes of annotators."""
+    """Draw self-confidence, agreement of neighbours, and votes of annotators."""
     parts = []
     if check.self_confidence is not None:
         limit = f", {formatting.format_number(check.threshold)} on average in its class" if check.threshold is not None else ""

@@ -98,8 +98,8 @@ MEASURES: dict[str, tuple[str, str]] = {
     "batch_std": ("standard deviation, distance from its median", "standard deviations"),
     "batch_rows": ("rows ÷ its median", "factor"),
 }
-"""The value that the heat map shows for each device and day, with its unit. A measure of columns is shown for the column if it is
-largest.
+"""The value that the heat map shows for each device and day, with its unit. A measure of columns is shown for the column in which it
+is largest.
 """
 BAD = {"out-of-range values": OUTSIDE, "stuck values": STUCK, "saturated values": SATURATED, "missing values": NULLS}
 

@@ -254,7 +254,7 @@ def feedback_section(found: ControllerDecisions, own: Sequence[Finding]) -> None
 
 
 def steering_section(found: ControllerDecisions) -> None:
-    """Draw by day what steered: the model, the heuristic or the guardrail."""
+    """Draw by day what steered: the model, the heuristic, the guardrail or the kill switch."""
     rows = steering_by_day(found)
     if rows.empty:
         return

@@ -44,7 +44,7 @@ def ranked_inputs(room: ReviewPage) -> None:
 
 
 def _ranked_input_row(room: ReviewPage, model: str, each: dict[str, Any], by: str) -> dict[str, Any]:
-    """The table row of one input: its drift, its share of the attributions and the product of both."""
+    """The table row of one input: its drift, its importance (from attributions or the settings) and the product of both."""
     target = links.link_cell(each["feature"], "drift", frozen_scope(room, model), feature=each["feature"])
     return table_row(
         feature={"s": each["severity"], **target},

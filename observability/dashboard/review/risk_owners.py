@@ -29,7 +29,7 @@ def is_signed_by_risk_owner(model: str, author: str) -> bool:
 
 
 def refuses_signature(model: str, author: str) -> bool:
-    """Whether the author may not accept a risk of a model. If not, the page says so, and names who may."""
+    """Whether the author may not accept a risk of a model. If so, the page says it, and names who may."""
     if is_signed_by_risk_owner(model, author):
         return False
     said = (

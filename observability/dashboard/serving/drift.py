@@ -72,7 +72,7 @@ def drift_ranking_frame(columns: Sequence[Finding], settings: ModelSettings) -> 
 
 
 def limit_source(limit: float | tuple[float, float] | None, settings: ModelSettings) -> str | None:
-    """The name of who set the limit of a PSI, in words; None without a limit."""
+    """Words for who set the limit of a PSI; None without a limit."""
     if limit is None:
         return None
     if limit == settings.limits.get("serving/drift/psi"):

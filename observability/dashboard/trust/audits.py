@@ -117,7 +117,7 @@ def _accepted_until(signature: Mapping[str, Any], audit: StoredAudit, due_at: da
 
 
 def findings_about(audit: StoredAudit, found: Sequence[Finding]) -> list[Finding]:
-    """The findings about the version that an audit is about."""
+    """The findings about an audit, if they are about the version that it audited."""
     return [each for each in found if each.subject == audit.kind and each.evidence.get("audited_version") == audit.version == each.version]
 
 

@@ -99,7 +99,7 @@ def far_sender_words(found: Sequence[Finding]) -> str:
 
 
 def texts_section(found: Sequence[Finding]) -> None:
-    """Draw the sentence about texts if they are not unusual or too few. Unusual texts are listed with the unusual subjects."""
+    """Draw the sentence about texts if they are usual or if there are too few. Unusual texts are listed with the unusual subjects."""
     finding_lines(finding for finding in found if finding.metric == "prompt_text_share" and "check" not in finding.evidence)
 
 

@@ -48,7 +48,7 @@ def error_summary(error: BaseException) -> str:
 
 
 def is_damage(error: BaseException) -> bool:
-    """Whether an error of DuckDB says that the content of its files is wrong. It does not count if the disk or the system refused."""
+    """Whether an error of DuckDB says that the content of its files is wrong. False if the disk or the system refused."""
     text = str(error)
     if type(error) not in (duckdb.Error, duckdb.IOException, duckdb.FatalException, duckdb.InternalException, duckdb.TransactionException):
         return False  # the text of such an error may quote a record

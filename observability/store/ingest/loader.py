@@ -175,7 +175,7 @@ def with_registered_columns(store: Database, defaults: LoadDefaults) -> LoadDefa
 def _reconcile_landing(store: Database) -> LoadReport:
     """Once per opened store: load again the segments in `loaded/` that the manifest lacks, with their first times of arrival.
 
-    The store lacks them where its log was damaged or lost, or if it was rebuilt or restored from a backup.
+    The store lacks them if its log was damaged or lost, or if it was rebuilt or restored from a backup.
     """
     if store.reconciled:
         return LoadReport()
