@@ -1,4 +1,4 @@
-"""An `Engine` whose raw rows stand in a lake: DuckDB reads the Parquet files, by the queries that the store uses for its own tables.
+"""An `Engine` whose raw rows are in a lake. DuckDB reads the Parquet files with the queries that the store uses for its own tables.
 
 The store answers all other questions (records, events, stored explanations, counts of the loader). The store need not
 hold the rows that the lake has.
@@ -92,7 +92,7 @@ class LakeEngine(EngineBesideStore):
     ) -> dict[str, Any]:
         """Everything that the lake has about one prediction, as `Store.row` gives it. Raises NotFoundError.
 
-        day: day of the prediction; then only the file of this day is read. Without it, one row group of every day is read.
+        day: the day of the prediction. If it is given, only the file of this day is read; otherwise one row group of every day is read.
         """
         tables = self.tables
         known = tables.catalog().model(model)
@@ -133,7 +133,7 @@ def _of_streams(streams: Sequence[int]) -> str:
 
 
 def _days_together(files: Sequence[LakeFile]) -> Iterator[list[LakeFile]]:
-    """Files in groups of at least a number of rows; labels are searched once per group."""
+    """Groups of files with at least a given number of rows. Labels are searched once per group."""
     group: list[LakeFile] = []
     for file in files:
         group.append(file)
@@ -145,7 +145,7 @@ def _days_together(files: Sequence[LakeFile]) -> Iterator[list[LakeFile]]:
 
 
 def _with_ladders(rows: str, labels: str) -> str:
-    """SQL: predictions with all revisions of their labels as a list."""
+    """SQL that selects predictions, each with all revisions of its label as a list."""
     revision = ", ".join(f"{quoted_identifier(name)} := {quoted_identifier(name)}" for name in LADDER[1:])
     return f"""SELECT p.*, l.{REVISIONS} FROM {rows} p LEFT JOIN (
         SELECT id, list(struct_pack({revision})) AS {REVISIONS} FROM ({labels}) WHERE id_hash IN (SELECT id_hash FROM {rows}) GROUP BY id
@@ -153,7 +153,7 @@ def _with_ladders(rows: str, labels: str) -> str:
 
 
 def _added(batches: Sequence["pa.RecordBatch"]) -> "pa.Table":
-    """Changes of rollups with equal keys as one row."""
+    """Changes of rollups, with the rows of equal keys summed into one."""
     schema = pa.schema([(name, ARROW_TYPES[kind]) for name, kind in DELTA_COLUMNS.items()])
     with duckdb.connect(config={"memory_limit": "1GB", "python_enable_replacements": False}) as connection:
         connection.register("deltas", pa.Table.from_batches(batches, schema))

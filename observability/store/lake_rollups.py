@@ -49,7 +49,7 @@ def compute_lake_rollups(
 
 @contextmanager
 def _opened_engine(store: Database, address: str, engine: LakeReader, master: str | None) -> Iterator[EngineBesideStore]:
-    """The engine that reads a lake; a session of Spark that was begun for it ends with it."""
+    """Yield the engine that reads a lake. A Spark session that was begun for it ends with the context."""
     beside = cast("Store", store)
     if engine == "duckdb":
         from observability.store.lake_engine import LakeEngine

@@ -1,7 +1,7 @@
 """Migrate an older database schema to the present one.
 
 Steps are numbered. Each is run once, in order, in the transaction that opens the store. The tables of the other record kinds follow
-`records.kinds.KINDS`: a new kind or field gets its table or column at the next start.
+`records.kinds.KINDS`, so a new kind or field gets its table or column at the next start.
 """
 
 from collections.abc import Callable
@@ -58,8 +58,8 @@ def _add_model_tables(*tables: str) -> Step:
 
 
 def rebuild_every_rollup(writer: duckdb.DuckDBPyConnection) -> None:
-    """Rebuild every rollup: bands of sensitive numbers became slices; replicas and devices got latencies. Takes about as long as loading
-    took.
+    """Rebuild every rollup, because bands of sensitive numbers became slices, and replicas and devices got latencies. This takes about as
+    long as loading took.
     """
     from observability.store.rollup.rollup import rebuild_rollups
 
@@ -118,14 +118,14 @@ def _number_commits(writer: duckdb.DuckDBPyConnection) -> None:
 
 
 def _note_ranks(writer: duckdb.DuckDBPyConnection) -> None:
-    """Note the steps of ranks of every run, so that their blocks are summarised by the next load."""
+    """Note the steps of the ranks of every run, so that the next load summarises their blocks."""
     columns = writer.execute("SELECT column_name FROM duckdb_columns() WHERE table_name = 'steps' AND schema_name = 'main'").fetchall()
     if {"rank", "phase_ms"} <= {name for (name,) in columns}:
         note_steps_of_ranks(writer, "steps")
 
 
 def _note_all_steps(note: Callable[[duckdb.DuckDBPyConnection, str], object]) -> Step:
-    """A step that notes something about the metrics of all records of steps."""
+    """Return a step that notes something about the metrics of all step records."""
 
     def step(writer: duckdb.DuckDBPyConnection) -> None:
         columns = writer.execute("SELECT column_name FROM duckdb_columns() WHERE table_name = 'steps' AND schema_name = 'main'").fetchall()

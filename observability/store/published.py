@@ -1,9 +1,9 @@
-"""Published states of a store: complete copies that other processes read while the owner goes on writing.
+"""Publish states of a store. A state is a complete copy that other processes read while the owner goes on writing.
 
 The database is copied while its writer is held, so that a state is what one commit left. The copy is made in a draft folder, its log is
-merged into it, everything is synced, the folder gets its number, and only then the file `newest.json` is replaced: whoever is killed at
-any moment leaves the name of a complete state. The two newest states stay; of an older one that is still being read, the open file lasts
-until it is closed.
+merged into it, everything is synced, and the folder gets its number. Only then is the file `newest.json` replaced, so it names a complete
+state whenever the process is killed. The two newest states stay. An older state that is still being read lasts until its open file is
+closed.
 """
 
 import hashlib
@@ -41,9 +41,9 @@ def publish_state(
     """Publish the present state of a store if its settings ask for it. Older states, and states of an earlier run, are removed. If the
     settings do not ask for it, all states are removed.
 
-    run: names the run of the owner, whose numbers of commits these are. before: the state that this run published last; if nothing has
-    changed since, only the instant up to which it holds is moved on. copy: whether a changed store may be copied now; else that state stays
-    as it is. Raises UsageError for invalid settings, StoreBrokenError if the disk refuses or has no room.
+    run: name of the run of the owner, which numbered the commits. before: the state that this run published last. If nothing has changed
+    since, only the instant up to which it holds is moved on. copy: whether a changed store may be copied now; otherwise the last state
+    stays as it is. Raises UsageError for invalid settings, StoreBrokenError if the disk refuses or has no room.
     """
     every = read_keeping(store.home).publish_every
     folder, now = store.home / FOLDER, datetime.now(UTC)
@@ -81,7 +81,7 @@ def publish_state(
 
 
 def newest_state(folder: Path) -> PublishedState | None:
-    """The newest state of a folder of published ones; None if there is none. Raises OSError for one that cannot be read."""
+    """The newest state in a folder of published states; None if there is none. Raises OSError if a state cannot be read."""
     try:
         named = json.loads((folder / POINTER).read_text(encoding="utf-8"))
         body = json.loads((folder / named["state"] / STATE).read_text(encoding="utf-8"))
@@ -129,7 +129,7 @@ def _write_state(store: Database, state: PublishedState, write_beside: WriteBesi
 
 
 def _settings_digest(home: Path) -> str:
-    """A digest that changes with the settings that are published: they are one more reason to publish."""
+    """A digest that changes with the published settings, so that a change of settings causes a new state."""
     digest = hashlib.sha256()
     for name in SETTINGS:
         with suppress(FileNotFoundError):

@@ -1,7 +1,7 @@
-"""A published state opened for reading: the store of a process that owns none.
+"""Open a published state for reading. It is the store of a process that owns none.
 
-Its settings are copied into a folder of its own, so that they stay while the state's folder may go. Entries of people are sent to the
-owner; actions that only the owner can do are refused.
+The settings are copied into a folder of this process, so that they stay when the state's folder is removed. Entries of people are sent to
+the owner. Actions that only the owner can do are refused.
 """
 
 import json
@@ -45,7 +45,7 @@ AT_OWNER = (
 
 
 class SendsToOwner(Protocol):
-    """Sends what a person writes to the owner of the store. address: address of the owner's dashboard."""
+    """Sends the entries of people to the owner of the store. address: address of the owner's dashboard."""
 
     address: str
 
@@ -111,7 +111,7 @@ for _name in AT_OWNER:
 
 
 def _changed_entries(before: Any, after: Any) -> dict[str, Any]:
-    """A setting before and after; for a table, only the entries that differ."""
+    """A setting before and after a change. Of a table, only the entries that differ."""
     if isinstance(before, dict):
         names = [name for name in {*before, *after} if before.get(name) != after.get(name)]
         before, after = ({name: table[name] for name in names if name in table} for table in (before, after))
@@ -158,17 +158,17 @@ def require_whole_database(state: "PublishedState") -> None:
 
 
 def take_home(home: Path) -> None:
-    """Mark a folder as this process's own: settings of states are copied, and removed again, only there. Raises OSError."""
+    """Mark a folder as one of this process. Settings of states are copied and removed only there. Raises OSError."""
     make_private_folder(home)
     make_private_folder(home / "tmp")
     _note_copied(home, ())
 
 
 def copy_settings(state: "PublishedState", home: Path) -> None:
-    """Bring the settings of a state into the folder of this process. Every one is read before anything changes there; only what was copied
-    earlier is removed.
+    """Bring the settings of a state into the folder of this process. All settings are read before anything changes there, and only earlier
+    copies are removed.
 
-    Raises StoreBrokenError if one of the state is missing, and for a folder that is not this process's own.
+    Raises StoreBrokenError if a setting of the state is missing, or if the folder was not marked by this process.
     """
     if not (home / MARKER).exists() or any((home / name).exists() for name in (DATABASE, "owner.lock")):
         attempt = "Start it with: observability serve --replica FOLDER, which makes a folder of its own"

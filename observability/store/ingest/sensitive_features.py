@@ -1,7 +1,8 @@
-"""Make a sensitive group that arrives among the features a feature as well.
+"""Register a sensitive group as a feature too if predictions carry it among their features.
 
-A reference of flat rows does not show whether the model uses a sensitive column as input. Where predictions carry it as a feature and none
-ever carried it under `groups`, its column becomes a feature: fairness and drift are then judged on it, with the edges of the reference.
+A reference of flat rows does not show whether the model uses a sensitive column as input. If predictions carry the column as a feature, and
+none ever carried it under `groups`, the column becomes a feature. Fairness and drift are then judged on it, with the edges of the
+reference.
 """
 
 import duckdb
@@ -15,9 +16,9 @@ Cursor = duckdb.DuckDBPyConnection
 
 
 def promote_arrived_groups(writer: Cursor, parsed: ParsedBlock, catalog: Catalog) -> Catalog | None:
-    """Promote the groups that a block carries as new features; the catalog afterwards, by which the block must be parsed again.
+    """Promote the groups that a block carries as new features. Return the catalog afterwards, with which the block must be parsed again.
 
-    None if there are none.
+    None if the block carries no such group.
     """
     changed = set[str]()
     for model in filter(None, map(catalog.by_name.get, parsed.new_columns)):

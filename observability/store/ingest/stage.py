@@ -41,8 +41,8 @@ def stage_predictions(
     numbers: Mapping[int, dict[tuple[str, str], int]],
     now: datetime,
 ) -> dict[int, pa.Table]:
-    """Parsed predictions of models (tables: by name) as stored rows with `line`, by key. Models whose rows are staged alike are staged by
-    one statement. Creates new streams and versions. numbers: the known stream numbers of each model; new ones are added to it.
+    """Parsed predictions of models (tables: by name) as stored rows with `line`, by key. One statement stages all models whose rows are
+    staged alike. Creates new streams and versions. numbers: the known stream numbers of each model; new ones are added to it.
     """
     held = [model for model in models if model.name in tables and tables[model.name].num_rows]
     alike: dict[Hashable, list[list[Model]]] = {}
@@ -150,7 +150,9 @@ def staged_labels(writer: Cursor, tables: Mapping[int, pa.Table], now: datetime)
 
 
 def staged_records(writer: Cursor, kind: str, table: pa.Table, now: datetime) -> pa.Table:
-    """Parsed records of another kind as stored rows, with `line`. Their JSON is canonical, so that equal contents have equal hashes."""
+    """Parsed records of another kind as stored rows, with `line`. Their JSON is canonical, so records with equal contents have equal
+    hashes.
+    """
     names = [name for name in kind_columns(kind) if name not in ("arrived", "content_hash")]
     values = {name: quoted_identifier(name) if name in table.column_names else "NULL" for name in names}
     picked = ", ".join(f"{value}::{kind_columns(kind)[name]} AS {quoted_identifier(name)}" for name, value in values.items())
@@ -204,7 +206,7 @@ def insert_predictions(writer: Cursor, model: Model, predictions: pa.Table, labe
     """Store parsed rows (as in `ParsedBlock.predictions` and `ParsedBlock.labels`) without deduplication and without counting; return how
     many.
 
-    For a reference, whose ids are its own. `rollup.rebuild_rollups` must follow.
+    Used for a reference, because its ids occur nowhere else. `rollup.rebuild_rollups` must follow.
     """
     if "line" not in predictions.column_names:
         predictions = predictions.append_column("line", pa.array(np.arange(predictions.num_rows)))

@@ -1,1 +1,1 @@
-"""The lake beside the store: raw rows as Parquet by model and day, and engines that answer questions from them."""
+"""The lake beside the store. It holds raw rows as Parquet by model and day. Engines answer questions from them."""

@@ -1,8 +1,8 @@
 """Erase a subject's rows, or a model, from the lakes that a home wrote to.
 
-The subject was erased from the store before. Its days are then written anew (export.py: an erasure changes every fingerprint). Here the
-rows of the erased predictions are removed from the files of labels and of days that the store does not keep any more. Files that only
-former states of the lake name are removed at once. Texts of other rows get a mark, as in the store.
+The subject has already been erased from the store, and the export writes its days anew (export.py), because an erasure changes every
+fingerprint. This module removes the rows of the erased predictions from two kinds of files: files of labels, and files of days that the
+store no longer keeps. Files that only former states of the lake name are removed at once. Texts of other rows get a mark, as in the store.
 """
 
 import hashlib
@@ -29,7 +29,9 @@ from observability.store.lake.manifest import TABLES, LakeFile, LakeManifest, re
 
 
 def erased_ids_in_lakes(store: Database, matcher: ErasedMatcher) -> dict[str, list[str]]:
-    """By model, the ids of predictions about erased subjects in the known lakes that can be read, of models with removed days."""
+    """By model, the ids of predictions about erased subjects in all known lakes that can be read. Only models with removed days are
+    included.
+    """
     models, found = {model.name for model in store.catalog().models if model.rows_from is not None}, dict[str, list[str]]()
     scratch = store.home / "tmp" / "lake"
     for address in known_lakes(store.home) if models else ():
@@ -51,7 +53,7 @@ def erase_from_lakes(
 ) -> dict[str, list[str]]:
     """Erase predictions about erased subjects and their labels from every known lake: {rewritten: [address], unreachable: [address]}.
 
-    names: the subject, then its ids, which texts must hold to be looked at; None: every text is.
+    names: the subject, then its ids. Only texts that contain one of them are checked; None: every text is checked.
     """
     found: dict[str, list[str]] = {"rewritten": [], "unreachable": []}
     for address in known_lakes(store.home):
@@ -166,8 +168,8 @@ def _erased_ids(connection: duckdb.DuckDBPyConnection, path: str, file: LakeFile
 def _cleaned_file(
     connection: duckdb.DuckDBPyConnection, path: str, file: LakeFile, matcher: ErasedMatcher, names: Sequence[str] | None, to: Path
 ) -> LakeFile | None:
-    """Write a file without the rows of the table `gone`, and with marks in its texts. The file itself where nothing changes, None if
-    no row stays.
+    """Write a file without the rows of the table `gone`, and with marks in its texts. Returns the new file, the old one if nothing changes,
+    or None if no row stays.
     """
     source = f"(SELECT * FROM read_parquet({path}, hive_partitioning = false) WHERE id NOT IN (FROM gone))"
     ((rows,),) = connection.execute(f"SELECT count(*) FROM {source}").fetchall()

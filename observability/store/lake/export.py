@@ -1,9 +1,9 @@
-"""Write the raw rows of a store into a lake: each model and day that changed, once.
+"""Write the raw rows of a store into a lake, once for each model and day that changed.
 
-A day's rows have a fingerprint. Days whose fingerprint stands in the manifest are left; the others are written anew, whole, and the
-manifest that names them is written last. So an export that is killed anywhere, or that runs twice, leaves each row in the lake exactly
-once. Days that the store does not keep any more (`Model.rows_from`) stay unchanged in the lake. Models that share tables
-(shared_tables.py) are too small for files of their own and stay in the store.
+A day's rows have a fingerprint. Days whose fingerprint is in the manifest are left alone. The other days are written anew as a whole, and
+the manifest that names them is written last. So an export that is killed anywhere, or that runs twice, leaves each row in the lake exactly
+once. Days that the store does not keep any more (`Model.rows_from`) stay unchanged in the lake. Models that share tables (shared_tables.py)
+are too small for files of their own and stay in the store.
 """
 
 import hashlib
@@ -120,8 +120,9 @@ def export_leaving(
     lone: str = "false",
     counted_by: str | None = None,
 ) -> None:
-    """Write what a transaction is about to remove from the store and the lake lacks: a model's labels, and its predictions from before an
-    instant. lone: SQL, which labels without a prediction in the store are written. counted_by: the round of late labels that counts those.
+    """Write rows that a transaction is about to remove from the store and that the lake lacks: labels of a model, and its predictions from
+    before an instant. lone: SQL, which labels without a prediction in the store are written. counted_by: the round of late labels that
+    counts these labels.
 
     The caller holds WRITING. Raises what `export_lake` does.
     """
@@ -191,7 +192,9 @@ def _present_files(
 def _lost_files(
     cursor: Cursor, place: FilePlace, before: LakeManifest, kept: list[LakeFile], parts: list[_Part], scratch: Path, ours: bool
 ) -> list[LakeFile]:
-    """The files of a state with rows that the next one would not have; of another store, every file that it would replace or remove."""
+    """The files of a state with rows that the next state would not have. For a lake of another store, every file that the next state would
+    replace or remove.
+    """
     stay, days = set(kept), {(part.model.name, part.table, part.day): part for part in parts}
     found = []
     for file in before.files:
@@ -221,7 +224,7 @@ def _is_held(cursor: Cursor, place: FilePlace, part: _Part, file: LakeFile | Non
 
 
 def _file_rows(place: FilePlace, file: LakeFile, scratch: Path) -> str:
-    """A query for the rows of a file of a lake. It reads a copy in a folder that the store may read; it is valid until the next file is
+    """A query for the rows of a file of a lake. It reads a copy in a folder that the store may read, which is valid until the next file is
     asked for.
     """
     path = scratch / "held.parquet"
@@ -371,5 +374,5 @@ def _written(cursor: Cursor, place: FilePlace, part: _Part, scratch: Path, older
 
 
 def _erasure_token(home: Path) -> str:
-    """What changes with every erasure: texts of other rows get marks, so all days are written anew."""
+    """A text that changes with every erasure. An erasure puts marks into texts of other rows, so all days are then written anew."""
     return " ".join(sorted(erasure.subject for erasure in erasures(home)))

@@ -1,11 +1,11 @@
-"""Find the store that a lake belongs to, and whether the lake is there. A store replaces and removes files only in a lake that it wrote
-last.
+"""Find the store that a lake belongs to, and whether the lake is there. A store replaces and removes files only in a lake whose last state
+it wrote.
 
 The manifest has the id of the store that wrote it. The home has the id of its store and, by address, two numbers: the number of the last
-state that was surely written there, and the number of the last state of this store, noted before it is written. A lake is another store's
-if its state has another id, or a greater number (the home was restored from an older backup): an export that would take rows from it is
-refused. The same holds for every state once the database was mended or restored. A state with a smaller number than the last known one
-means that the lake is not mounted, or is an old copy.
+state that was surely written there, and the number of the last state of this store, noted before it is written. A lake belongs to another
+store if its state has another id, or a greater number (the home was restored from an older backup). An export that would take rows from
+such a lake is refused. The same holds for every state once the database was mended or restored. A state with a smaller number than the last
+known one means that the lake is not mounted, or is an old copy.
 """
 
 from collections.abc import Iterable
@@ -26,9 +26,11 @@ def lake_address(text: str) -> str:
 
 
 def open_known_lake(home: Path, text: str, *, replace: bool = False) -> FilePlace:
-    """The place of a lake; its folder is made only if the home wrote no state there. replace: accept whatever is there, or an empty place.
+    """The place of a lake. Its folder is made only if the home never wrote a state there. replace: accept whatever is there, or an empty
+    place.
 
-    Raises UsageError for files without a manifest that are not of this home, StoreBrokenError if the state that it wrote is not there.
+    Raises UsageError for files without a manifest that are not of this home, StoreBrokenError if the state that the home wrote is not
+    there.
     """
     address = lake_address(text)
     noted, path = known_lakes(home).get(address), checked_address(text).path
@@ -66,19 +68,21 @@ def open_written_lake(home: Path, text: str) -> FilePlace:
 
 
 def is_written_here(home: Path, address: str, state: LakeManifest) -> bool:
-    """Whether the store of a home wrote a state of a lake, also one that its database does not know."""
+    """Whether the store of a home wrote a state of a lake, even one that its database does not know."""
     noted = known_lakes(home).get(address, NotedLake(0, 0))
     return state.store == lake_writer(home) if state.store else noted.there > 0  # before 0.30 manifests did not have it
 
 
 def is_own_lake(home: Path, address: str, state: LakeManifest) -> bool:
-    """Whether this store wrote the present state of a lake, or nothing stands there yet."""
+    """Whether this store wrote the present state of a lake, or the lake is still empty."""
     own = known_lakes(home).get(address, NotedLake(0, 0)).own
     return not state.number or (is_written_here(home, address, state) and state.number <= own)
 
 
 def require_own_lake(home: Path, place: FilePlace, state: LakeManifest, lost: Iterable[LakeFile] = ()) -> None:
-    """Refuse to take files from a lake that another store wrote, or this store in a state that it lacks now. lost: what would be lost."""
+    """Refuse to take files from a lake that another store wrote, or that this store wrote in a state that it no longer has. lost: what
+    would be lost.
+    """
     if is_own_lake(home, place.address, state):
         return
     files, held = list(lost), list[str]()

@@ -1,4 +1,6 @@
-"""The tables of the models of a lake as a database in memory: views of its Parquet files, for the queries that the store uses."""
+"""Present the tables of the models of a lake as a database in memory. Its tables are views of Parquet files, for the queries that the store
+uses.
+"""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -21,7 +23,7 @@ HELD_LABELS = 2_000_000
 
 
 class LakeTables:
-    """The tables of the models of a lake as a database in memory: views of the files of one state of the lake.
+    """The tables of the models of a lake as a database in memory, whose tables are views of the files of one state of the lake.
 
     Has what the query modules use of `Database`: `cursor`, `catalog`, `model_commit`, `counted_models`.
     """
@@ -108,7 +110,7 @@ class LakeTables:
         self._shown[model.key] = state
 
     def _labels_sql(self, model: Model, files: Sequence[LakeFile]) -> str:
-        """The labels of some files as a query: of a table in memory if they are few."""
+        """A query for the labels of some files. If they are few, it reads a table in memory."""
         rows, others = sum(file.rows for file in files), sum(count for key, count in self._held.items() if key != model.key)
         query, table = self.rows_sql(model, "labels", files), f"held_labels_{model.key}"
         if not files or rows + others > HELD_LABELS:

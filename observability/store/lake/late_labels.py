@@ -3,9 +3,9 @@
 Such a label stands in the store without its prediction, and the export leaves it out. Here its prediction and the earlier labels of its id
 are read from the lake, the counts change as for any late label (rollup/ladder.py), and the label moves from the store to the lake. Each run
 of this work is a round, and the moved label carries the name of its round. The store keeps the names of all rounds that its counts include.
-So a label in the lake was counted unless the store does not know its round: the round was killed after it wrote the lake and before it
-wrote the store, or an older backup was restored. Such a label comes back into the store and is counted as soon as another label of its id
-waits there. A label that is sent again after it was counted is a duplicate. If a day of the lake cannot be read, the labels wait.
+So a label in the lake was counted if the store knows its round. If not, the round was killed after it wrote the lake and before it wrote
+the store, or an older backup was restored. Such a label comes back into the store and is counted as soon as another label of its id waits
+there. A label that is sent again after it was counted is a duplicate. If a day of the lake cannot be read, the labels wait.
 """
 
 import secrets

@@ -1,10 +1,10 @@
-"""The manifest of a lake: which files are its state.
+"""Read and write the manifest of a lake, which lists the files of each state.
 
     TABLE/model=NAME/day=DAY/CONTENT.parquet   rows of one model and day, sorted by the hash of the id
     _manifest/NUMBER.json                      the files of a state; the one with the greatest number is the present one
 
-A state is written last and whole, so a writer that is killed leaves the state before. Files that no state names are removed by the next
-export; those that only the state before names stay until then, for readers that began with it.
+The manifest of a state is written last and as a whole, so a killed writer leaves the previous state. The next export removes files that no
+state names. Files that only the previous state names stay until then, for readers that began with it.
 """
 
 import json
@@ -32,7 +32,7 @@ FORMAT = 1
 
 @dataclass(frozen=True)
 class LakeFile:
-    """One file of a lake. day: in UTC, of the rows' own times, or REFERENCE. content: the fingerprint of the rows that it holds."""
+    """One file of a lake. day: in UTC, from the times of its rows, or REFERENCE. content: the fingerprint of the rows that it holds."""
 
     model: str
     table: LakeTable
@@ -95,7 +95,7 @@ def manifest_numbers(place: FilePlace) -> list[int]:
 
 
 def write_manifest(place: FilePlace, before: LakeManifest, files: Iterable[LakeFile], scratch: Path, store: str) -> LakeManifest:
-    """Write the state that follows another one. scratch: a folder of the same disk as the store. store: the id of the store that writes."""
+    """Write the state that follows another one. scratch: a folder on the same disk as the store. store: the id of the store that writes."""
     state = LakeManifest(before.number + 1, datetime.now(UTC).isoformat(timespec="seconds"), tuple(files), store)
     body = {"format": FORMAT, "number": state.number, "at": state.at, "store": store, "files": [asdict(file) for file in state.files]}
     path = scratch / "manifest.json"
@@ -105,8 +105,8 @@ def write_manifest(place: FilePlace, before: LakeManifest, files: Iterable[LakeF
 
 
 def remove_unnamed(place: FilePlace, states: Iterable[LakeManifest]) -> int:
-    """Remove the files of rows, and the manifests, that none of these states names, and what killed writers left; return how many files of
-    rows went.
+    """Remove the files of rows and the manifests that none of these states names, and the remains of killed writers. Return how many files
+    of rows were removed.
     """
     held = list(states)
     for folder in (FOLDER, *TABLES):

@@ -1,8 +1,8 @@
-"""The rows of days that retention removed from a store, from the lake that `[lake_export]` of HOME/keeping.toml names.
+"""Read the rows of days that retention removed from a store. They are in the lake that `[lake_export]` of HOME/keeping.toml names.
 
-The store holds the references and every day from `Model.rows_from` on; the lake answers for the days before. So no row is in both. A
-lake, or a file of it, that cannot be read has no rows: the log, the banner of every page and the note of a check say so, and findings that
-were kept are computed again when it changes.
+The store answers for the references and every day from `Model.rows_from` on, and the lake for the days before. So no row is counted twice.
+A lake or file that cannot be read counts as empty. The log, the banner of every page and the note of a check then say so. Kept findings are
+computed again when this changes.
 """
 
 import hashlib
@@ -194,7 +194,7 @@ class RemovedRows:
         return found.st_size == file.bytes and self._damaged.get(file.name) != (found.st_size, found.st_mtime_ns)
 
     def _finds_damage(self, model: Model) -> bool:
-        """Read all files of a model's removed rows; whether any cannot be read that was taken to be whole."""
+        """Read all files of a model's removed rows. Return whether a file cannot be read that was believed to be whole."""
         with self._lock:
             if (tables := self._present_tables()) is None:
                 return True

@@ -1,4 +1,4 @@
-"""Export a lake and report its state, as for any place that stores data. So a lake that is behind the store is detected."""
+"""Export a lake, and record its state as for any place that stores data. A lake that is behind the store is thus detected."""
 
 import logging
 from datetime import UTC, datetime
@@ -50,7 +50,7 @@ def _held(place: FilePlace) -> dict[str, Any]:
 
 
 def _keep_report(store: Database, report: dict[str, Any]) -> None:
-    """Write a report, which stops nothing if it fails."""
+    """Write a report. A failure is logged and stops nothing."""
     try:
         write_records(store, [{"kind": "storage_report", "source": "measured", "at": datetime.now(UTC).isoformat(), **report}])
     except (ObservabilityError, OSError):

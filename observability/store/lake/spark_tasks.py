@@ -1,8 +1,8 @@
-"""Count the rows of one partition of a lake in a task: with the store's own counting, in a DuckDB in the memory of the task's process.
+"""Count the rows of one partition of a lake in a task. The store's own code counts them, in a DuckDB in the memory of the task's process.
 
-Spark distributes the files, resolves labels, adds the parts up and repeats tasks that were lost; `LakeEngine` gives batches of equal rows.
-The definition of a count is not repeated here: a task puts each batch of rows into tables with the store's names and runs the same modules
-that count for the store. Nothing here imports Spark.
+Spark distributes the files, resolves labels, adds the parts up and repeats lost tasks. `LakeEngine` gives batches of equal rows. The
+definition of a count is not repeated here. A task puts each batch of rows into tables with the store's names and runs the same modules that
+count for the store. Nothing here imports Spark.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -150,7 +150,7 @@ def _write_streams(cursor: Cursor, task: TaskModel) -> None:
 
 
 def _create_predictions(cursor: Cursor, model: Model, held: Sequence[str]) -> None:
-    """Make the table of predictions from the rows of `batch`; columns that they lack are NULL."""
+    """Make the table of predictions from the rows of `batch`. Columns that these rows lack are NULL."""
     picked = ", ".join(
         f'"{name}"::{kind} AS "{name}"' if name in held else f'NULL::{kind} AS "{name}"'
         for name, kind in stored_types(model.columns).items()
@@ -195,7 +195,7 @@ def _part_rows(number: int, part: Part) -> pa.RecordBatch:
 
 
 def parts_of_answer(aggregate: Aggregate, rows: pa.Table) -> list[Part]:
-    """The added up parts of one question, as `answer.assemble_answer` takes them."""
+    """The summed parts of one answer, as `answer.assemble_answer` takes them."""
     if not rows.num_rows:
         return []
     part: Part = {name: rows[name].to_numpy() for name in ("item", "bin", "n", *FIGURES)}

@@ -28,7 +28,7 @@ def ids_begun(home: Path) -> dict[str, list[str]]:
 
 
 def note_begun(home: Path, model: str, ids: list[str]) -> None:
-    """Note the ids of a round of a model; empty after its end."""
+    """Note the ids of a round of a model; none once the round has ended."""
     before = ids_begun(home)
     if before.get(model, []) != ids:
         noted = {**before, model: ids}
@@ -36,7 +36,9 @@ def note_begun(home: Path, model: str, ids: list[str]) -> None:
 
 
 def note_ids_of_former_lake(store: Database, state: LakeManifest) -> None:
-    """Note the ids of labels without a prediction where a version before 0.30 wrote the lake: it has them, and they were not counted."""
+    """Note the ids of labels without a prediction if a version before 0.30 wrote the lake. The lake has these labels, and they were not
+    counted.
+    """
     if not state.number or state.store:
         return
     for model in store.catalog().models:

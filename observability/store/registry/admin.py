@@ -60,11 +60,11 @@ def storage_status(store: Database, most_age: float = 0.0) -> dict[str, Any]:
     {at, seconds} of the oldest published segment; set_aside: the failed segments with their reasons; loaded {segments, last}; erasures
     {subjects, last}; sources: rows as `source_rows` of lake/schedule_state.py gives them. keeping {backup, verified_restore, retention,
     night}: what was done last, each with at and hours, None if it never was; rejected {total, reasons: {reason: n}, last}; repairs: what
-    was damaged or lost and mended; problems: sentences about what a person should know. Where the database or landing cannot be read, a
-    problem says why, and what it holds is empty or None. most_age: seconds for which earlier counts of the database are returned while
-    records wait, or if counting took longer than SLOW_COUNT. If nothing was committed since, they are always returned. Otherwise only
-    models that changed are counted again, also since an earlier process (bytes: see `_model_bytes`). 0: everything is counted now.
-    counted_at: when they were.
+    was damaged or lost and mended; problems: sentences that a person should know. If the database or landing cannot be read, a problem says
+    why, and its fields are empty or None. most_age: seconds for which earlier counts of the database are returned while records wait, or if
+    counting took longer than SLOW_COUNT. If nothing was committed since, they are always returned. Otherwise only models that changed are
+    counted again, even if the last count is of an earlier process (bytes: see `_model_bytes`). 0: everything is counted now. counted_at:
+    when the counts were made.
     """
     unread: str | None = None
     body: dict[str, Any] = {
