@@ -1,8 +1,8 @@
 """Confidence intervals from counts and sums.
 
-Every function returns an `Interval`: low ≤ value ≤ high where all three are given. All are None if nothing was counted; low and
-high alone are None if they are unknown (a mean of one row). Counts may be weighted: pass Σw for rows and Σw² where a function
-takes it, and the interval uses the effective n = (Σw)² / Σw² (Kish 1965).
+Every function returns an `Interval` with low ≤ value ≤ high if all three are known. All are None if nothing was counted; low and high alone
+are None if they are unknown (a mean of one row). Counts may be weighted: pass Σw for rows and Σw² where a function takes it, and the
+interval uses the effective n = (Σw)² / Σw² (Kish 1965).
 
 For a precision use `rate_interval(true_positives, true_positives + false_positives)`, for a recall `rate_interval(true_positives,
 positives)`, for log loss, Brier, MAE and bias `mean_interval` of their sums.
@@ -167,8 +167,8 @@ def rate_interval(successes: float, n: float, n_squares: float | None = None, co
     """A proportion with Wilson's interval, widened where hits or misses are few.
 
     Wilson's 95 % interval covers only 90 % at n p of 0.1 to 0.2 and 92 % at n p of 1, because its end on the side of 0 or 1 is too near to
-    the value. Here that end is no nearer than the exact one-sided bound; computed exactly, coverage is at least 92.3 % from ten rows on and
-    at any rate.
+    the value. Here that end is no nearer than the exact one-sided bound. Coverage, computed exactly, is then at least 92.3 % from ten rows
+    on and at any rate.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Detection of two levels of a category that traded places: one fell, another rose by as much, and the others stayed.
+"""Detect two levels of a category that traded places: one fell, another rose by as much, and the others stayed.
 
 Many small levels hide a swap from a distance of whole distributions: renaming a twentieth of the rows moves the PSI by 0.02. Each level is
 tested by the signed root of its likelihood ratio, which is accurate in the tails at small counts too; the variance that days add is
@@ -120,7 +120,7 @@ def signed_likelihood_roots(p: ArrayLike, q: ArrayLike, n: float | Floats, m: fl
 def past_day_excesses(shares: Floats, n: Floats, from_days: Floats, judged: Bools) -> list[float]:
     """Largest distance of two levels of each column on past days, divided by the largest distance expected in that number of normal days.
 
-    Shares of days are skewed, and the variance of days is a robust one, so one outlying day is no fault: this factor keeps it from
+    Shares of days are skewed, and the variance of days is a robust one. So one outlying day is no fault, and this factor keeps it from
     raising an alarm.
 
     Parameters

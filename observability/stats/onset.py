@@ -24,9 +24,9 @@ COSTS = {"step": 0.0, "pulse": 4.0, "ramp": 2.0}
 class Onset:
     """Onset of a change.
 
-    at: index of the first changed point. known: "dated"; "open" where the first point was changed already, so that it began there or
-    earlier; "vague" where no point stands out, and `at` is 0. shape: "step" (it lasts), "pulse" (it ended), "ramp" (it grows). gain:
-    twice the log likelihood ratio.
+    at: index of the first changed point. known: "dated"; "open" if the first point was changed already, so that the change began there or
+    earlier; "vague" if no point stands out, and `at` is 0. shape: "step" (it lasts), "pulse" (it ended), "ramp" (it grows). gain: twice the
+    log likelihood ratio.
     """
 
     at: int
@@ -46,12 +46,12 @@ def change_onset(
 ) -> Onset | None:
     """Most likely first changed point of a series.
 
-    A single outlier, on either side, does not move the answer where the rest is informative.
+    A single outlier on either side does not move the answer if the other points are informative.
 
     Parameters
     ----------
     values : ArrayLike
-        One per day or hour in order, the clean past first where there is one; NaN if nothing was measured.
+        One per day or hour in order, beginning with the clean past if there is one; NaN if nothing was measured.
     errors : ArrayLike | None
         Standard errors of the values; variation beyond them is estimated from the differences of neighbours. None for 0.
     before : tuple[float, float] | None
@@ -120,7 +120,7 @@ def _without_outliers(x: Floats) -> Floats | None:
 
 
 def _best_shape(x: Floats, weights: Floats, before: tuple[float, float] | None, worse: int) -> Onset | None:
-    """The shape and point that explain most of the variation; None if none explains any."""
+    """The shape and the first changed point that explain most of the variation; None if none explains any."""
     level, known = (0.0, 0.0) if before is None else (before[0], 1 / max(before[1] ** 2, 1 / float(weights.max())))
     total = known + weights.sum()
     mean = (known * level + float(weights @ x)) / total
@@ -143,10 +143,10 @@ def _best_shape(x: Floats, weights: Floats, before: tuple[float, float] | None, 
 
 @cache
 def _change_shapes(size: int, whole: bool) -> tuple[tuple[str, ...], tuple[int, ...], Floats, Floats, Floats]:
-    """Every shape of a change: name, first changed point, the part of the change that each point has (a row each), its square, and what
-    the shape costs.
+    """Every shape of a change: its name, its first changed point, the part of the change that each point has (one row for each shape), the
+    square of this row, and the penalty of the shape.
 
-    whole: from the first point on as well.
+    whole: include changes from the first point on.
     """
     places = np.arange(size, dtype=np.float64)
     found: list[tuple[str, int, Floats]] = []

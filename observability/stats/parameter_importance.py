@@ -1,4 +1,6 @@
-"""Importance of the parameters of a search: how differently the best trials lie in a parameter than all trials do (PED-ANOVA)."""
+"""Importance of the parameters of a search (PED-ANOVA): how much the distribution of a parameter differs between the best trials and all
+trials.
+"""
 
 from functools import lru_cache
 from typing import Any
@@ -13,7 +15,7 @@ MIN_BEST = 10
 
 
 def best_quantile(n: int) -> float:
-    """Share of the trials that count as the best: a tenth, or more where that is fewer than ten trials, at most a half.
+    """Share of the trials that count as the best: a tenth, or more if a tenth is fewer than ten trials, but at most a half.
 
     Parameters
     ----------
@@ -28,7 +30,7 @@ def best_quantile(n: int) -> float:
 
 
 def number_cells(values: Array, low: float, high: float, *, log: bool = False, cells: int = GRID) -> Array:
-    """Cell of each value on an even grid from low to high, of its logarithm where asked; a tie goes to the lower cell.
+    """Cell of each value on an even grid from low to high, or on a grid that is even in the logarithm. A tie goes to the lower cell.
 
     Parameters
     ----------
@@ -107,7 +109,7 @@ def ped_anova_importance(cells: Array, size: int, cost: Array, quantile: float, 
     Returns
     -------
     float
-        0 if the best trials lie as all do.
+        0 if the best trials have the same distribution as all trials.
 
     References
     ----------
@@ -141,7 +143,7 @@ def best_trials(cost: Array, quantile: float) -> Array:
 def importance_p_value(
     cells: Array, size: int, cost: Array, quantile: float, *, levels: bool = False, draws: int = 99, seed: int = 0
 ) -> float:
-    """Probability of an importance as large where the values of the trials have nothing to do with the parameter (permutations).
+    """Probability of an importance at least this large if the values of the trials do not depend on the parameter (permutation test).
 
     Parameters
     ----------
@@ -174,7 +176,7 @@ def importance_p_value(
 def expected_best(ordered: Array, k: int) -> float:
     """Expected lowest value of k trials: the mean over all subsets of k of the n trials. It is descending and convex in k.
 
-    So the next trials are expected to bring no more than the same number of last trials did.
+    The next trials are therefore expected to bring no more than the same number of last trials brought.
 
     Parameters
     ----------

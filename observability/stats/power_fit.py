@@ -1,4 +1,4 @@
-"""Power of a processor from its load: idle watts, and watts for each busy core, fitted to readings of a meter."""
+"""Estimate the power of a processor from its load. Idle watts, and watts for each busy core, are fitted to readings of a meter."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""The plane of a table of numbers that shows most of its variance: the first two principal components."""
+"""Find the plane that shows most of the variance of a table of numbers: the first two principal components."""
 
 from dataclasses import dataclass
 

@@ -1,7 +1,7 @@
-"""Privacy loss of releases with noise: Rényi differential privacy of Gaussian and Laplace mechanisms, added up and turned into ε at a δ.
+"""Compute the privacy loss of releases with noise. Rényi losses of Gaussian and Laplace mechanisms are added up and turned into ε at a δ.
 
 Neighbouring datasets differ by one record that is added or removed. Losses at the same order add up over releases of one dataset to one
-recipient, which is why a curve over orders is kept and not an ε.
+recipient. A curve over orders is therefore kept, and not an ε.
 """
 
 from collections.abc import Sequence

@@ -127,7 +127,7 @@ def median_interval(values: ArrayLike, outside: float = 0.05) -> tuple[float, fl
     Returns
     -------
     tuple[float, float, float]
-        (median, low, high); the extremes where the values are too few, NaN of no values.
+        (median, low, high). The bounds are the extremes if the values are too few; all three are NaN without values.
 
     References
     ----------
@@ -144,10 +144,11 @@ def median_interval(values: ArrayLike, outside: float = 0.05) -> tuple[float, fl
 
 
 def quantile_interval(counts: ArrayLike, edges: ArrayLike, q: float, middle: bool = False, effective_n: float | None = None) -> Interval:
-    """A quantile with the interval of order statistics: ranks that a binomial(n, q) leaves outside in 1 - confidence of the cases.
+    """A quantile with the interval of order statistics. Its ranks are those that a binomial(n, q) exceeds on either side in 1 - confidence
+    of the cases.
 
-    Where too few rows lie beyond a quantile for such a rank, the end is the outermost filled bin and the coverage smaller. With
-    `middle` an end is the outer edge of its bin, since the place of a value inside a bin is unknown.
+    If too few rows lie beyond a quantile for such a rank, the end is the outermost filled bin, and the coverage is smaller. With `middle`,
+    an end is the outer edge of its bin, since the place of a value inside a bin is unknown.
 
     Parameters
     ----------

@@ -1,7 +1,7 @@
 """Summarise the times of the ranks of a long run by blocks of steps, so that every step counts and few numbers are read.
 
-A block holds, of each rank, the mean of its own time in each phase and of its wait over the steps that all ranks logged, and of the slowest
-and of the median rank the mean own time. Waits and the slowest rank are those of each single step: the mean of maxima is not the maximum of
+A block holds means over the steps that all ranks logged: for each rank its own time in each phase and its wait, and the own time of the
+slowest and of the median rank. Waits and the slowest rank are found in each single step, because the mean of maxima is not the maximum of
 means.
 """
 

@@ -102,10 +102,10 @@ class RankTimes:
 
 
 def ranks_from(frame: "DataFrame") -> RankTimes | None:
-    """Return the times of ranks over common steps; a missing phase took no time. Steps with a time above LONGEST_MS are left out.
+    """Return the times of ranks over common steps. A missing phase counts as 0 ms. Steps with a time above LONGEST_MS are left out.
 
-    Where the wait is logged apart (WAITING beside another phase of communication), it is the wait for the rank that is last in all else,
-    communication included; else it is part of communication, and is the wait for the rank that is last in the other phases.
+    If the wait is logged separately (WAITING beside another phase of communication), it is the wait for the rank that is last in all other
+    phases, communication included. Otherwise it is part of communication, and it is the wait for the rank that is last in the other phases.
 
     Parameters
     ----------

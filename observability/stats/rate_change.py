@@ -1,7 +1,7 @@
 """One-sided test of a rate against an earlier one with overdispersed days, and the segment of the excess.
 
-Requests come in bursts: the failures and slow answers of one day are correlated, and a binomial test takes a bad day for proof. The
-dispersion of past days is estimated, and counts are divided by it.
+Requests come in bursts: the failures and slow answers of one day are correlated, so a binomial test would take one bad day for proof. So
+the dispersion of past days is estimated, and counts are divided by it.
 """
 
 from collections.abc import Sequence
@@ -86,7 +86,7 @@ def higher_rate_test(successes: float, n: float, before: float, n_before: float,
 
 
 def elevated_segment(successes: ArrayLike, n: ArrayLike, rate: float) -> tuple[int, int] | None:
-    """Places [first, last) in which successes exceed a rate most significantly.
+    """Places [first, last) in which the successes exceed a rate most significantly.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Ratio of two totals that come in parts (energy over predictions, by day): its interval and its change.
+"""Ratio of two totals that come in parts (energy over predictions, by day), with its interval and its change.
 
 The parts, not the rows, are the units: the consumption of a machine within a day is correlated, so rows would make any interval too
 narrow.

@@ -1,4 +1,6 @@
-"""Differences between two ways to train, measured on the same rows with several seeds: seeds and rows both count as chance."""
+"""Differences between two ways to train, measured on the same rows with several seeds. The intervals allow for the chance of both seeds and
+rows.
+"""
 
 from dataclasses import dataclass
 

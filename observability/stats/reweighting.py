@@ -1,4 +1,4 @@
-"""Weights that turn a sample into another population: with a larger share of a part, or with the means of another sample.
+"""Weights that turn a sample into another population, in which a part has a larger share, or which has the means of another sample.
 
 Among all such weights, these are nearest to equal weights by the Kullback-Leibler divergence (in nats). Weights have the mean 1.
 """
@@ -109,7 +109,7 @@ def balancing_weights(columns: Floats, means: ArrayLike) -> Floats:
     Returns
     -------
     Floats
-        Weight of each row; the means are approached where no weights reach them.
+        Weight of each row. If no weights reach the means, they come as near as possible.
 
     References
     ----------

@@ -76,7 +76,7 @@ def delong_auc(positive_counts: ArrayLike, negative_counts: ArrayLike) -> tuple[
     Returns
     -------
     tuple[float, float]
-        NaN if a class has no rows; the variance alone where a class has one.
+        (AUC, variance). Both are NaN if a class has no rows; the variance alone is NaN if a class has one row.
 
     References
     ----------
@@ -103,8 +103,7 @@ def auc_interval(
 ) -> Interval:
     """ROC AUC with DeLong's interval in the log odds, at Student's quantile for the smaller class.
 
-    Where the classes are separated perfectly the variance is 0 and uninformative: the open end is then Wilson's bound at the smaller
-    class.
+    If the classes are separated perfectly, the variance is 0 and uninformative. The open end is then Wilson's bound at the smaller class.
 
     Parameters
     ----------
@@ -209,7 +208,7 @@ def _small_sample_quantile(confidence: float, n: float) -> float:
 def rmse_interval(squared_error: Moments, confidence: float = 0.95) -> Interval:
     """Root mean squared error by the delta method on its logarithm.
 
-    Squares are skewed, and a small sample misses their tail: the quantile is Student's at a tenth of the rows.
+    Squares are skewed, and a small sample misses their tail. So the quantile is Student's at a tenth of the rows.
 
     Parameters
     ----------
@@ -232,9 +231,9 @@ def rmse_interval(squared_error: Moments, confidence: float = 0.95) -> Interval:
 def r2_interval(squared_error: Moments, label: Moments, confidence: float = 0.95) -> Interval:
     """R² = 1 - Σe² / Σ(y - ȳ)², by the delta method on the logarithm of that ratio.
 
-    The counts hold neither the label's fourth moment nor its covariance with the errors: so its squares are assumed to vary like the
-    squared errors, at least like squares of a normal, and the covariance is assumed to be 0. Where large errors go with extreme labels this
-    is conservative.
+    The counts hold neither the label's fourth moment nor its covariance with the errors. So the label's squares are assumed to vary like
+    the squared errors, but at least like squares of a normal variable. The covariance is assumed to be 0. This is conservative if large
+    errors go with extreme labels.
 
     Parameters
     ----------

@@ -1,9 +1,10 @@
 """Fixed bins of classifier scores.
 
-Probabilities are binned on edges that never change, so that counts of any two models, versions and windows can be compared and added: steps
-of 1/200 over [0, 1], where thresholds lie, and steps of 0.1 in the log odds from -14 to 14, because scores of rare events crowd near 0, and
-scores of nearly certain events near 1. Bins are closed on the left (stats/edges.py): bin 0 is below 0 and the last bin above 1, both empty
-for a probability; a score of exactly 1 has a bin of its own. "score >= threshold" is exact for thresholds in steps of 1/200.
+Probabilities are binned on edges that never change, so that counts of any two models, versions and windows can be compared and added. The
+edges are steps of 1/200 over [0, 1], where thresholds lie, and steps of 0.1 in the log odds from -14 to 14. The log odds are needed because
+scores of rare events crowd near 0, and scores of nearly certain events near 1. Bins are closed on the left (stats/edges.py): bin 0 is below
+0 and the last bin above 1, both empty for a probability; a score of exactly 1 has a bin of its own. "score >= threshold" is exact for
+thresholds in steps of 1/200.
 
 ROC AUC from these counts is within 0.001 of the exact one if the scores spread over 0.15 or more of the range, or crowd near 0 or 1 but not
 nearer than a millionth. Scores that all lie inside a few hundredths in the middle, or mostly below 1e-6, share a few bins: the AUC is then

@@ -1,9 +1,9 @@
 """Gradual-shift test of a daily figure, with a stated mean time between false alarms.
 
-The error of a test that is repeated each day must not grow with the repetitions: this is the e-detector of Shin, Ramdas and Rinaldo (2023),
-the Shiryaev-Roberts sum of likelihood ratios, averaged over several sizes of a shift. Without a change, the sum minus the number of days is
-a martingale. So a threshold of A days means at least A days between false alarms on average, whatever the distribution of days with this
-variance.
+The error of a test that is repeated each day must not grow with the repetitions. This test is the e-detector of Shin, Ramdas and Rinaldo
+(2023): the Shiryaev-Roberts sum of likelihood ratios, averaged over several sizes of a shift. Without a change, the sum minus the number of
+days is a martingale. So a threshold of A days means at least A days between false alarms on average, whatever the distribution of days with
+this variance.
 """
 
 import numpy as np
@@ -18,8 +18,8 @@ LARGEST = 3.0
 
 
 def shiryaev_roberts(scores: ArrayLike) -> Floats:
-    """After each day, the mean waiting time in days for a clean series to look as bad: an alarm at A has a mean time between false
-    alarms of at least A.
+    """For each day, the mean time in days until a series without change looks as bad. An alarm at A has a mean time between false alarms of
+    at least A.
 
     Parameters
     ----------
@@ -70,7 +70,7 @@ def alarm_threshold(budget: float) -> float:
 
 
 def shift_start(scores: ArrayLike) -> int | None:
-    """Place from which to the end the scores sum to most: the likely start of a gradual shift.
+    """The place from which the sum of the scores to the end is largest: the likely start of a gradual shift.
 
     Parameters
     ----------

@@ -13,8 +13,8 @@ MAX_CORRELATION = 0.9
 def serial_median(values: ArrayLike) -> BlockEstimate | None:
     """Return the median of a series, with a standard error from the medians of consecutive blocks.
 
-    Blocks hold the correlation of values that follow each other. Correlation that is left between blocks, as after a slow drift, reduces
-    their effective number.
+    Values that follow each other are correlated, and most of this correlation stays within blocks. Correlation between blocks, such as from
+    a slow drift, reduces their effective number.
 
     Parameters
     ----------

@@ -2,8 +2,8 @@
 
 A service level allows a share 1 - target of bad requests: the error budget. The burn rate is the share of bad requests over the allowed
 share: at 1 the budget lasts exactly its period. An alert needs a fast burn over a long window (the loss matters) and over a short window at
-its end (the loss is current; Beyer et al., The Site Reliability Workbook, 2018, chapter 5). Requests are counted by the hour: an hour
-stands for the 5- and 30-minute windows of the workbook.
+its end (the loss is current; Beyer et al., The Site Reliability Workbook, 2018, chapter 5). Requests are counted by the hour, so one hour
+replaces the 5- and 30-minute windows of the workbook.
 """
 
 from collections.abc import Sequence
@@ -23,7 +23,7 @@ MINIMUM_REQUESTS, MINIMUM_BAD = 100, 5
 
 @dataclass(frozen=True)
 class BurnRule:
-    """Alert where the budget burns `factor` times as fast as allowed over `long` hours and over the last `short` ones.
+    """Alert if the budget burns `factor` times as fast as allowed over `long` hours and over the last `short` hours.
 
     spent: share of a 28-day budget that such a burn takes in the long window.
     """
@@ -85,7 +85,7 @@ def burn_rate_interval(bad: float, n: float, target: float, n_squares: float | N
 
 
 def error_budget_left(bad: float, n: float, target: float, n_squares: float | None = None) -> Interval:
-    """Share of the error budget that is left: 1 - burn rate; negative where more requests were bad than allowed.
+    """Share of the error budget that is left: 1 - burn rate. It is negative if more requests were bad than allowed.
 
     Parameters
     ----------
@@ -109,7 +109,7 @@ def error_budget_left(bad: float, n: float, target: float, n_squares: float | No
 
 
 def trailing_sums(values: ArrayLike, hours: int) -> Floats:
-    """Sum of the last values at each place; of fewer if there are no more before.
+    """At each place, the sum of the last `hours` values, or of fewer if there are no more before.
 
     Parameters
     ----------
@@ -153,7 +153,7 @@ def alert_hours(bad: ArrayLike, n: ArrayLike, target: float, rule: BurnRule) -> 
 
 
 def wilson_lower(bad: Floats, n: Floats) -> Floats:
-    """Lower end of Wilson's 95 % interval of each share: a burn counts only if it is above 1 beyond chance.
+    """Lower end of Wilson's 95 % interval of each share, so that a burn rate counts only if it is significantly above 1.
 
     Parameters
     ----------

@@ -1,9 +1,9 @@
 """Design effect of days on comparisons of slices.
 
-Rows of one day are correlated: they share its weather, campaign or outage. An effect on all slices cancels where a slice is compared with
-the rest. An effect on the levels of one column does not cancel. It is estimated here from the jumps, from one day to the next, of a slice's
-excess over the rest, compared with the jumps that its number of rows explains. Jumps are used because a fault that begins within the window
-causes only one; the days with the largest jumps are left out.
+Rows of one day are correlated, because they share its weather, campaign or outage. An effect on all slices cancels where a slice is
+compared with the rest. An effect on the levels of one column does not cancel. It is estimated here from the jumps, from one day to the
+next, of a slice's excess over the rest, compared with the jumps that its number of rows explains. Jumps are used because a fault that
+begins within the window causes only one; the days with the largest jumps are left out.
 """
 
 from collections.abc import Sequence
@@ -33,8 +33,8 @@ class SliceDesign:
     freedom: Floats
 
     def standard(self, z: Floats, places: Sequence[int] | slice = slice(None)) -> Floats:
-        """Standard score that is as improbable under a normal law as the widened one is under Student's; for a pair (places), the more
-        cautious of both.
+        """The standard score that has the same p-value under a normal distribution as the widened score under Student's. For a pair
+        (places), the smaller of both.
         """
         wide, freedom = self.factor[places], self.freedom[places]
         if not isinstance(places, slice):
@@ -64,8 +64,8 @@ def slice_design(
 ) -> tuple[list[SliceDesign], Mask]:
     """Design by target, and the slices that have rows on enough days.
 
-    The variance by days rests on the slice's days minus one, that by rows on the rows: degrees of freedom of both together by
-    Satterthwaite.
+    The degrees of freedom are the slice's days minus one for the variance by days, and the rows for the variance by rows. Satterthwaite's
+    formula combines both.
 
     Parameters
     ----------
@@ -98,8 +98,9 @@ def slice_design(
 def _variance_factors(grid: SliceGrid, by_day: SliceMoments, whole: SliceMoments) -> Floats:
     """Factor of one target for each slice, equal within a column. by_day: slices × days.
 
-    On days on which the rest has no row (slices of weekdays), a slice is compared with all days of the rest. Rows vary as in the whole
-    window, or as on the day where that is more: a value that went missing in one group since the middle of the week varies from then on.
+    On days on which the rest has no row (slices of weekdays), a slice is compared with all days of the rest. The variance of rows is that
+    of the whole window, or that of the day if it is larger. For example, a value that went missing in one group since the middle of the
+    week varies from then on.
     """
     n, total = by_day.n, by_day.total
     if n.shape[1] < 2:

@@ -21,7 +21,7 @@ COMPOSITION = 2.5
 
 @dataclass(frozen=True)
 class Cut:
-    """A column to slice by: place of each row's level, -1 if it has none. before: empty without a before."""
+    """A column to slice by. now, before: place of each row's level, -1 if it has none; `before` is empty if there is no earlier side."""
 
     name: str
     levels: tuple[str, ...]
@@ -62,7 +62,7 @@ class SliceMoments:
     served: Floats
 
     def less(self, other: "SliceMoments") -> "SliceMoments":
-        """Without some of the rows."""
+        """These moments without some of the rows."""
         return SliceMoments(self.n - other.n, self.total - other.total, self.squares - other.squares, self.served - other.served)
 
     def at(self, place: int) -> "SliceMoments":

@@ -1,15 +1,15 @@
 """Search for slices that changed differently from the rest, with every comparison counted.
 
-A slice is one level of a column (a category, a band of a number, a missing value) or two levels of two columns. In each slice the
-change of the mean of a target (an error, a missing value, the rank of a feature) is compared with its change in all other rows: a
-change common to all rows names no slice. Without a before, the slice is compared with the other rows alone (its peers).
+A slice is one level of a column (a category, a band of a number, a missing value) or two levels of two columns. In each slice the change of
+the mean of a target (an error, a missing value, the rank of a feature) is compared with its change in all other rows. So a change common to
+all rows names no slice. Without a before, the slice is compared with the other rows alone (its peers).
 
-The z of each slice is divided by the root of an inflation, the median of z² over all slices of the target, divided by its value by chance:
-seasons that move slices apart inflate all of them, a fault inflates only its own slice (genomic control: Devlin and Roeder 1999). Rows
+The z of each slice is divided by the root of an inflation: the median of z² over all slices of the target, divided by its value by chance.
+Seasons that move slices apart inflate all slices, while a fault inflates only its own slice (genomic control: Devlin and Roeder 1999). Rows
 within a day are correlated (stats/slice_days.py). All comparisons are counted: every slice by every target, and also pairs that were never
 formed. P-values are adjusted for any dependence between them (Benjamini and Yekutieli 2001). The targets that the caller names as a family
-share half of the budget, all other targets the other half: so a few errors do not pay for the many columns. The shortest rule wins: a pair
-is reported only if the rest of each parent changed by less than half as much.
+share half of the budget, all other targets the other half. So the few errors are not penalized for the many columns. The shortest rule
+wins: a pair is reported only if the rest of each parent changed by less than half as much.
 """
 
 from collections.abc import Callable, Collection, Sequence
@@ -209,7 +209,7 @@ def _adjustments(
 
 
 def _times(adjust: Adjust, share: int) -> Adjust:
-    """An adjustment of p-values whose budget is shared by `share` families."""
+    """An adjustment of p-values that multiplies them by the number of families (`share`) that share the budget."""
     return lambda p: min(share * adjust(p), 1.0)
 
 

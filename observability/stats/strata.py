@@ -1,4 +1,4 @@
-"""Shares whose rows come in groups (several labels of one item): intervals, and differences of two sides within groups.
+"""Shares of rows that come in groups (several labels of one item): intervals, and differences of two sides within groups.
 
 Labels of one item share its difficulty, so they are less informative than the same number of labels of different items. Two sides that saw
 different items can differ because of their items alone. Both are computed from hits and rows by group.
@@ -15,8 +15,8 @@ from observability.stats.interval import CONFIDENCE, Interval, normal_quantile, 
 
 @dataclass(frozen=True)
 class StratifiedDifference:
-    """A difference of two shares within groups. difference: with its interval, n the informative groups. p_value: one-sided, that the
-    first is higher.
+    """A difference of two shares within groups. difference: the difference with its interval; its n is the number of informative groups.
+    p_value: one-sided, that the first share is higher.
     """
 
     difference: Interval
@@ -26,8 +26,8 @@ class StratifiedDifference:
 def cluster_row_squares(hits: ArrayLike, rows: ArrayLike) -> float:
     """Σw² that makes `rate_interval` as wide as groups require: rows² over their effective number.
 
-    The share's variance between groups (ratio of sums), divided by the variance of the same number of independent rows; at least 1. If all
-    rows agree it is unknown, and a group counts as one row.
+    The design effect is the share's variance between groups (ratio of sums), divided by the variance of the same number of independent
+    rows, and at least 1. If all rows agree, it is unknown, and a group counts as one row.
 
     Parameters
     ----------

@@ -52,7 +52,7 @@ def mean_pooled(tokens: ArrayLike, mask: ArrayLike) -> Floats:
     tokens : ArrayLike
         Vectors, (texts, tokens, numbers).
     mask : ArrayLike
-        1 if a token counts, 0 if it fills up, (texts, tokens).
+        (texts, tokens); 1 if a token counts, 0 if it is padding.
 
     Returns
     -------

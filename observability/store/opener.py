@@ -96,8 +96,8 @@ def restore_home(home: Path, folder: Path | str, progress: Progress | None = Non
     tables}.
 
     The present database is set aside under a dated name. Earlier erasures, of this home and of the backup's home, are repeated. Raises
-    NotFoundError, StoreBrokenError if the backup is damaged, the key of an erasure is missing, or the disk refuses: then the present
-    database stays.
+    NotFoundError, and StoreBrokenError if the backup is damaged, the key of an erasure is missing, or the disk refuses. The present
+    database then stays.
     """
     if isinstance(folder, str) and is_backup_address(folder):
         make_private_folder(home)

@@ -1,8 +1,8 @@
-"""Remove data whose time in `HOME/keeping.toml` is over: raw rows, explanations, rejected lines, records of other kinds.
+"""Remove data that are older than `HOME/keeping.toml` allows: raw rows, explanations, rejected lines, records of other kinds.
 
-Counts stay, so charts and metrics of earlier days stay; single rows, slices without counts and SQL over rows begin at the first kept day.
-Predictions from before that day are refused, since they would be counted twice. Where the settings name a lake, the transaction that
-removes rows first writes what the lake lacks of them.
+Counts stay, so charts and metrics of earlier days stay. Single rows, slices without counts and SQL over rows begin at the first kept day.
+Predictions from before that day are refused, since they would be counted twice. If the settings name a lake, the transaction first writes
+to it those of the rows that it lacks.
 """
 
 from collections.abc import Callable, Iterator
@@ -31,9 +31,9 @@ EXPLANATIONS = {"attributions": '"at"', "estimates": '"at"', "computed": '"at"'}
 
 @dataclass(frozen=True)
 class Expired:
-    """One thing that is kept no longer. what: rows, explanations, rejected, or a kind of records. statement: deletes it.
+    """Data whose retention is over. what: rows, explanations, rejected, or a kind of records. statement: deletes them.
 
-    lone: SQL, which labels without a prediction in the store go with it.
+    lone: SQL, which labels without a prediction in the store are deleted with them.
     """
 
     what: str
@@ -57,13 +57,13 @@ def apply_retention(
     rewrite: bool | None = None,
     progress: Callable[[int, int], object] | None = None,
 ) -> dict[str, Any]:
-    """Remove data that are not kept any longer: {dry_run, removed: [{what, model, before, rows}], late_labels, rewritten}. dry_run: only
-    count it.
+    """Remove data whose retention is over: {dry_run, removed: [{what, model, before, rows}], late_labels, rewritten}. dry_run: only count
+    the data.
 
     late_labels: by model, labels of predictions that the lake alone has, which were counted now.
 
-    rewrite: rewrite the store, so that no bytes of removed rows stay; None: where anything was removed. Raises UsageError for invalid
-    settings, StoreBrokenError if the lake cannot be written; what was removed by then is in it.
+    rewrite: rewrite the store, so that no bytes of removed rows stay; None: only if anything was removed. Raises UsageError for invalid
+    settings, StoreBrokenError if the lake cannot be written. What was removed by then is in the lake.
     """
     keeping, now = read_keeping(store.home), now or datetime.now(UTC)
     late = count_late_labels(store, keeping.lake) if keeping.lake is not None and not dry_run else {}
@@ -128,8 +128,8 @@ def _first_kept_day(now: datetime, days: int) -> datetime:
 
 
 def _expired_rows(cursor: Cursor, model: Model, before: datetime, *, with_lone: bool) -> Expired:
-    """Predictions from before an instant outside of references, the labels of only these ids, and older labels without a prediction,
-    because their prediction would be refused. with_lone: false where a lake may have it; late_labels.py moves such labels there.
+    """Predictions from before an instant outside of references, their labels, and older labels without a prediction, because their
+    prediction would be refused. with_lone: false if a lake may have that prediction; late_labels.py moves such labels to the lake.
     """
     predictions, labels = model_table("predictions", model.key), model_table("labels", model.key)
     old = f'"at" < ? AND NOT {_in_references(cursor, model)}'

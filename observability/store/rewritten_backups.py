@@ -1,4 +1,6 @@
-"""Writes every backup of a home again without erased or removed data. A backup is whole under its old name or under its new one."""
+"""Rewrite every backup of a home without erased or removed data. At every moment, a backup is complete under its old name or under its new
+one.
+"""
 
 import os
 import shutil

@@ -1,6 +1,6 @@
 """An `Engine` over a lake whose raw rows Spark reads, on one machine or on a cluster.
 
-Spark distributes files, joins labels, adds up and repeats what was lost; its tasks count with the store's own modules
+Spark distributes files, joins labels, adds up the parts and repeats lost tasks. Its tasks count with the store's own modules
 (store/lake/spark_tasks.py). Only the DataFrame interface is used, so a session of Spark Connect serves as well. The packages of this
 product must be installed where the tasks run.
 """
@@ -71,7 +71,7 @@ class SparkEngine(EngineBesideStore):
             spark.conf.set(name, value)
 
     def snapshot(self) -> AbstractContextManager[object]:
-        """One state of the store; each job reads one state of the lake."""
+        """Within the context, answers come from one state of the store. Each job reads one state of the lake."""
         return self.store.snapshot()
 
     def ask(self, question: Question, window: Window) -> "DataFrame":
@@ -157,7 +157,7 @@ class SparkEngine(EngineBesideStore):
         return answers
 
     def _sample(self, manifest: LakeManifest, sample: Sample, window: Window) -> "DataFrame":
-        """The rows with the smallest stored hash: the best of each batch, and of these the best."""
+        """The rows with the smallest stored hashes. Each batch gives its smallest ones, and the smallest of these are returned."""
         model = self.catalog().model(window.model)
         task = self.task_model(model)
         for name in sample.columns:
@@ -195,7 +195,7 @@ class SparkEngine(EngineBesideStore):
 
 
 def begin_session(master: str) -> "SparkSession":
-    """A session of Spark at a master, to be stopped by who began it."""
+    """A new session of Spark at a master. The caller stops it."""
     from pyspark.sql import SparkSession
 
     return SparkSession.builder.master(master).appName("observability").getOrCreate()
@@ -206,7 +206,7 @@ def _of_streams(rows: "SparkFrame", streams: Sequence[int]) -> "SparkFrame":
 
 
 def _require_valid(task: TaskModel, aggregate: Aggregate, window: Window) -> None:
-    """Raise what the store raises for an unknown name or a column that cannot be asked that."""
+    """Raise the error that the store raises for an unknown name, or for a column that does not support the question."""
     no_rows = source.window_rows(task.model, window, task.numbers)
     aggregates.bound_fields(no_rows, aggregate)
 
@@ -222,7 +222,7 @@ def _function(name: str, expression: str) -> "SparkColumn":
 
 
 def _added_figures() -> "list[SparkColumn]":
-    """n, w, w2 and sums added up, and the extremes."""
+    """The sums of n, w, w2 and of the sums of the parts, and their extremes."""
     found = [_function("sum", "n").alias("n")]
     return found + [_function({"low": "min", "high": "max"}.get(name, "sum"), name).alias(name) for name in FIGURES]
 

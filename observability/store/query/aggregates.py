@@ -69,7 +69,7 @@ def answer_aggregate(store: "Database", aggregate: Aggregate, window: Window, *,
 
     `period` is a naive UTC timestamp (1970-01-01 for a reference), `n`, `bin`, `decision`, `label` and `score_bin` are int64, other figures
     float64, names and levels objects (None if missing). Rows are sorted by the keys. For an unregistered version every number is in bin 0
-    and every level unseen.
+    and every level is unseen.
 
     source: "auto" takes whole periods from the rollups if they have them; "raw" and "rollup" use only these, for tests and measurements.
     Raises NotFoundError for an unknown model, version or column, UsageError if a column does not support the question, or with "rollup" if
@@ -162,7 +162,7 @@ def _answer_parts(store: "Database", cursor: Cursor, question: BoundAggregate, s
 
 
 def _rollup_place(question: BoundAggregate, item: str | None) -> RollupPlace | None:
-    """Where the rollups keep an item of the question, or None."""
+    """Where the rollups keep an item of the question; None if they do not keep it."""
     if question.slices is None or question.arrived == "raw" or (question.model.redecided and _depends_on_decisions(question.aggregate)):
         return None
     sliced = None if question.level else question.slices.reference

@@ -73,7 +73,7 @@ def rows_to_explain_by_id(store: Database, model: Model, version: Version, strea
 def _rows_to_explain(
     store: Database, model: Model, version: Version, stream: int, chosen: str, values: dict[str, Any], *, sampled: bool
 ) -> RowsToExplain:
-    """The chosen rows with the columns that an explanation needs. Rows that are stored for the same purpose are left out."""
+    """The chosen rows with the columns that an explanation needs. Rows with a stored explanation for the same purpose are left out."""
     fields = feature_expressions(model, version)
     with snapshot_cursor(store) as cursor:
         again = "NOT a.sampled" if sampled else "false"
@@ -93,7 +93,7 @@ def _rows_to_explain(
 
 
 def worst_errors_part(store: Database, model: Model, version: Version, stream: int, limit: int) -> ExplanationPart:
-    """The worst errors as a part; done until another label or prediction arrives."""
+    """The worst errors as a part of the job. The part stays done until another label or prediction arrives."""
     labels, predictions = (model_table(table, model.key) for table in ("labels", "predictions"))
     with snapshot_cursor(store) as cursor:
         (now,) = single_row(cursor, f"SELECT (SELECT count(*) FROM {labels}) + (SELECT count(*) FROM {predictions})")

@@ -7,7 +7,7 @@ the table.
 `class`: for multiclass the index of the explained (decided) class, else -1. `base`, `output`, `residual`: in the space of `link`; output =
 base + Σ values + residual. `adds_up`: whether the residual is small enough to draw the row (stats/attribution.py has the limit).
 `reproduces`: whether the artifact reproduces the logged score; NULL for logged attributions. `sampled`: whether the row is in the bounded
-sample of its day or of the reference; otherwise it is one of the worst errors, explained ahead.
+sample of its day or of the reference; otherwise it is one of the worst errors, which are explained in advance.
 """
 
 from collections.abc import Iterable, Mapping, Sequence

@@ -1,4 +1,4 @@
-"""Cached bin plans of edges: scores, latencies, any edges."""
+"""Cache the bin plans (look-up tables) of edges."""
 
 from functools import lru_cache
 

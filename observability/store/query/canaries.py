@@ -1,5 +1,5 @@
-"""Find where planted marks come back: predictions, labels and annotations that hold a canary of an earlier export, in any text, or as a
-row.
+"""Find where planted marks (canaries) come back: predictions, labels and annotations that hold a canary of an earlier export, as a text or
+as a row.
 """
 
 import json
@@ -35,7 +35,7 @@ SHOWN = (*ASKED, "text")
 
 
 def _further(without: Iterable[str]) -> str:
-    """The further fields but some, as SQL of one text."""
+    """SQL that joins the further fields into one text, without some of them."""
     return f"json_merge_patch(extra, {sql_literal(json.dumps(dict.fromkeys(without)))})::VARCHAR"
 
 
@@ -48,9 +48,9 @@ def canary_sightings(store: "Database", window: Window) -> "DataFrame":
 
     Columns: `canary`; `exported` (naive UTC) and `recipient` (None if not named) of its export; `model` ("" for annotations); `version` and
     `environment` ("" for labels and annotations); `id` (for an annotation, the item); `at` (naive UTC); `place` in words; `record`
-    (prediction, label or annotation). References are left out. A text counts anywhere in a text of the record, its case included; in what
-    was asked of a model that serves elsewhere, or shown to an annotator, it does not count. A row counts if all of its values are equal to
-    the values of a prediction.
+    (prediction, label or annotation). References are left out. A planted text counts anywhere in a text of the record if the case is equal.
+    It does not count in the question to a model that serves elsewhere, or in what was shown to an annotator. A row counts if all of its
+    values are equal to the values of a prediction.
     """
     import pandas as pd
 
@@ -80,7 +80,7 @@ def planted_canaries(cursor: Cursor, window: Window) -> list[dict[str, Any]]:
     """The canaries of exports that had happened and arrived by the window's end: name, text or row, `at` (the time of the export) and
     recipient.
 
-    Rows that the product drew for training do not count: the owner has them in a file.
+    Rows that the product drew for training do not count, because the owner has them in a file.
     """
     known = "" if window.as_of is None else " AND arrived <= $as_of"
     values: dict[str, Any] = {"end": naive_utc(window.end), "own": OWN_SOURCE}
@@ -132,7 +132,9 @@ def _sightings_of(cursor: Cursor, model: Model, canary: Mapping[str, Any], windo
 def _texts_in(
     cursor: Cursor, table: str, texts: Mapping[str, str], canary: Mapping[str, Any], window: Window, model: str, record: str
 ) -> "list[DataFrame]":
-    """Rows of labels or annotations that hold a planted text, as one frame; none of a planted row, and none if no row does."""
+    """Rows of labels or annotations that hold a planted text, as one frame. The frame is empty for a planted row, or if no row holds the
+    text.
+    """
     if not isinstance(canary.get("text"), str):
         return []
     condition, place = _contains(texts)
@@ -149,7 +151,7 @@ def _texts_in(
 
 
 def _contains(texts: Mapping[str, str]) -> tuple[str, str]:
-    """The condition that one of several texts, by their names in words, holds `$text`, and the name of the first that does."""
+    """A condition that one of several texts (by their names in words) holds `$text`, and SQL for the name of the first such text."""
     parts = {words: f"contains({column}, $text)" for words, column in texts.items()}
     cases = " ".join(f"WHEN {part} THEN {sql_literal(words)}" for words, part in parts.items())
     return " OR ".join(f"coalesce({part}, false)" for part in parts.values()), f"CASE {cases} END"

@@ -1,4 +1,4 @@
-"""How much room each column of a model's predictions takes in the database, and how DuckDB compresses it."""
+"""Report how much room each column of a model's predictions takes in the database, and how DuckDB compresses it."""
 
 from typing import TYPE_CHECKING
 

@@ -1,7 +1,7 @@
 """Error estimates for rows without labels: answer questions about them, find the rows that lack them, and write them.
 
 A row of `estimates_<key>` holds the expected absolute and squared error of one prediction of a regression, for a bounded sample of each day
-and for the reference (there by a model that was not fitted on the row). They are valid for one registration of the version.
+and for the reference (there by a model that was not fitted on the row). The estimates are valid for one registration of the version.
 `enrichment_<key>`, job "errors", keeps the registration and the number of rows of each finished day.
 observability/enrichment/expected_errors.py fills the table.
 """
@@ -76,7 +76,7 @@ def _has_estimates(cursor: Cursor, model: Model, version: Version) -> bool:
 
 
 def _daily_sums(cursor: Cursor, rows: WindowRows) -> "DataFrame":
-    """Sums by day and by whether the label is known. The sample of a day is drawn from all that had arrived, for any slice."""
+    """Sums by day and by whether the label is known. For every slice, the sample of a day is drawn from all rows that had arrived."""
     fields = [find_field(rows.model, measure, outcomes=True, role="sum") for measure in MEASURES]
     table = model_table("estimates", rows.model.key)
     rows = replace(rows, conditions=(*rows.conditions, f"id_hash IN (SELECT id_hash FROM {table})"))

@@ -22,7 +22,7 @@ STATUS = f"[{', '.join(sql_literal(name) for name in STATUS_CODES)}][status + 1]
 
 @dataclass(frozen=True)
 class RollupSlices:
-    """The slices of the rollups that are read; slice 0 is all rows. reference: the column whose levels they are (None: all rows).
+    """The slices of the rollups that are read. Slice 0 is all rows. reference: the column whose levels the slices are (None: all rows).
 
     levels: text by slice, if the answer is grouped by them (None: a missing value). rest: whether rows in none of the slices count as the
     missing level; their counts are the counts of all rows minus the counts of the slices.
@@ -74,7 +74,7 @@ def split_by_day(
 ) -> Iterator[tuple[RollupRange, list[tuple[int, RollupPlace]]]]:
     """Split a range into whole days and the hours at its ends, if the rollups keep all of its items by day as well.
 
-    Daily rows are far fewer.
+    There are far fewer daily rows than hourly rows.
     """
     days = [(place, replace(kept, measure=kept.by_day)) for place, kept in items if kept.by_day is not None]
     if part.periods is None or len(days) < len(items) or (bucket is not None and bucket.period == "hour"):

@@ -74,8 +74,8 @@ def _joined_rows(
     extra: Sequence[FieldExpression] = (),
     order: Callable[[list[Any]], list[Any]] = sorted,
 ) -> "DataFrame":
-    """The first rows of several places together. ranked: the sort keys of each place's first rows, each ending with the row number. order:
-    sorts the keys of all places.
+    """The first rows of several places together. ranked: for each place, the sort keys of its first rows; each key ends with the row
+    number. order: sorts the keys of all places.
     """
     import pandas as pd
 
@@ -91,7 +91,8 @@ def _joined_rows(
 
 
 def _smallest_hashes(cursor: Cursor, found: WindowRows, wanted: int, *, ranks: bool = False) -> list[Any]:
-    """Row numbers of the rows with the smallest hashes of the id; ranks: as tuples of the values of SAMPLE_ORDER and the number.
+    """Row numbers of the rows with the smallest hashes of the id. ranks: return instead tuples of the values of SAMPLE_ORDER and the row
+    number.
 
     Hashes are uniform, so rows below a certain hash almost surely suffice; only these are sorted.
     """
@@ -231,8 +232,8 @@ def prediction_record(
     Its fields, `version`, `environment`, `features` and `groups` by name, and `labels`: every revision in order of arrival, the current one
     (greatest at, arrived, value) with `current` true. Times are naive UTC. If several predictions of the chosen version and environment
     have the id: the one in production, else the newest; `other_answers` has the rest in that order, with `version`, `environment`, `at`,
-    `arrived`, `score`, `probabilities`, `prediction` and `decision`. Raises NotFoundError if the model or the id is unknown, or nothing is
-    selected.
+    `arrived`, `score`, `probabilities`, `prediction` and `decision`. Raises NotFoundError if the model or the id is unknown, or if no
+    prediction has the chosen version and environment.
     """
     known = store.catalog().model(model)
     table, labels = model_table("predictions", known.key), model_table("labels", known.key)
@@ -328,7 +329,8 @@ def _decoded(name: str, value: Any) -> Any:
 
 
 def list_events(store: "Database", model: str | None, start: datetime, end: datetime) -> "DataFrame":
-    """Deploys, incidents, notes and other events in [start, end), sorted by time; without exports, which change nothing in a model.
+    """Deploys, incidents, notes and other events in [start, end), sorted by time. Exports are left out, because they change nothing in a
+    model.
 
     Columns: `at` (naive UTC), `model`, `version`, `what`, `text`, `prediction`, `subject`. For one model: its events and those that name no
     model; without a model, all events.

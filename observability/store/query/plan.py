@@ -1,7 +1,7 @@
 """Split a question between the rollups and the raw rows.
 
-The rollups keep some items by hour, others by day. They answer the whole periods of a window. Partial periods at its ends, and figures that
-they lack, are read from raw rows. Answers are additive.
+The rollups keep some items by hour, others by day. They answer the whole periods of a window. Partial periods at the ends of the window,
+and figures that the rollups lack, are read from raw rows. Answers are additive.
 """
 
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ BY_LATENCY = frozenset({"version", "status"})
 class RollupPlace:
     """Where the rollups keep an item: table, measure, grain in hours, and the references it can be grouped by.
 
-    by_day: the measure that keeps the same by day as well.
+    by_day: the measure that keeps the same figures by day as well.
     """
 
     table: Literal["counts", "sums"]
@@ -43,7 +43,8 @@ class WindowSpans:
 
 
 def rollup_place(model: Model, aggregate: Aggregate, item: str | None, *, sliced: str | None, level: str | None) -> RollupPlace | None:
-    """Where the rollups keep one item of an aggregate (a reference of its histogram or sums; None: plain counts), or None.
+    """Where the rollups keep one item of an aggregate; None if they do not keep it. The item is a reference of its histogram or sums, or
+    None for plain counts.
 
     sliced: the reference of which the rows are one level, if that level is a slice of the rollups. level: the reference among the keys
     whose levels are slices of the rollups, if there is one.

@@ -130,7 +130,7 @@ def _holds(wide: Aggregate, narrow: Aggregate) -> bool:
 
 
 def _united(some: Iterable[Any], more: Iterable[Any]) -> tuple[Any, ...]:
-    """Both, without repetition, in order."""
+    """The elements of both, in order and without repetition."""
     return tuple(dict.fromkeys((*some, *more)))
 
 
@@ -164,7 +164,7 @@ def _wider_sample(one: Sample, of: Window, other: Sample, and_of: Window) -> tup
 
 
 def _wider_window(one: Window, other: Window) -> Window | None:
-    """The window that spans two which overlap or touch and differ at most in their version, or None."""
+    """The window that spans two windows, if they overlap or touch and differ at most in their version; else None."""
     alike = one.model == other.model and one.slice == other.slice and one.as_of == other.as_of and one.environment == other.environment
     if not alike or max(one.start, other.start) > min(one.end, other.end):
         return None

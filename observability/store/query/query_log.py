@@ -1,8 +1,8 @@
-"""The questions that the store was asked in the last weeks, with their times and the columns that they read, in a file of bounded size by
-day.
+"""Keep a log of the questions that the store was asked in the last weeks, with their durations and the columns that they read. The log is a
+file, and its size for each day is bounded.
 
-The file holds names of tables, models and columns and no value of a row. It is not synced to the disk: a loss of power may cost its last
-minutes, or all of it.
+The file holds names of tables, models and columns and no value of a row. It is not synced to the disk: a loss of power may cost the last
+minutes of the log, or all of it.
 """
 
 import json
@@ -56,7 +56,7 @@ class QueryLog:
 
     @contextmanager
     def timed(self, question: "Question", window: "Window") -> Iterator[None]:
-        """Measure a question; one that fails is not kept."""
+        """Measure a question within the context. A question that fails is not kept."""
         began = time.perf_counter()
         yield
         self.note(question, window.model, time.perf_counter() - began)
@@ -92,7 +92,7 @@ class QueryLog:
             self.save()
 
     def asked(self, model: str) -> AskedQuestions:
-        """The questions about one model, or with "" those about none, of all days that are kept."""
+        """The questions about one model of all days that are kept. With "", the questions about no model."""
         with self._mutex:
             own: dict[Key, AskedQuestion] = {}
             for asked in self._days.values():
@@ -114,7 +114,7 @@ class QueryLog:
         self.save()
 
     def save(self) -> None:
-        """Write the file if a question was asked since the last write. A home that cannot be written gets no file."""
+        """Write the file if a question was asked since the last write. If the home cannot be written, no file is written."""
         with self._saving:  # a question waits for this copy only, not for the file
             with self._mutex:
                 if self._path is None or not self._changed:

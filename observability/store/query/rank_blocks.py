@@ -1,7 +1,7 @@
-"""Answer questions about the ranks of long runs by blocks of steps, from the summaries that are kept of them.
+"""Answer questions about the ranks of long runs from the kept summaries of their blocks of steps.
 
-A block that got records since it was summarised, or of which not all records had arrived by the instant of the question, is summarised
-when it is asked for.
+A block is summarised when it is asked for in two cases: it got records since it was summarised, or some of its records had not arrived by
+the instant of the question.
 """
 
 import logging
@@ -27,8 +27,8 @@ ROWS_AT_ONCE = 250_000
 
 
 def answer_rank_blocks(cursor: Cursor, where: str, values: dict[str, Any]) -> "DataFrame":
-    """The summaries of the blocks of each long run with ranks, in the order of runs and blocks. where: the condition of step records, which
-    for a block holds of all of them where it holds of its latest one. A run whose blocks cannot be computed has none.
+    """The summaries of the blocks of each long run with ranks, in the order of runs and blocks. where: the condition of step records. If it
+    holds of the latest record of a block, it holds of all of them. A run whose blocks cannot be computed has no summaries.
     """
     import pandas as pd
 
@@ -64,7 +64,7 @@ def answer_rank_blocks(cursor: Cursor, where: str, values: dict[str, Any]) -> "D
 
 
 def block_groups(blocks: Sequence[int], records: Sequence[int]) -> Iterator[list[int]]:
-    """Yield the blocks of a run in their order, those together whose records are about ROWS_AT_ONCE."""
+    """Yield groups of consecutive blocks of a run. The records of a group are about ROWS_AT_ONCE."""
     group, rows = list[int](), 0
     for block, count in zip(blocks, records, strict=True):
         if group and rows + count > ROWS_AT_ONCE:
@@ -84,7 +84,7 @@ def last_step(block: int) -> int:
 def computed_blocks(
     cursor: Cursor, run: str, blocks: Sequence[int], where: str = "true", values: dict[str, Any] | None = None
 ) -> Iterator[dict[str, Any]]:
-    """Yield the summaries of blocks of a run, computed from its records. where: a further condition of them, with its values."""
+    """Yield the summaries of blocks of a run, computed from its records. where: a further condition on the records, with its values."""
     asked = {**(values or {}), "blocks_of": run, "low": blocks[0] * BLOCK, "high": last_step(blocks[-1]), "blocks": list(blocks)}
     source = f"""FROM steps WHERE ({where}) AND {OF_RANKS} AND run = $blocks_of AND step BETWEEN $low AND $high
         AND step // {BLOCK} IN (SELECT unnest($blocks::BIGINT[]))"""

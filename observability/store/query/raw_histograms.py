@@ -1,4 +1,4 @@
-"""Histograms of numeric columns from raw rows, fast and in bounded memory.
+"""Compute histograms of numeric columns from raw rows, fast and in bounded memory.
 
 Rows stream from the database as Arrow batches; two threads alternate in fetching a batch and bin it in compiled loops (stats/counting.py).
 Memory beside the database's own stays under MEMORY_LIMIT for any number of rows: a few batches and the counts.
@@ -71,7 +71,7 @@ class SparseCounts:
 
 @dataclass
 class GroupNumbers:
-    """Numbers of the groups that were seen up to now, by their keys."""
+    """The number of each group that was seen up to now, by its key."""
 
     known: dict[tuple[Any, ...], int] = field(default_factory=dict)
 

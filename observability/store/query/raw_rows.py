@@ -1,7 +1,7 @@
-"""Counts, category histograms, sums, and absent or wrongly typed values from the raw rows of a window.
+"""Compute counts, category histograms, sums, and absent or wrongly typed values from the raw rows of a window.
 
-Each is one GROUP BY query; histograms of numbers stream through store/query/raw_histograms.py. Answers are parts that store/query/answer.py
-adds up.
+Each answer is one GROUP BY query. Histograms of numbers stream through store/query/raw_histograms.py. Answers are parts that
+store/query/answer.py adds up.
 """
 
 from collections.abc import Sequence
@@ -57,7 +57,7 @@ class RawQuery:
 
     @property
     def grouped(self) -> str:
-        """Their names, each followed by a comma."""
+        """The names of the selected keys, each followed by a comma."""
         return "".join(f"k{place}, " for place in range(len(self.keys)))
 
     @property
@@ -66,7 +66,7 @@ class RawQuery:
         return "coalesce(p.weight, 1)" if self.weighted else "1"
 
     def figures(self) -> str:
-        """n, w, w2 of a group."""
+        """SQL for the figures n, w and w2 of a group."""
         if not self.weighted:
             return "count(*) AS n, count(*)::DOUBLE AS w, count(*)::DOUBLE AS w2"
         return f"count(*) AS n, fsum({self.weight}) AS w, fsum({self.weight} * {self.weight}) AS w2"
@@ -157,7 +157,7 @@ def category_histogram(query: RawQuery, item: int, field: FieldExpression) -> "D
 
 
 def marked_values(query: RawQuery, items: Sequence[tuple[int, FieldExpression]]) -> list["DataFrame"]:
-    """Values that were absent or of a wrong type: moved from null to bins of their own."""
+    """Values that were absent or of a wrong type, moved from null to bins of their own."""
     import pandas as pd
 
     parts = []

@@ -1,4 +1,4 @@
-"""Records of the other kinds: runs, steps, resources, prices, annotations and more."""
+"""Answer questions about records of the other kinds: runs, steps, resources, prices, annotations and more."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -112,7 +112,7 @@ def answer_records(store: "Database", records: Records, window: Window) -> "Data
 def _newest_records(cursor: Cursor, query: str, values: dict[str, Any]) -> "DataFrame":
     """The rows of a query that has the newest first, with the oldest first: the database sorts once.
 
-    Texts stay the objects that the database gives: a frame of its own would make each of them an Arrow text first.
+    Texts stay the objects that the database gives, because a new frame would first convert each of them to an Arrow text.
     """
     import pandas as pd
 
@@ -183,8 +183,8 @@ def probe_answers(store: "Database", records: Records, window: Window, fields: d
 
 
 def environment_tables(store: "Database", cursor: Cursor, model: str, environment: str, until: bool = False) -> list[str]:
-    """A query for each model with predictions in an environment (or only for the named model): their fields in the form of records. Those
-    of controllers have their current label, as an inline label is written. until: of the labels that had arrived by $as_of.
+    """By model with predictions in an environment (or for the named model only), a query for these predictions in the form of records.
+    Predictions of controllers have their current label, written like an inline label. until: only labels that had arrived by $as_of count.
     """
     streams: dict[int, list[tuple[int, str]]] = {}
     asked = f"SELECT key, stream, version FROM streams WHERE environment = {sql_literal(environment)}"
@@ -237,7 +237,9 @@ product was used, not what models did.
 def newest_record_time(
     store: "Database", kinds: Sequence[str], model: str, before: datetime, as_of: datetime | None = None
 ) -> datetime | None:
-    """Event time of the newest record of some kinds before an instant, of one model ("" for all), or None; see DATED for those left out."""
+    """Event time of the newest record of some kinds before an instant, of one model ("" for all). None if there is none. DATED lists the
+    kinds that are left out.
+    """
     found: list[datetime] = []
     scope = RecordScope(model, _is_sample(store, model))
     with snapshot_cursor(store) as cursor:
@@ -299,7 +301,7 @@ def _is_sample(store: "Database", model: str) -> bool:
 
 
 def _conditions(kind: str, scope: RecordScope, end: datetime, as_of: datetime | None, start: datetime | None) -> tuple[str, dict[str, Any]]:
-    """The WHERE clause of a question, and its parameters. Records of the sample are no records of another model."""
+    """The WHERE clause of a question, and its parameters. Records of the sample never count as records of another model."""
     at = quoted_identifier(_time_field(kind))
     where = [f"{at} < $end"]
     values: dict[str, Any] = {"end": naive_utc(end)}
@@ -322,7 +324,9 @@ def _conditions(kind: str, scope: RecordScope, end: datetime, as_of: datetime | 
 
 
 def runs_of_model(until: bool = False) -> str:
-    """A query for the runs of $model: any record of a run may name its model. until: only records that had arrived by $as_of."""
+    """A query for the runs of $model. A run belongs to a model if any of its records names the model. until: only records that had arrived
+    by $as_of count.
+    """
     known = " AND arrived <= $as_of" if until else ""
     return " UNION ALL ".join(f"SELECT run FROM {kind_tables()[kind]} WHERE model = $model{known}" for kind in NAMES_A_RUN)
 

@@ -1,4 +1,4 @@
-"""Column references as SQL expressions over raw rows.
+"""Translate column references into SQL expressions over raw rows.
 
 Expressions use `p`, the predictions, and `l`, their current labels (store/query/source.py): `l.value`, `l.number` and `l.code`, the class
 index (regression: 0 if labelled). They consist of catalog columns `f<id>` and store/db/expressions.py; no outside name occurs in them.

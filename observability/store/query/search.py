@@ -1,7 +1,7 @@
 """Search predictions: by subject, by the beginning of an id, or by conditions.
 
 Conditions are typed as `carrier = UA and dep_delay > 60 and outcome = wrong`: names of features and groups, of fields to group by, or one
-of SEARCH_NAMES. Typed text never becomes part of a statement: names become columns of the catalog, values become parameters.
+of SEARCH_NAMES. Typed text never becomes part of a statement: names are looked up as columns of the catalog, and values become parameters.
 """
 
 import re

@@ -1,4 +1,4 @@
-"""The raw rows of a window with their labels, as a FROM clause.
+"""Build the FROM clause that selects the raw rows of a window with their labels.
 
 `p` is the predictions of the window, with `by_class` (the probabilities of a multiclass model as a list); `l` their current labels: of all
 revisions that had arrived by `as_of`, the one with the greatest (at, arrived, value), with `code`, its class index.
@@ -54,11 +54,11 @@ class WindowRows:
         return self.span is None
 
     def within(self, start: datetime, end: datetime) -> "WindowRows":
-        """The same rows in another span."""
+        """The same rows, limited to another span."""
         return self if self.timeless else replace(self, span=(start, end))
 
     def of_version(self, version: Version) -> "WindowRows":
-        """The same rows of one version."""
+        """The rows of these that belong to one version."""
         return replace(self, streams={number: known for number, known in self.streams.items() if known is version})
 
     @property
@@ -210,8 +210,8 @@ def from_clause(
 ) -> tuple[str, str, Parameters]:
     """(WITH clause or nothing, FROM clause, parameters) of the rows.
 
-    columns: the expressions of the statement, which tell what is read: from `p`, only the features that they name. labelled: join the
-    current labels. held: number of rows, if known. placed: `p.place` is the row number.
+    columns: the expressions of the statement. Of `p`, only the features that they name are read. labelled: join the current labels. held:
+    number of rows, if known. placed: `p.place` is the row number.
     """
     table, parameters = model_table("predictions", rows.model.key), rows.values
     picked = [*(["rowid AS place"] if placed else []), *_predicted_columns(rows.model, columns)]

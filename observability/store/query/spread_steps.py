@@ -1,4 +1,4 @@
-"""Answer a question about the steps of runs, of which a long one is read in part."""
+"""Answer a question about the steps of runs. Of a long run, only a part of the steps is read."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -16,8 +16,9 @@ if TYPE_CHECKING:
 
 
 def spread_steps(cursor: Cursor, records: Records, where: str, columns: str, values: dict[str, Any]) -> "DataFrame":
-    """Steps of each run. Of a long run, every nth step, counted from its first one, the last step, and for each metric the first and the
-    last step with a value that is not finite and the steps of extremes that stand out are read.
+    """Steps of each run. Of a long run, only these steps are read: every nth step from the first one, the last step, and two groups of
+    steps for each metric. These groups are the first and the last step with a value that is not finite, and the steps of extremes that
+    stand out.
 
     The spacing of a run's steps is estimated, so that a run that logs only every tenth step is thinned correctly too. The rows are chosen
     by narrow columns only, before wide ones are read.
@@ -67,7 +68,9 @@ def spread_steps(cursor: Cursor, records: Records, where: str, columns: str, val
 
 
 def _steps_of_extremes(cursor: Cursor, runs: "DataFrame") -> tuple[list[str], list[int]]:
-    """The runs and the steps of the noted extremes that stand out of those of the blocks around. runs: run, and its first and last step."""
+    """The runs and the steps of noted extremes that stand out from the extremes of the neighbouring blocks. runs: run, and its first and
+    last step.
+    """
     names = runs["run"].tolist()
     notes = cursor.execute(
         f"""SELECT place, hash(metric) AS metric, block, low, low_step, -high AS high, high_step FROM step_extremes JOIN (

@@ -369,11 +369,12 @@ def rejected_lines(store: Database, limit: int = 100, model: str | None = None) 
 def load_counters(store: Database, model: str, window: Window) -> dict[str, Any]:
     """The counts of the loader about a model. Read-only. Raises NotFoundError for an unknown model.
 
-    Returns {"lines", "stored", "duplicates", "rejected", "duplicate_hours", "rejected_hours", "rules": {rule: n}, "unknown_columns":
-    {name: n}, "not_explained": {version: why its artifact failed}}. The lines are those that services sent and that arrived in the hours of
-    the window, by `as_of` if it is given; a person who loads a file is told by the load. duplicate_hours, rejected_hours: numbers of hours
-    in which such lines arrived. rules: the rules that the rejected lines broke, by frequency. unknown_columns: features that
-    predictions of the days of the window carried although their version was registered without them, with their frequencies.
+    Returns {"lines", "stored", "duplicates", "rejected", "duplicate_hours", "rejected_hours", "rules": {rule: n}, "unknown_columns": {name:
+    n}, "not_explained": {version: why its artifact failed}}. The lines are those that services sent and that arrived in the hours of the
+    window, and by `as_of` if it is given. Lines that a person loaded from a file do not count, because the load itself reports them.
+    duplicate_hours, rejected_hours: numbers of hours in which such lines arrived. rules: the rules that the rejected lines broke, by
+    frequency. unknown_columns: features that predictions of the days of the window carried although their version was registered without
+    them, with their frequencies.
     """
     known = store.catalog().model(model)
     end = window.end if window.as_of is None else min(window.end, window.as_of)

@@ -1,6 +1,7 @@
 """Compare the scores of a model file with those of the reference that it is registered with.
 
-Attributions, what-ifs and replays of a version are computed with its model file, so if the scores differ, they describe another model.
+Attributions, what-ifs and replays of a version are computed with its model file. If the scores differ, these results describe another
+model.
 """
 
 from dataclasses import dataclass
@@ -32,7 +33,7 @@ MIN_SCALE = 0.01
 
 @dataclass(frozen=True)
 class ArtifactCheck:
-    """The comparison in a sentence, and the columns of the reference that the model file takes (None if it was not run)."""
+    """The result of the comparison as a sentence, and the columns of the reference that the model file takes (None if it was not run)."""
 
     sentence: str
     takes: frozenset[str] | None = None
@@ -45,7 +46,7 @@ def check_artifact(
     """Score some rows of the reference with the request's artifact and compare.
 
     Sensitive groups of a flat file are offered as inputs too, since the model may take them. Raises UsageError if the artifact does not
-    take the features (missing ones, words where it takes numbers), or gives plainly other scores.
+    take the features (a feature is missing, or has words although the file takes numbers), or if its scores clearly differ.
     """
     assert request.artifact is not None
     places = _sampled_rows(target)
@@ -59,8 +60,8 @@ def check_artifact(
 
 
 def _codes_of_categories(table: pa.Table, inference: Inference, request: RegistrationRequest, scored: ScoredReference) -> tuple[str, ...]:
-    """Columns of numbers that the model file takes as categories. Raises UsageError where a column's type is not what the model takes:
-    text where it takes a number, values of which it knows none, or a category that the request declares a number.
+    """Columns of numbers that the model file takes as categories. Raises UsageError if a column's type is not what the model takes: text
+    where it takes a number, only values that the model does not know, or a category that the request declares a number.
     """
     codes = []
     for column in inference.columns:
@@ -106,7 +107,7 @@ def _sampled_rows(target: ReferenceOutcomes) -> "Integers":
 def _scored_rows(
     table: pa.Table, inference: Inference, request: RegistrationRequest, score: ReferenceScorer, places: "Integers", names: list[str]
 ) -> ScoredReference:
-    """The scores of the artifact; without the groups where it takes exactly the features and does not name them."""
+    """The scores of the artifact. The groups are left out if the artifact takes exactly the features and does not name them."""
     assert request.artifact is not None
     rows = reference_inputs(table, inference, places)
     try:

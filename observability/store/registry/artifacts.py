@@ -112,7 +112,7 @@ def _is_xgboost(file: BinaryIO, head: bytes) -> bool:
 
 
 def _is_onnx(file: BinaryIO, size: int) -> bool:
-    """Whether a file is, to its last byte, a protocol buffer with the fields of ONNX's ModelProto."""
+    """Whether the whole file is a protocol buffer with the fields of ONNX's ModelProto."""
     seen: set[int] = set()
     while file.tell() < size:
         tag = _varint(file)
@@ -143,7 +143,7 @@ def _varint(file: BinaryIO) -> int | None:
 
 
 def store_artifact(home: Path, key: int, version: str, source: Path) -> Artifact:
-    """Copy a model file into the home folder. Raises UsageError as `detect_artifact_kind` does, and leaves nothing behind then.
+    """Copy a model file into the home folder. Raises UsageError as `detect_artifact_kind` does, and then leaves no copy.
 
     The copy is checked, not the source, so that a file that changes meanwhile cannot slip through.
     """

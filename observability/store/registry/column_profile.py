@@ -26,7 +26,7 @@ class ColumnProfile:
     kind: None if the values cannot be a feature; `obstacle` then names them ("times", "lists"). rows, nulls, nans: counts. distinct:
     different values without null. low, high: smallest and largest finite number, None without any. whole: every number is an integer.
     levels: the most frequent values as canonical text with their counts, at most SHOWN_LEVELS. sequence: integers in steps of one. written:
-    the kind that the texts of a category spell out, every one of them: number or boolean; else None.
+    `number` or `boolean` if every text of a category spells out such a value; else None.
     """
 
     name: str
@@ -96,7 +96,7 @@ def profile_column(name: str, column: pa.ChunkedArray) -> ColumnProfile:
 
 
 def _written_kind(texts: list[str]) -> Kind | None:
-    """The kind that every text spells out; None if they are words, or there are none."""
+    """The kind of value that every text spells out. None if the texts are words, or there are none."""
     if not texts:
         return None
     if all(text.lower() in ("true", "false") for text in texts):

@@ -113,7 +113,7 @@ def _open_role_sentence(asked: list[str], features: list[str]) -> str:
 
 
 def _name_and_role(column: FeatureColumn) -> str:
-    """The column, and whether it is also a feature."""
+    """The name of the column, and whether it is also a feature."""
     return f"{quoted_name(column.name)} ({'a' if column.role == 'feature' else 'not a'} feature)"
 
 

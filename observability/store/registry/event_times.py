@@ -19,7 +19,7 @@ SLASHED = re.compile(r"\d{1,4}[/.]\d{1,2}[/.]\d{1,4}")
 
 
 def event_times(table: pa.Table, name: str | None, now: datetime, zone: tzinfo) -> pa.Array:
-    """Event time of every row as naive UTC microseconds; `now` if there is none. zone: of times without an offset."""
+    """Event time of every row as naive UTC microseconds; `now` if the reference has no times. zone: of times without an offset."""
     filler = pa.scalar(naive_utc(now), STAMP)
     if name is None:
         return pa.repeat(filler, table.num_rows)
@@ -40,7 +40,7 @@ def event_times(table: pa.Table, name: str | None, now: datetime, zone: tzinfo) 
 
 
 def check_event_times(table: pa.Table, name: str, zone: tzinfo) -> None:
-    """Raise UsageError if the column holds no times, by the first MAX_CHECKED different texts of it."""
+    """Raise UsageError if the column holds no times. The first MAX_CHECKED different texts of the column are checked."""
     column = table[name]
     some = column.cast(pa.string()).unique().slice(0, MAX_CHECKED) if is_text_type(column.type) else column[:1]
     event_times(pa.table({name: some}), name, datetime.now(UTC), zone)

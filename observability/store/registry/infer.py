@@ -1,4 +1,4 @@
-"""Infer a model version from its reference: features with their kinds, sensitive attributes, outcomes, plausibility.
+"""Infer a model version from its reference: features with their kinds, sensitive attributes, outcomes and plausibility.
 
 Takes an Arrow table and a RegistrationRequest and returns an Inference. Only `infer_reference_file` reads a file; nothing is stored.
 """
@@ -63,7 +63,7 @@ def infer_with_outcomes(
     threshold: float = 0.5,
     where: str | None = None,
 ) -> tuple[Inference, ReferenceOutcomes]:
-    """The inference, and the outcomes of every row from which it was made."""
+    """The inference, and the outcomes of every row, on which the inference is based."""
     table = rename_columns(table, request.renames, where)
     if not table.num_rows:
         raise UsageError("the reference holds no rows", where=where)

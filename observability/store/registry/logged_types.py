@@ -1,4 +1,4 @@
-"""Columns that predictions logged in another type than the reference holds, before the version was registered."""
+"""Describe columns that predictions logged in another type than the reference holds, before the version was registered."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,8 +15,8 @@ KIND_TEXT: dict[Kind, str] = {"number": "numbers", "category": "text", "boolean"
 class ConvertedColumn:
     """A column whose kind a registration changed.
 
-    column: as it was. kind: of the reference. values: how many values predictions had logged. lost: of them, those that could not be
-    converted, and count as wrong type.
+    column: the column before the change. kind: its kind in the reference. values: number of values that predictions had logged. lost:
+    number of these values that could not be converted and now count as wrong type.
     """
 
     column: Column
@@ -25,7 +25,7 @@ class ConvertedColumn:
     lost: int
 
     def sentence(self, edges: Mapping[str, Edges]) -> str | None:
-        """What was logged and what became of it; None where nothing was logged, or such values belong to the levels of the reference."""
+        """What was logged and what became of it. None if nothing was logged, or if such values belong to the levels of the reference."""
         levels = set(edges[self.column.reference].levels)
         codes = self.column.kind == "number" and all(map(is_numeric_text, levels))
         if not self.values or (self.kind == "category" and (codes or (self.column.kind == "boolean" and levels <= BOOLEANS))):

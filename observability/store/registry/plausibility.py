@@ -1,4 +1,4 @@
-"""Check the plausibility of a reference: what cannot be analyzed with it, and implausibly good or bad figures."""
+"""Check the plausibility of a reference. Reports what cannot be analyzed with it, and implausibly good or bad figures."""
 
 from collections.abc import Mapping
 
@@ -19,7 +19,7 @@ NEARLY_ALL = 0.95
 
 
 def column_notes(features: tuple[FeatureColumn, ...], profiles: Mapping[str, ColumnProfile]) -> list[str]:
-    """How numbers that may be codes are treated, and which columns are constant."""
+    """Notes about numbers that may be codes, and about constant columns."""
     numbers = [profiles[feature.name] for feature in features if feature.kind == "number"]
     codes = [profile.name for profile in numbers if profile.whole and 2 <= profile.distinct <= CODE_VALUES]
     notes = []
@@ -41,7 +41,7 @@ def column_notes(features: tuple[FeatureColumn, ...], profiles: Mapping[str, Col
 def column_warnings(
     features: tuple[FeatureColumn, ...], groups: tuple[FeatureColumn, ...], profiles: Mapping[str, ColumnProfile]
 ) -> list[str]:
-    """Columns that cannot be analyzed well."""
+    """Warnings about columns that cannot be analyzed well."""
     warnings = []
     empty = [feature.name for feature in features if profiles[feature.name].empty]
     if empty:
@@ -63,7 +63,7 @@ def column_warnings(
 
 
 def row_warnings(target: ReferenceOutcomes, usable: NDArray[np.bool_], rows: int) -> list[str]:
-    """Consequences of few rows, missing labels and missing scores."""
+    """Warnings about few rows, missing labels and missing scores, with their consequences."""
     warnings = []
     labelled = int((usable & target.labelled).sum())
     if (unused := rows - int(usable.sum())) > 0:
@@ -94,7 +94,7 @@ def row_warnings(target: ReferenceOutcomes, usable: NDArray[np.bool_], rows: int
 
 
 def metric_warnings(target: ReferenceOutcomes, metrics: Mapping[str, float], rows: int, in_sample: bool) -> list[str]:
-    """Implausibly good or bad figures."""
+    """Warnings about implausibly good or bad figures."""
     warnings = []
     area = metrics.get("roc_auc")
     if area is not None and rows >= FEW_ROWS and area < 0.4:

@@ -1,4 +1,4 @@
-"""Read a reference file as a table of rows, with the columns that are features by themselves.
+"""Read a reference file as a table of rows.
 
 Flat rows (.csv, .parquet, .jsonl; .csv and .jsonl also as .gz), or prediction records with `features`, whose labels are inside them or
 in label records of the same file.

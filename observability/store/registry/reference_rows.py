@@ -1,6 +1,6 @@
-"""Rows and bin edges from a reference.
+"""Build rows and bin edges from a reference.
 
-Rows have the form of parsed records (parse_types.ParsedBlock), so that they are stored like all others.
+The rows have the form of parsed records (parse_types.ParsedBlock), so that they are stored like all other rows.
 """
 
 import json
@@ -73,7 +73,7 @@ def _value_edges(values: pa.Array, kind: Kind) -> Edges:
 
 
 def _catalog_edges(edges: NumericEdges) -> Edges:
-    """Numeric edges in the form of the catalog."""
+    """Numeric edges in the form in which the catalog stores them."""
     return Edges(
         edges=tuple(edges.edges.tolist()),
         deciles=tuple(edges.deciles.tolist()),
@@ -148,7 +148,7 @@ def label_rows(predictions: pa.Table, inference: Inference, target: ReferenceOut
 
 
 def _number(text: str) -> float:
-    """The number in a canonical text, NaN if it is none."""
+    """The number that a canonical text spells; NaN if it spells none."""
     try:
         return float(text) if text.strip() == text and "_" not in text else float("nan")
     except ValueError:

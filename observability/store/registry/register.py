@@ -144,8 +144,8 @@ READ_OF_EVERY_MODEL = ("projects", "limits", "budget_per_month", "budget_currenc
 
 
 def _note_change(store: Database, model: str, before: ModelSettings, after: ModelSettings) -> None:
-    """Note that a model and the findings about its records may change; if a setting changed that other models' findings read too, that all
-    may.
+    """Note that a model and the findings about its records may change. If a setting changed that findings of other models read too, note
+    that all findings may change.
     """
     alone = all(getattr(before, name) == getattr(after, name) for name in READ_OF_EVERY_MODEL)
     store.note_changed_models({model, RECORDED} if alone else None)
@@ -314,8 +314,8 @@ def update_settings(store: Database, name: str, settings: ModelSettings) -> list
     """Change the settings of a model; return a sentence for each consequence. Raises UsageError for a new direction of an attack on a
     category, and NotFoundError for an unknown model, unless the settings protect features of it: then they hold from its first record on.
 
-    If the threshold changed, decisions that came from it are recomputed, and the rollups with them. Logged decisions, and those from a
-    threshold of their own, stay.
+    If the threshold changed, decisions that came from it are recomputed, and the rollups with them. Logged decisions stay, and so do
+    decisions with a threshold in their record.
     """
     with store.write() as writer:
         model = find_model(writer, name)

@@ -34,7 +34,7 @@ def find_column(wanted: str, columns: Iterable[str], renames: Mapping[str, str],
 
 
 def name_list(names: Iterable[str], most: int = 8) -> str:
-    """Names in a sentence: at most `most`, then the number of the others."""
+    """Names as a list in a sentence: at most `most` of them, then the number of the others."""
     names = [quoted_name(name) for name in names]
     rest = len(names) - most
     return ", ".join(names[:most]) + (f" and {rest} more" if rest > 0 else "")

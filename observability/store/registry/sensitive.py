@@ -41,9 +41,9 @@ def mark_sensitive(
 ) -> tuple[tuple[FeatureColumn, ...], tuple[FeatureColumn, ...], tuple[str, ...]]:
     """Features and groups with the requested columns marked as sensitive, and features that look sensitive but were not requested.
 
-    A sensitive column of a flat file is a feature only if the request names the features and it is among them. Otherwise it is a group:
-    services log under `groups` what the model does not take, and as a feature it would always be absent. In a file of records, each column
-    is where the records have it.
+    A sensitive column of a flat file is a feature only if the request names the features and the column is among them. Otherwise it is a
+    group, because services log under `groups` what the model does not take. As a feature it would always be absent. In a file of records,
+    each column keeps the place that the records give it.
 
     Sensitive numbers of at most CODE_VALUES different values are codes, and become categories; others get bands.
     """

@@ -189,7 +189,7 @@ def _is_finite_number(text: str) -> bool:
 
 
 def _class_indexes(texts: Iterable[str], classes: tuple[str, ...]) -> NDArray[np.int64]:
-    """Index of each text among the classes, -1 for others, and one more -1 at the end, so that row index -1 stays unknown.
+    """The class index of each text, -1 for texts that are no class. The last entry is one more -1, so that row index -1 stays unknown.
 
     For the classes 0 and 1, false and true are accepted as well.
     """

@@ -27,7 +27,7 @@ class AddedRows:
     """Rows that a block adds to one model.
 
     new: its predictions. older: predictions stored earlier that this block labels. revisions: every label of the ids in new and older.
-    versions: by stream. references: streams of the environment `reference`.
+    versions: the version of each stream. references: streams of the environment `reference`.
     """
 
     model: Model
@@ -51,7 +51,7 @@ def outcome_form(model: Model) -> Hashable:
 
 
 def grouped_rows(added: Iterable[AddedRows]) -> list[list[AddedRows]]:
-    """Group the rows of models by form. A model that shares tables is a group of its own."""
+    """Group the rows of models by form. A model whose tables are shared forms a group by itself."""
     groups: dict[Hashable, list[AddedRows]] = {}
     for each in added:
         groups.setdefault(each.model.key if each.model.shared else outcome_form(each.model), []).append(each)

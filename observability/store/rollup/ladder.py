@@ -1,4 +1,4 @@
-"""Change of the current label of each prediction, by hour of arrival.
+"""List the changes of the current label of each prediction, by hour of arrival.
 
 The events of a prediction are its own arrival and the arrival of each label revision. After each of them the prediction has a state: its
 current label. The ladder is +cell(first state) at the arrival of the prediction, then -cell(previous) +cell(next) at each later hour that

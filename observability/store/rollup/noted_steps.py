@@ -1,8 +1,8 @@
 """Keep the steps at which runs logged a value that is not finite, and the extremes of each metric by block of steps.
 
-A question about a long run reads every nth step (store/query/spread_steps.py). By these notes it also reads, of each metric, the first and
-the last step with a value that is not finite and the steps of extremes that stand out, without a search through all records. A note whose
-record was removed is not harmful: the query looks at the records again.
+A question about a long run reads every nth step (store/query/spread_steps.py). With these notes it also reads some other steps of each
+metric without a search through all records: the first and the last step with a value that is not finite, and the steps of extremes that
+stand out. A note whose record was removed is not harmful: the query looks at the records again.
 """
 
 from observability.stats.extreme_blocks import BLOCK
@@ -24,7 +24,7 @@ def note_not_finite_steps(writer: Cursor, source: str) -> None:
 def note_step_extremes(writer: Cursor, source: str) -> None:
     """Note the least and the greatest value of each metric in each block of steps, with their steps, of a table or query of step records.
 
-    Of several ranks the mean counts. A block of which several loads brought records has several notes.
+    If several ranks log a metric, their mean counts. A block whose records came in several loads has several notes.
     """
     writer.execute(
         f"""INSERT INTO step_extremes

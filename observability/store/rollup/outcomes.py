@@ -1,8 +1,8 @@
 """Counts and sums of outcomes, latency and cost that predictions and their labels add.
 
 Turns the events of the ladder into rows of `counts_<key>` and `sums_<key>`. Slice 0 (all rows) is kept by hour, and its outcomes by day as
-well. Levels of sensitive columns, bands of sensitive numbers, replicas and devices are kept by day on the coarse score bins; replicas and
-devices with their latencies.
+well. Levels of sensitive columns, bands of sensitive numbers, replicas and devices are kept by day on the coarse score bins. Replicas and
+devices also have their latencies.
 """
 
 from collections.abc import Mapping, Sequence
@@ -54,7 +54,7 @@ UNLABELLED = {
 
 
 def sliced_columns(model: Model) -> dict[str, str]:
-    """Stored column by reference, of everything with its own slices: sensitive columns, bands of sensitive numbers, replica, device."""
+    """The stored column of each reference with slices of its own: sensitive columns, bands of sensitive numbers, replica, device."""
     columns = {column.reference: column.column for column in model.columns if column.sensitive and column.kind != "number"}
     bands = {f"{BAND}{column.name}": column for column in model.columns}
     banded = {reference: found.column for reference in bands if (found := banded_column(model, reference)) is not None}

@@ -43,9 +43,11 @@ def note_steps_of_ranks(writer: Cursor, source: str) -> None:
 
 
 def keep_rank_blocks(store: "Database") -> None:
-    """Summarise the blocks that got or lost records since they were kept. What another writer delays is left for the next call.
+    """Summarise the blocks that got or lost records since they were last summarised. If another writer delays a block, the next call
+    summarises it.
 
-    A run that fails is logged and stays noted, so that it fails no load: its blocks are summarised when they are asked for.
+    If the blocks of a run cannot be summarised, the error is logged and the run stays noted. The load does not fail, and the blocks are
+    summarised when they are asked for.
     """
     with store.cursor() as cursor:
         due = cursor.execute("SELECT run, min(low), max(high), list(note) FROM rank_blocks_due GROUP BY run ORDER BY run").fetchall()
@@ -63,8 +65,8 @@ def keep_rank_blocks(store: "Database") -> None:
 def _keep_run(store: "Database", run: str, low: int, high: int, notes: list[UUID]) -> None:
     """Bring the kept summaries of some blocks of a run up to date, and delete the notes that asked for it.
 
-    Of a short run nothing is kept; when it has become long, all of its blocks are due. Summaries are computed outside of the transaction
-    that writes them, and those of blocks whose records changed meanwhile are not written: then the notes stay.
+    No summaries of a short run are kept. When a run has become long, all of its blocks are summarised. Summaries are computed outside of
+    the transaction that writes them. If the records of a block changed meanwhile, its summary is not written and its note stays.
     """
     with store.cursor() as cursor:
         known = cursor.execute("SELECT 1 FROM rank_blocks WHERE run = ? LIMIT 1", [run]).fetchall()
@@ -94,7 +96,7 @@ def _keep_run(store: "Database", run: str, low: int, high: int, notes: list[UUID
 
 
 def _blocks_of_records(cursor: Cursor, run: str, low: int, high: int) -> dict[int, tuple[Any, ...]]:
-    """What each block of a run is made of: the fields of MADE_OF by its number."""
+    """By number of block, the fields of MADE_OF, which tell from what records each block of a run is made."""
     rows = cursor.execute(
         f"""SELECT step // {BLOCK} AS block, count(*), bit_xor(content_hash), max("at"), max(arrived), bool_or(sample) FROM steps
         WHERE run = ? AND step BETWEEN ? AND ? AND {OF_RANKS} GROUP BY ALL""",
@@ -104,8 +106,8 @@ def _blocks_of_records(cursor: Cursor, run: str, low: int, high: int) -> dict[in
 
 
 def _write_blocks(writer: Cursor, run: str, blocks: list[int], held: dict[int, tuple[Any, ...]], found: list[dict[str, Any]]) -> bool:
-    """Put new summaries in the place of the kept ones; none for blocks that lost their records. Returns whether all were written, as those
-    are not whose records are no longer those that they were computed from.
+    """Replace the kept summaries by new ones; blocks that lost their records get none. Returns whether all were written. A summary is not
+    written if the records of its block are no longer those that it was computed from.
     """
     now = _blocks_of_records(writer, run, blocks[0], blocks[-1])
     same = [block for block in blocks if now.get(block) == held.get(block)]
@@ -121,7 +123,7 @@ def _write_blocks(writer: Cursor, run: str, blocks: list[int], held: dict[int, t
 
 
 def _delete_notes(store: "Database", notes: list[UUID]) -> None:
-    """Delete notes that were read, not those that came meanwhile."""
+    """Delete the notes that were read, but not those that came meanwhile."""
     with store.write(aside=True) as writer:
         writer.execute("DELETE FROM rank_blocks_due WHERE list_contains(?::UUID[], note)", [notes])
 
@@ -134,7 +136,7 @@ def redo_rank_blocks(writer: Cursor) -> None:
 
 
 def drop_blocks_without_steps(writer: Cursor) -> None:
-    """Delete the summaries of blocks whose records were removed and the notes of such runs, and note the blocks that lost some records."""
+    """Delete the summaries of blocks without records and the notes of runs without records, and note the blocks that lost some records."""
     steps = f"SELECT run, step // {BLOCK} AS block, count(*) AS held FROM steps WHERE {OF_RANKS} GROUP BY ALL"
     writer.execute(f"CREATE OR REPLACE TEMP TABLE steps_left AS {steps}")
     writer.execute("DELETE FROM rank_blocks WHERE (run, block) NOT IN (SELECT run, block FROM steps_left)")

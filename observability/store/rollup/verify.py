@@ -24,7 +24,9 @@ class _UndoneError(Exception):
 def verify_rollups(
     store: Database, seed: int | None = None, progress: Callable[[str, int, int, str], object] | None = None
 ) -> tuple[int, list[str]]:
-    """The number of days that were computed again, and a sentence for each day of a model whose counts differ. Writers wait meanwhile."""
+    """Compute sampled days again. Return how many days were computed, and a sentence for each day of a model whose counts differ. Writers
+    wait meanwhile.
+    """
     choose = random.Random(seed)
     checked, problems = 0, []
     models = store.catalog().models
@@ -80,7 +82,7 @@ def _differences(writer: Cursor, model: Model, days: list[tuple[int, date]], thr
 def _differs_sql(stored: str, recomputed: str) -> str:
     """SQL: whether two sums differ by more than the order of adding explains.
 
-    Two equal infinities, of squares too large for a double, do not.
+    Two equal infinities, from squares too large for a double, do not differ.
     """
     return f"{stored} IS DISTINCT FROM {recomputed} AND abs({stored} - {recomputed}) > 1e-6 * (1 + abs({stored}))"
 
