@@ -1,8 +1,8 @@
 """Who may do what: the roles, the people, and the actions that need a role.
 
 `ACTIONS` gives the role that an action needs. Three tables give the action: `COMMANDS` for a command, `METHODS` of store_methods.py for a
-method of the store, route_access.py for a path. Pages, WebSocket, HTTP and command line use them through `require_action` and
-`guarded_store`; nothing else decides. Without sign-in there is no guard and no cost.
+method of the store, route_access.py for a path. Pages, WebSocket, HTTP and command line use these tables through `require_action` and
+`guarded_store`, and nothing else decides. Without sign-in, nothing is checked and nothing is slower.
 """
 
 from contextvars import ContextVar
@@ -74,8 +74,8 @@ WORDS: dict[Action, str] = {
 class Person:
     """Somebody who acts: name, role and, if it differs, the role for single models (NO_ROLE: no access).
 
-    role None: only the models that are named. source: how they are known; "here" is the person at a dashboard without sign-in. for_a_file:
-    whether the answers go to a file that leaves the product, so that nothing masked is revealed.
+    role None: access to the named models only. source: how the person is known; "here" is the person at a dashboard without sign-in.
+    for_a_file: whether the answers go to a file that leaves the product, so that nothing masked is revealed.
     """
 
     name: str
@@ -85,7 +85,7 @@ class Person:
     for_a_file: bool = False
 
     def role_for(self, model: str | None) -> str | None:
-        """The role for a model, or without one the general role; None for no access."""
+        """The role for a model; without a model, the general role. None for no access."""
         found = dict(self.models).get(model, self.role) if model else self.role
         return None if found == NO_ROLE else found
 
@@ -135,7 +135,7 @@ def may_do_somewhere(person: Person, action: Action) -> bool:
 
 
 def require_action(person: Person, action: Action, model: str | None = None) -> None:
-    """Raise ForbiddenError if a person may not do an action; a hidden model raises NotFoundError, as one that does not exist."""
+    """Raise ForbiddenError if a person may not do an action. A hidden model raises NotFoundError, like a model that does not exist."""
     if may_do(person, action, model):
         return
     if model is not None and not may_do(person, "read", model):

@@ -67,7 +67,7 @@ class OidcSettings:
 
 @dataclass(frozen=True)
 class AccessSettings:
-    """All settings. urls: further addresses of the dashboard, the first is the public one. models: role lists of single models.
+    """All settings. urls: further addresses of the dashboard; the first is the public one. models: role lists of single models.
 
     logger_origins: sites whose pages may send records with a token. frame_origins: sites whose pages may show a figure alone in a frame.
     """
@@ -101,15 +101,15 @@ _never_open: set[Path] = set()
 
 
 def keep_sign_in(home: Path) -> None:
-    """From now on, refuse everybody if the home's settings ask for no sign-in: they are copies of the owner's, so that means they were
-    lost.
+    """From now on, refuse everybody if the home's settings ask for no sign-in. The settings are copies of the owner's, so their sign-in
+    must have been lost.
     """
     _never_open.add(home)
 
 
 def read_access_settings(home: Path) -> AccessSettings:
-    """The settings of a home. Raises UsageError if the file or a variable is wrong, StoreBrokenError if it cannot be read, or if
-    sign-in is gone although `keep_sign_in` was called: then everybody is refused.
+    """The settings of a home. Raises UsageError if the file or a variable is wrong, StoreBrokenError if it cannot be read, or if sign-in is
+    gone although `keep_sign_in` was called. Everybody is then refused.
     """
     settings_file, accounts_file = _file_names(home)
     marks = (
@@ -133,7 +133,7 @@ def sign_in_method(folder: Path) -> Method:
 
 @lru_cache(maxsize=16)
 def _file_names(home: Path) -> tuple[str, str]:
-    """The paths of the two files as texts, cached: both files are checked for each answer of the store, and making a path costs more than
+    """The paths of the two files as texts, cached. Both files are checked for each answer of the store, and making a path costs more than
     the check.
     """
     return str(home / FILE), str(home / ACCOUNTS_FILE)

@@ -58,7 +58,7 @@ class Account:
 
     @property
     def person(self) -> Person:
-        """Who acts under this account."""
+        """The person who acts under this account."""
         return Person(self.name, self.role, tuple(sorted(self.models.items())), "account")
 
 
@@ -74,7 +74,7 @@ _known: dict[Path, tuple[tuple[int, int, int], dict[str, Account]]] = {}
 
 
 def read_accounts(home: Path) -> dict[str, Account]:
-    """The accounts by name. Raises StoreBrokenError if the file cannot be read; then nobody can sign in."""
+    """The accounts by name. Raises StoreBrokenError if the file cannot be read; nobody can then sign in."""
     path = home / ACCOUNTS_FILE
     try:
         mark = path.stat()
@@ -297,7 +297,7 @@ class Sessions:
         self._held: dict[str, Session] = {}
 
     def begin(self, account: Account, hours: float) -> str:
-        """A new session; the text for the cookie, which is kept nowhere."""
+        """Begin a session. Returns the text for the cookie, which is kept nowhere else."""
         text, now = secrets.token_urlsafe(32), time.time()
         with self._lock:
             self._held = {key: held for key, held in self._held.items() if held.until > now}

@@ -1,6 +1,6 @@
 """The HTTP interface for programs, `/api/v1/…`.
 
-Every route first checks `Authorization: Bearer TOKEN` (observability/server/tokens.py). An error is `{"error", "try"}` with a
+Every route first checks `Authorization: Bearer TOKEN` (observability/server/tokens.py). An error is `{"error", "try"}` with a status of
 4xx, or 503 if the store is busy or broken.
 """
 
@@ -197,7 +197,7 @@ def cached_case(
     environment: str | None,
     as_of: datetime | None,
 ) -> dict[str, Any]:
-    """The evidence at one state of the store, cached for at most a minute and until something is loaded."""
+    """The evidence about a prediction at one state of the store. It is cached for at most a minute, and only until something is loaded."""
     from observability.investigation.case import case
     from observability.worker.process import warm_worker
 
@@ -217,7 +217,7 @@ async def labels(request: Request) -> Response:
 
 
 async def accept_records(request: Request, takes: intake.Takes) -> Response:
-    """Each line is validated, and valid lines are on disk before the response: 202, or 422 where every line is rejected."""
+    """Validate each line, and write valid lines to disk before the response: 202, or 422 if every line is rejected."""
     with telemetry.POST_SECONDS.timed():
         return await respond_to_records(request, takes)
 
@@ -254,7 +254,7 @@ async def take_body(request: Request, work: Callable[[bytes, IntakeLimits], T]) 
 
 
 async def calls(request: Request) -> Response:
-    """Do what a person asked for at a process that only reads (owner_calls.py)."""
+    """Do what a person asked for at a process that only reads the store (owner_calls.py)."""
     query_parameters(request, ())
     limits = replace(limits_in_force(process_lock.current_owner().home).limits, body_bytes=owner_calls.MOST_BYTES)
     body, holder = await intake.read_body(request, limits), ACTING.get()
@@ -262,7 +262,7 @@ async def calls(request: Request) -> Response:
 
 
 async def model_server_events(request: Request) -> Response:
-    """Requests and responses of model servers as CloudEvents: 202 once records and halves are on disk, 422 where all are rejected."""
+    """Take requests and responses of model servers as CloudEvents: 202 once records and halves are on disk, 422 if all are rejected."""
     mapping, headers = query_parameters(request, cloud_events.PARAMETERS), dict(request.headers)
     token = str(request.state.token)
     with telemetry.POST_SECONDS.timed():
@@ -277,7 +277,7 @@ async def model_server_events(request: Request) -> Response:
 
 
 async def lineage(request: Request) -> Response:
-    """OpenLineage run events: 202 once the records are on disk, 422 where every event is rejected."""
+    """Take OpenLineage run events: 202 once the records are on disk, 422 if every event is rejected."""
     query_parameters(request, ())
     token = str(request.state.token)
     with telemetry.POST_SECONDS.timed():
@@ -293,7 +293,7 @@ async def lineage(request: Request) -> Response:
 
 
 async def traces(request: Request) -> Response:
-    """Spans of OTLP: 200 with the response that OTLP defines, once the records are on disk; it names the spans that were rejected."""
+    """Take spans of OTLP: 200 once the records are on disk. The response has the form that OTLP defines and names the rejected spans."""
     query_parameters(request, ())
     encoding, token = otlp_traces.body_encoding(request.headers.get("content-type", "")), str(request.state.token)
     with telemetry.POST_SECONDS.timed():
@@ -318,7 +318,7 @@ async def unknown_address(_request: Request) -> Response:
 
 
 def routes_elsewhere(owner: str) -> list[BaseRoute]:
-    """The routes of a process that only shows pages: programs get the address of the owner of the store."""
+    """The routes of a process that only shows pages. Programs get the address of the owner of the store."""
 
     async def elsewhere(_request: Request) -> Response:
         return error_response(421, "this process only shows pages", f"Send it to the owner of the store, {owner}")

@@ -1,4 +1,4 @@
-"""Read-only tools for assistants, by the Model Context Protocol: over stdio by the command `mcp`, over HTTP at `/mcp`.
+"""Read-only tools for assistants, by the Model Context Protocol. They are offered over stdio by the command `mcp`, and over HTTP at `/mcp`.
 
 Each tool is a command of the command line with its JSON answer, so an assistant gets the same answers as everybody else, with the rights of
 its user.
@@ -38,7 +38,7 @@ def assistant_server(run: RunCommand) -> "MCPServer[Any]":
     read_only = ToolAnnotations(read_only_hint=True, destructive_hint=False, idempotent_hint=True, open_world_hint=False)
 
     async def answer(command: str, *arguments: str, **options: object) -> Any:
-        """The command's JSON. Raises ToolError with the command's own sentence where it fails."""
+        """The command's JSON. Raises ToolError with the command's own sentence if the command fails."""
         line = [command, *(f"--{name}={value}" for name, value in options.items() if value is not None), "--json", "--", *arguments]
         code, out, error = await run(line if arguments else line[:-1])
         if code:

@@ -1,9 +1,9 @@
 """The audit log: who signed in, saw, exported, changed or removed what.
 
 `HOME/audit.jsonl` (0600) is only ever appended to, one record of the kind `access` per line. It is kept apart from the store, so removing a
-model or restoring a backup does not change it. Each line carries the SHA-256 of itself and the line before, so a changed or missing line in
-between is found. Subjects and ids of predictions are written as keyed hashes: the log still answers who saw a subject's cases or a
-prediction, and does not keep them. Nothing is written if there is no sign-in.
+model or restoring a backup does not change it. Each line carries the SHA-256 of itself and of the line before, so a changed or missing line
+is found. Subjects and ids of predictions are written as keyed hashes. So the log still answers who saw a subject's cases or a prediction,
+without keeping either. Nothing is written if there is no sign-in.
 """
 
 import contextlib
@@ -56,9 +56,9 @@ _elsewhere: list[Callable[..., object]] = []
 
 
 def note_access(home: Path, author: str, does: Deed, **fields: str | None) -> None:
-    """Append one entry; nothing if there is no sign-in. fields: some of FIELDS; a subject and a prediction are stored as their marks.
+    """Append one entry. Without sign-in, nothing is written. fields: some of FIELDS; a subject and a prediction are stored as their marks.
 
-    Raises StoreBrokenError if the log cannot be written: what cannot be logged must not be done.
+    Raises StoreBrokenError if the log cannot be written, because an action that cannot be logged must not be done.
     """
     if read_access_settings(home).method == "none":
         return
@@ -113,9 +113,9 @@ def _locked_log(path: Path) -> Iterator[int]:
 
 
 def mark_logged_predictions(home: Path) -> int:
-    """Replace the ids of predictions that earlier versions wrote by their marks; the number of entries that changed.
+    """Replace the ids of predictions that earlier versions wrote by their marks. Returns the number of changed entries.
 
-    The chain is computed again. A line that did not follow from the one before keeps its hash, so that it is still found.
+    The chain of hashes is computed again. A line whose hash did not match the line before keeps its hash, so that it is still found.
     """
     path = home / FILE
     if not path.exists() or not any(_plain_prediction(entry) for entry in _read_lines(home)):
@@ -154,12 +154,12 @@ def _last_chain(tail: bytes) -> str:
 
 
 def _chained(before: str, entry: Mapping[str, str]) -> str:
-    """The hash of a line and the one before."""
+    """The hash of a line and of the line before it."""
     return hashlib.sha256((before + json.dumps(entry, sort_keys=True, ensure_ascii=False)).encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def prediction_mark(home: Path, name: str) -> str:
-    """The keyed hash under which the log names a prediction; a mark is not changed."""
+    """The keyed hash under which the log names a prediction. A text that already is a mark is returned unchanged."""
     return name if re.fullmatch(rf"{MARKED}[0-9a-f]{{24}}", name) else MARKED + subject_mark(home, f"prediction {name}")
 
 
@@ -189,7 +189,9 @@ def access_entries(home: Path, *, most: int = 1000, subject: str | None = None, 
 
 
 def audit_problem(home: Path) -> str | None:
-    """Why the log is not the log that was written, with the line; None if every line matches the hash of the line before it."""
+    """A sentence that says at which line the log was changed after it was written. None if every line matches the hash of the line before
+    it.
+    """
     before = ""
     for number, entry in enumerate(_read_lines(home), start=1):
         chain = entry.get("chain")

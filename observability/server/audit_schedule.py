@@ -1,7 +1,7 @@
-"""The audits that this process runs on a schedule: the setting `audit_schedule` of each model.
+"""Run the audits that the setting `audit_schedule` of each model schedules in this process.
 
 One audit at a time, in a confined worker of low priority, and only while nothing waits: no load, no records in the landing folder, no step
-of the enrichment. An audit keeps each finished step in the home, so one that was killed or gave way goes on from there.
+of the enrichment. An audit keeps each finished step in the home, so an audit that was killed or interrupted continues from there.
 """
 
 import json
@@ -42,13 +42,13 @@ Run = Callable[["Store", str, str, str, Callable[[float, str], None]], object]
 
 
 class AuditInterruptedError(Exception):
-    """The audit stopped after a step, since something else waits or the process ends; the next start goes on from there."""
+    """The audit stopped after a step, because other work waits or the process ends. The next start continues from there."""
 
 
 @dataclass(frozen=True)
 class ScheduledAudit:
-    """An audit on the schedule. when: as the setting says it. last: the newest audit of its kind of this version and its model file.
-    next: when it is due (aware UTC); in the past where it waits, None if nothing but a new version makes it due.
+    """An audit on the schedule. when: as the setting says it. last: the newest audit of its kind of this version and its model file. next:
+    when it is due (aware UTC). It is in the past if the audit is waiting, and None if only a new version makes it due.
     """
 
     model: str
@@ -65,13 +65,13 @@ class ScheduledAudit:
 
 
 def newest_audited_version(model: Model) -> Version | None:
-    """The version that was registered last with a model file; None if none was."""
+    """The last registered version that has a model file; None if no version has one."""
     known = [version for version in model.versions if version.registered_at is not None and version.artifact]
     return max(known, key=lambda version: (str(version.registered_at), version.name), default=None)
 
 
 def audit_due_at(when: str, registered: datetime, last: StoredAudit | None) -> datetime | None:
-    """The time at which an audit is due that was scheduled as `30 days`, `new version` or `expired`; None if the next audit examines
+    """The time at which an audit is due, which was scheduled as `30 days`, `new version` or `expired`. None if the next audit examines
     another version.
     """
     if last is None:
@@ -139,7 +139,7 @@ def is_idle(store: "Store") -> bool:
 
 
 def run_audit_schedule(store: "Store", stopping: threading.Event) -> None:
-    """Run due audits, one in each round, until `stopping` is set. A failure is kept in the state, and tried again a day later."""
+    """Run due audits, one in each round, until `stopping` is set. A failure is kept in the state, and the audit is tried again a day later."""
     while not stopping.wait(LOOK_EVERY):
         try:
             run_due_audit(store, datetime.now(UTC), stopping)
@@ -155,7 +155,8 @@ def run_due_audit(
     idle: Callable[["Store"], bool] = is_idle,
     clock: Callable[[], float] = time.monotonic,
 ) -> str | None:
-    """Run the audit that has been due for longest, if nothing waits; its outcome in a word, None if nothing is due or it must wait.
+    """Run the audit that has been due for longest, if nothing waits. Returns its outcome in a word; None if nothing is due or the audit
+    must wait.
 
     It stops when other work has waited for PATIENCE, or the process ends, and continues from its last step in a later round.
     """

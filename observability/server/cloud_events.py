@@ -1,4 +1,4 @@
-"""CloudEvents of model servers: requests and responses, joined by their id, become prediction records (docs/sinks.md).
+"""Join requests and responses of model servers (CloudEvents) by their id, and make prediction records of them (docs/sinks.md).
 
 Modes of the HTTP binding: binary (`ce-` headers), structured and batched JSON.
 """
@@ -118,9 +118,9 @@ def _event(number: int, event: Any) -> CloudEvent:
 
 
 def take_events(body: bytes, headers: Mapping[str, str], mapping: Mapping[str, str], token: str, limits: IntakeLimits) -> EventsTaken:
-    """Join the events of a request with what waits, write the records, keep the halves; all on disk when it returns.
+    """Join the events of a request with the halves that wait, write the records, and keep the other halves. All is on disk when it returns.
 
-    mapping: the parameters of the address. Raises IntakeRefusedError, StoreBrokenError: then nothing of the request is kept.
+    mapping: the parameters of the address. Raises IntakeRefusedError or StoreBrokenError, and then keeps nothing of the request.
     """
     owner = process_lock.current_owner()
     events, rejected = read_events(body, headers)
@@ -252,7 +252,9 @@ def _mapped(attributes: Mapping[str, str], mapping: Mapping[str, str], what: str
 
 
 def _model_name(attributes: Mapping[str, str]) -> str:
-    """The model: the service, with its component unless that is the predictor; else modelid; else the last part of the source."""
+    """The model: the service, with its component unless that is the predictor; else the attribute modelid; else the last part of the
+    source.
+    """
     if service := attributes.get("inferenceservicename"):
         component = attributes.get("component", "predictor")
         return service if component in ("", "predictor") else f"{service}-{component}"

@@ -1,7 +1,8 @@
-"""Bring the segments of collectors into landing, each once.
+"""Bring the segments of collectors into landing, each exactly once.
 
-A segment is copied to landing under its own name, loaded with the rows and its name in one transaction (the manifest), and only then moved
-to `taken/`. Whenever the process is killed, the next round finds it where it is: a name that the manifest holds is never loaded again.
+A segment is copied to landing under its own name. One transaction then stores its rows and notes its name in the manifest, and only
+afterwards is the segment moved to `taken/`. Whenever the process is killed, the next round finds the segment where it is. A name that the
+manifest holds is never loaded again.
 """
 
 import json
@@ -60,7 +61,7 @@ class CollectedState:
 
 
 class SegmentIntake:
-    """Brings segments from one place. published: the configuration that was left there last."""
+    """Brings segments from one place. published: the configuration that was last written to the place."""
 
     def __init__(self, store: "Store", place: FilePlace) -> None:
         self.store, self.place = store, place
@@ -120,7 +121,7 @@ class SegmentIntake:
 
     def _purge(self) -> None:
         """Delete taken segments a week after they were loaded, and what killed collectors left. The time in a name comes from another
-        machine's clock: it counts only for a segment that the store does not know, as after a restore.
+        machine's clock, so it counts only for a segment that the store does not know, as after a restore.
         """
         for folder in (SEGMENTS, TAKEN):
             self.place.remove_unfinished(folder, PURGE_EVERY)
@@ -140,7 +141,7 @@ def _size_of(path: Path) -> int:
 
 
 def _write_synced(path: Path, content: bytes) -> None:
-    """Write a file that is there whole or not at all, on disk."""
+    """Write a file to disk. It is there as a whole or not at all."""
     part = path.with_name(f".{path.name}.part")
     with part.open("wb") as file:
         os.chmod(part, 0o600)
@@ -152,7 +153,7 @@ def _write_synced(path: Path, content: bytes) -> None:
 
 
 def run_segment_intake(store: "Store", state: CollectedState, stopping: threading.Event) -> None:
-    """Bring segments until `stopping` is set. A failure is kept in the state and tried again; the pause doubles with each."""
+    """Bring segments until `stopping` is set. A failure is kept in the state and tried again. The pause doubles with each failure."""
     intake: SegmentIntake | None = None
     failures = 0
     while not stopping.wait(min(LOOK_EVERY * 2**failures, LONGEST_PAUSE)):

@@ -1,8 +1,8 @@
-"""A collector: the HTTP addresses that take records, without a store. Any number run behind any load balancer.
+"""A collector: a process with the HTTP addresses that take records, but without a store. Any number can run behind any load balancer.
 
-Records are validated by the same rules as at the owner of the store: the owner writes its configuration into the shared place. Before the
-response, the records are in the shared place as a whole segment. A collector keeps nothing that matters; killed at any moment, it loses
-nothing that it acknowledged.
+Records are validated by the same rules as at the owner of the store, because the owner writes its configuration into the shared place.
+Before the response, the records are in the shared place as a whole segment. A collector keeps no data of its own. If it is killed at any
+moment, it loses nothing that it acknowledged.
 """
 
 import asyncio
@@ -54,14 +54,14 @@ GATHER_SECONDS = 0.01
 
 
 class SegmentCommit(GroupCommit):
-    """Each group of records is one segment of the shared place, whole when `commit` returns."""
+    """Writes each group of records as one segment of the shared place, which is complete when `commit` returns."""
 
     def __init__(self, place: FilePlace) -> None:
         self._prepare()
         self.place, self.number = place, secrets.token_hex(8)
 
     def publish(self) -> None:
-        """Every segment is published when it is written."""
+        """Do nothing, because every segment is published when it is written."""
 
     def _gather(self) -> None:
         time.sleep(GATHER_SECONDS)  # in the thread of one request; the others of its group wait for it
@@ -92,7 +92,7 @@ class CollectingStore:
         self.failure: str | None = None
 
     def look(self) -> None:
-        """Read the configuration again where it changed. Never raises."""
+        """Read the configuration again if it changed. Never raises."""
         try:
             content = self.place.get(CONFIG)
             if content is None:
@@ -119,7 +119,7 @@ class CollectingStore:
         self.owner_sign, self.owner_at = sign, time.monotonic() - max(age, 0.0)
 
     def require_space(self) -> None:
-        """Raise StoreBrokenError if nothing may be taken."""
+        """Raise StoreBrokenError if no records may be taken."""
         if self.config is None or self.looked_at is None:
             raise StoreBrokenError("the collector has no configuration", got=self.failure, attempt=HOW)
         if time.monotonic() - self.looked_at > OLD_AFTER:
@@ -158,7 +158,7 @@ class Collecting:
         self.stopping = threading.Event()
 
     def look_again(self) -> None:
-        """Look at the configuration until the end."""
+        """Look at the configuration regularly until the process ends."""
         while not self.stopping.wait(LOOK_EVERY):
             self.store.look()
 
@@ -223,7 +223,7 @@ def collector_folder() -> Iterator[Path]:
 
 def remove_left_folders(parent: Path) -> list[str]:
     """Remove folders of this user's collectors whose process is gone: the kernel has released their lock. Returns their names. A folder
-    without the file of the lock is left, because its collector may be about to take it.
+    without a lock file is left alone, because its collector may be about to take the lock.
     """
     removed = []
     for folder in parent.glob(f"{PREFIX}*"):

@@ -26,7 +26,7 @@ FORMAT = 1
 
 @dataclass(frozen=True)
 class CollectorConfig:
-    """A configuration that was read. digest: digest of its content. protects: whether features are protected before anything is written."""
+    """A configuration as read. digest: digest of its content. protects: whether features are protected before anything is written."""
 
     digest: str
     catalog: Catalog
@@ -34,7 +34,9 @@ class CollectorConfig:
 
 
 def config_content(store: "Store") -> bytes:
-    """The configuration of a home, equal bytes for an equal one. Raises ObservabilityError if a file of the home cannot be read."""
+    """The configuration of a home as bytes. Equal configurations give equal bytes. Raises ObservabilityError if a file of the home cannot
+    be read.
+    """
     home = store.home
     body = {
         "format": FORMAT,

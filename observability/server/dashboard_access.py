@@ -19,8 +19,8 @@ SCHEDULE = ("send", "channel", "hour")
 
 
 def may_send_to(person: Person, channel: str, home: "Path") -> bool:
-    """Whether a person may send the summary of a dashboard to a channel: administrators to all channels, others to the channels that
-    alerts.toml opens for them.
+    """Whether a person may send the summary of a dashboard to a channel. Administrators may send to all channels, others to the channels
+    that alerts.toml opens for them.
     """
     return may_do(person, "settings") or channel in read_alert_config(home).for_analysts
 

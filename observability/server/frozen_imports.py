@@ -1,7 +1,7 @@
-"""Leaves what imports made out of garbage collections.
+"""Keep what imports made out of garbage collections.
 
 Streamlit collects garbage after each run of a page. Nine tenths of the objects that it scanned were functions, classes and constants of
-modules, which stay until the process ends. The scan took 0.15 s of the interpreter, about as long as the run itself.
+modules, which stay until the process ends. The scan took 0.15 s, about as long as the run itself.
 """
 
 import gc

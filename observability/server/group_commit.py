@@ -1,7 +1,7 @@
-"""One write and one sync for the records of all requests that wait: a group commit.
+"""Write and sync the records of all waiting requests at once: a group commit.
 
-A request that comes while another's records are being synced joins the next group. A group is one write to the open segment of landing.
-The loader publishes that segment before it loads; it is published by its size and age as well.
+A request that comes while the records of another request are being synced joins the next group. A group is one write to the open segment of
+landing. The loader publishes that segment before it loads. The segment is also published once it is large or old enough.
 """
 
 import threading
@@ -16,7 +16,7 @@ SEGMENT_SECONDS = 2.0
 
 @dataclass
 class _Group:
-    """Lines that are written together. failure: why they could not be, once `done`."""
+    """Lines that are written together. failure: why they could not be written, once `done`."""
 
     parts: list[bytes] = field(default_factory=list)
     count: int = 0
@@ -37,7 +37,7 @@ class GroupCommit:
         self.groups = 0
 
     def commit(self, lines: bytes, count: int) -> None:
-        """Write `count` whole lines, ending with a newline. Raises StoreBrokenError if the disk refuses; then none counts."""
+        """Write `count` whole lines, ending with a newline. Raises StoreBrokenError if the disk refuses; no line then counts as written."""
         with self._joining:
             group = self._next
             group.parts.append(lines)
@@ -68,10 +68,10 @@ class GroupCommit:
             group.done = True
 
     def _gather(self) -> None:
-        """Wait for more requests before a group is written; here, none is waited for."""
+        """Wait for more requests before a group is written. This class does not wait."""
 
     def _append(self, lines: bytes, count: int) -> str | None:
-        """Write lines, on disk when it returns; why they could not be, None if they are."""
+        """Write lines, which are on disk when it returns. Returns why they could not be written, None if they were."""
         if self._spool.append(lines, count):
             return None
         failure = self._spool.last_error or "an unknown failure"

@@ -54,8 +54,8 @@ def action_of_settings(names: AbstractSet[str]) -> Action:
 
 
 def guarded_store(store: "Store", person: Person) -> "Store":
-    """The store as a person may use it: every call is checked, and hidden data are left out. Without sign-in, the store itself, unless it
-    is for a file.
+    """The store as a person may use it. Every call is checked, and hidden data are left out. Without sign-in, it is the store itself,
+    unless the answers go to a file.
     """
     return store if person.source == "here" and not person.for_a_file else cast("Store", GuardedStore(store, person))
 
@@ -181,7 +181,7 @@ class GuardedStore:
             raise ForbiddenError("a week is frozen by people who see every model", attempt="Ask an administrator")
 
     def _any_written_model(self) -> str | None:
-        """A model that the person may write about; None if there is none. A dashboard may name no model."""
+        """A model that the person may write about; None if there is none. Used for a dashboard, which need not name a model."""
         if may_do(self._person, "write"):
             return None
         return next((model for model, _ in self._person.models if may_do(self._person, "write", model)), None)
@@ -215,7 +215,7 @@ class GuardedStore:
                 )
 
     def _signed(self, record: Mapping[str, Any]) -> dict[str, Any]:
-        """The record in the name of the sign-in."""
+        """The record with the signed-in person as its author."""
         if record.get("kind") in ANSWERS:
             return {**record, "annotator": self._person.name}
         named = "author" in KINDS[str(record["kind"])].fields if record.get("kind") in KINDS else False
@@ -239,7 +239,7 @@ class GuardedStore:
         return found
 
     def _recorded(self, name: str, models: Sequence[str], about: Any, work: Callable[[], Any]) -> Any:
-        """Do a change and log it; what fails is not logged as done."""
+        """Do a change and log it. A change that fails is not logged as done."""
         token = WRITING.set(self._person)
         try:
             done = work()

@@ -1,7 +1,7 @@
-"""Close connections that send no complete header of a request in time, or too long a one.
+"""Close connections that do not send the header of a request in time, or that send too long a header.
 
-uvicorn waits for ever for the header of a request and keeps all of it, so connections that never complete one would hold its sockets and
-its memory. It has no setting for this, so its protocol is patched here to check connections.
+uvicorn waits for ever for the header of a request and keeps all of it, so connections that never complete a header would hold its sockets
+and its memory. It has no setting for this, so its protocol is patched here to check connections.
 """
 
 import asyncio
@@ -20,7 +20,7 @@ def close_half_open_connections(limits: Callable[[], IntakeLimits]) -> None:
     """Close, from now on, each connection to this process's HTTP servers that sends no complete header within `header_seconds`, or a header
     of more than `header_bytes`.
 
-    limits: asked for each connection. The time runs from the opening of the connection, or from the first byte after a response.
+    limits: called for each connection. The time runs from the opening of the connection, or from the first byte after a response.
     """
     from uvicorn.protocols.http.auto import AutoHTTPProtocol
 
@@ -44,14 +44,16 @@ def close_half_open_connections(limits: Callable[[], IntakeLimits]) -> None:
 
 
 def _watch(protocol: Any) -> None:
-    """Look at a connection later where it waits for a header and nobody looks already."""
+    """Schedule a look at a connection if it waits for a header and no look is scheduled yet."""
     if _waits_for_header(protocol) and not getattr(protocol, "watched_header", False):
         protocol.watched_header = True
         protocol.loop.call_later(_LIMITS[0]().header_seconds, _close_if_still_waiting, protocol, protocol.cycle)
 
 
 def _refuses(protocol: Any, data: bytes) -> bool:
-    """Whether the header that the bytes belong to has more than `header_bytes`; it is then answered, and none of them is kept."""
+    """Whether the header that the bytes belong to has more than `header_bytes`. The connection is then answered, and none of the bytes is
+    kept.
+    """
     cycle, before = protocol.cycle, getattr(protocol, "header_so_far", (0, b""))
     protocol.header_so_far = 0, b""
     if not _waits_for_header(protocol) or (cycle is not None and cycle.more_body):  # bytes of a body that nobody reads are not kept
@@ -71,7 +73,9 @@ def _refuses(protocol: Any, data: bytes) -> bool:
 
 
 def _close_if_still_waiting(protocol: Any, last: object) -> None:
-    """Close the connection if no header was completed since; else go on looking. last: the last request at that time."""
+    """Close the connection if no header was completed since the last look; otherwise schedule another look. last: the last request at that
+    time.
+    """
     protocol.watched_header = False
     transport = protocol.transport
     if transport.is_closing() or transport.get_protocol() is not protocol:  # closed, or a WebSocket by now

@@ -1,4 +1,4 @@
-"""The health of this process: whether its loader works, and what a person should know.
+"""The health of this process: whether its loader works, and which problems a person should know.
 
 `/readyz`, `/api/v1/status`, the command `status` and the banner of pages say the same.
 """
@@ -76,7 +76,7 @@ def loader_status() -> dict[str, Any]:
 
 
 def loader_problems() -> list[str]:
-    """Why new records are not loaded, as sentences; none while they are, and none in a process without a loader."""
+    """Why new records are not loaded, as sentences. There are none while records are loaded, or in a process without a loader."""
     status = loader_status()
     if status["state"] == "dead":
         return ["New records are not loaded: the loader ended. It is started again within seconds; records in landing wait."]
@@ -107,13 +107,13 @@ def collectors_status() -> dict[str, Any]:
 
 
 def collectors_problems() -> list[str]:
-    """Why records of collectors do not arrive, as a sentence; None while they do."""
+    """Why records of collectors do not arrive, as sentences; none while they arrive."""
     failure = collectors_status()["failure"]
     return [f"Records of collectors are not loaded; they wait in the shared place: {with_full_stop(failure)}"] if failure else []
 
 
 def publishing_problems() -> list[str]:
-    """Why the store is not published for processes that read it, as a sentence; none if it is, or nobody asked."""
+    """Why the store is not published for processes that read it, as sentences. Empty if it is published, or if nobody asked for it."""
     owner = _owner()
     failure = None if owner is None or owner.publisher is None else owner.publisher.failure
     if owner is not None and owner.publishing is not None and not owner.publishing.is_alive():
@@ -122,7 +122,7 @@ def publishing_problems() -> list[str]:
 
 
 def limits_problems(store: "Store") -> list[str]:
-    """Why the limits of the home are not in force, as a sentence; None if they are."""
+    """Why the limits of the home are not in force, as sentences. Empty if they are in force."""
     problem = limits_in_force(store.home).problem
     return [] if problem is None else [problem]
 

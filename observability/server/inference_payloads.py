@@ -1,4 +1,4 @@
-"""Bodies of model servers as features and answers, one for each instance: V1 (`instances`), V2 (`inputs`) and Seldon (`data`).
+"""Read bodies of model servers as features and answers for each instance: V1 (`instances`), V2 (`inputs`) and Seldon (`data`).
 
 Pure functions. The rules that name features and read an answer are in docs/sinks.md.
 """
@@ -88,7 +88,7 @@ def answer_fields(answer: Any, model: Model | None) -> dict[str, Any]:
 
 
 def _value_fields(value: Any, model: Model | None) -> dict[str, Any]:
-    """An output without a telling name: text, true, false and whole numbers are a prediction, other numbers a score."""
+    """The field of an output whose name says nothing. Text, true, false and whole numbers are a prediction; other numbers are a score."""
     value = _single(value)
     task = None if model is None else model.task
     if isinstance(value, bool | str):
@@ -101,7 +101,7 @@ def _value_fields(value: Any, model: Model | None) -> dict[str, Any]:
 
 
 def _score_field(value: Any, model: Model | None) -> dict[str, Any]:
-    """An output that is a score: a number, or a number for each class."""
+    """The field of an output that is a score: a number, or a number for each class."""
     value = _single(value)
     if isinstance(value, float | int) and not isinstance(value, bool):
         return {"score": plain_json(value)}
@@ -186,7 +186,7 @@ def _tensor_rows(tensor: Mapping[str, Any], name: str) -> list[Row]:
 
 
 def _typed(value: Any, datatype: str) -> Any:
-    """A value of a tensor as its datatype says: whole numbers stay whole, others are floats."""
+    """A value of a tensor in the type of its datatype. Whole numbers stay whole, others become floats."""
     if isinstance(value, int | float) and not isinstance(value, bool):
         if datatype.startswith(("FP", "BF")):
             return plain_json(float(value))
@@ -249,7 +249,7 @@ def _object(body: Any) -> Mapping[str, Any]:
 
 
 def _single(value: Any) -> Any:
-    """The value of a list of one."""
+    """The value of a list with one value; any other value unchanged."""
     while _is_list(value) and len(value) == 1:
         value = value[0]
     return value

@@ -1,4 +1,4 @@
-"""Takes the records of an HTTP request: its body within bounds, as lines; the good ones on disk before the response.
+"""Take the records of an HTTP request. The size of its body is limited, and valid records are on disk before the response.
 
 A body is JSONL, a JSON array of records, or one JSON object; plain or compressed with gzip.
 """
@@ -34,7 +34,7 @@ Takes = Literal["any", "label"]
 
 
 class IntakeRefusedError(Exception):
-    """A request that is refused as a whole: the response's status, the problem, the advice, and headers of the response."""
+    """A request that is refused as a whole: with the status of the response, the problem, the advice, and headers of the response."""
 
     def __init__(self, status: int, error: str, attempt: str, headers: dict[str, str] | None = None) -> None:
         super().__init__(error)
@@ -43,8 +43,8 @@ class IntakeRefusedError(Exception):
 
 @dataclass(frozen=True)
 class Taken:
-    """The outcome of the lines of a body. rejected: {line, reason} of each rejected one. reasons: numbers of them by a word. notes: about
-    numbers that are rounded.
+    """The outcome of the lines of a body. rejected: {line, reason} of each rejected line. reasons: number of rejected lines by reason, in a
+    word. notes: about numbers that are rounded.
     """
 
     accepted: int = 0
@@ -74,7 +74,7 @@ async def read_body(request: Request, limits: IntakeLimits) -> bytes:
 
 
 def expanded_body(body: bytes, encoding: str, most: int) -> bytes:
-    """The body without its compression. encoding: the request's Content-Encoding; gzip is recognised without it too.
+    """The decompressed body. encoding: the request's Content-Encoding; gzip is recognised without it too.
 
     Raises IntakeRefusedError for another encoding, a damaged body, and one that expands to more than `most` bytes.
     """
@@ -101,7 +101,8 @@ def expanded_body(body: bytes, encoding: str, most: int) -> bytes:
 
 
 def record_lines(body: bytes) -> list[bytes]:
-    """The records of a body, one per line; blank lines stay, so that the place in the list is the line's number or the place in the array.
+    """The records of a body, one per line. Blank lines stay, so that the place in the list is the number of the line, or the place in the
+    array.
 
     Raises IntakeRefusedError for an array that is not valid JSON.
     """
@@ -143,7 +144,7 @@ _DECODER = json.JSONDecoder()
 
 
 def _on_one_line(text: str) -> bytes:
-    """Valid JSON without its line ends, which it can only have between its tokens."""
+    """Valid JSON without its line ends. Valid JSON can have them only between its tokens."""
     return text.replace("\r", " ").replace("\n", " ").encode()
 
 
@@ -187,7 +188,7 @@ def take_records(lines: list[bytes], takes: Takes, token: str, limits: IntakeLim
 
 
 def protected_lines(home: Path, lines: list[bytes]) -> list[bytes]:
-    """Lines with the rules of protected features applied. Raises StoreBrokenError if they cannot be read: then nothing is written."""
+    """Lines with the rules of protected features applied. Raises StoreBrokenError if the rules cannot be read; nothing is then written."""
     protection = Protection(home)
     try:
         rules = protection.rules()
@@ -197,7 +198,9 @@ def protected_lines(home: Path, lines: list[bytes]) -> list[bytes]:
 
 
 def _within_limits(line: bytes, number: int, limits: IntakeLimits, wrong: Wrong) -> bytes:
-    """The line; blank, and noted in `wrong`, if a text is too long or there are too many features. A short line is not looked into."""
+    """The line. If a text is too long or there are too many features, the line becomes blank and is noted in `wrong`. A short line is not
+    parsed.
+    """
     if len(line) <= min(limits.value_characters, 4 * limits.features_per_line):
         return line
     try:

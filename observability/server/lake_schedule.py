@@ -1,4 +1,4 @@
-"""The sources that this process loads on a schedule: `lake.toml` in the home (lake/config.py)."""
+"""Load the sources of `lake.toml` in the home (lake/config.py) on a schedule, in this process."""
 
 import logging
 import threading
@@ -28,12 +28,12 @@ AFTER_FAILURE = timedelta(minutes=15)
 
 
 class _StoppedError(Exception):
-    """The process is ending: committed rows stay, and the next load continues from there."""
+    """The process is ending. Committed rows stay, and the next load continues from there."""
 
 
 def lake_work(store: "Store", stopping: threading.Event) -> tuple[CollectedState, dict[str, Callable[[], object]]]:
     """The work that the owner does in separate threads, by the thread's name, and the state of the segments from collectors. The schedule
-    of sources is left out where the environment disables it.
+    of sources is left out if the environment disables it.
     """
     state = CollectedState()
     works: dict[str, Callable[[], object]] = {"collecting": lambda: run_segment_intake(store, state, stopping)}
@@ -107,7 +107,9 @@ def _loaded_source(
 
 
 def source_failure(source: ScheduledSource, report: "SourceReport") -> str | None:
-    """Why a load of a source counts as failed; None if it does not: a file could not be read, or too many rows were rejected."""
+    """Why a load of a source counts as failed: a file could not be read, or too many rows were rejected. None if it does not count as
+    failed.
+    """
     if report.failures:
         name, why = next(iter(report.failures.items()))
         return f"{len(report.failures):,} of {report.files:,} files could not be read, the first is {name}: {why}"
@@ -120,7 +122,7 @@ def source_failure(source: ScheduledSource, report: "SourceReport") -> str | Non
 
 
 def source_is_due(entry: Mapping[str, Any], every_hours: float, now: datetime) -> bool:
-    """Whether a source is to be loaded: `every_hours` after the last load, sooner after one that failed."""
+    """Whether a source is to be loaded. It is due `every_hours` after the last load, or sooner after a load that failed."""
     try:
         ran = datetime.fromisoformat(str(entry.get("ran")))
     except ValueError:

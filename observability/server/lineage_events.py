@@ -17,7 +17,7 @@ SAME = ("rows", "bytes", "columns", "parents")
 
 
 def take_lineage_events(body: bytes, token: str, limits: IntakeLimits) -> intake.Taken:
-    """Write the records of one event or an array of events; an event with a rejected record is named with its place, from 1.
+    """Write the records of one event or of an array of events. An event with a rejected record is named by its place, from 1.
 
     Raises IntakeRefusedError if the body is no JSON or has too many events, StoreBrokenError if the disk refuses.
     """
@@ -51,7 +51,7 @@ def take_lineage_events(body: bytes, token: str, limits: IntakeLimits) -> intake
 
 
 def _is_known(record: dict[str, Any], known: dict[tuple[str, str], list[dict[str, Any]]]) -> bool:
-    """Whether the store, or this request, has the version with the same content already. known: earlier look-ups, extended here."""
+    """Whether the store or this request already has the version with the same content. known: earlier look-ups, extended here."""
     name, version = record["dataset"], record["version"]
     if (name, version) not in known:
         asked = Records("dataset", SAME, ever=True, rows=100, only=(("dataset", (name,)), ("version", (version,))))
@@ -69,7 +69,7 @@ AFTER = EPOCH.replace(year=9999)
 
 
 def _content(row: dict[Any, Any]) -> dict[str, Any]:
-    """The fields that are compared, missing ones left out."""
+    """The fields that are compared; missing fields are left out."""
     import pandas as pd
 
     def is_known(value: Any) -> bool:

@@ -21,7 +21,7 @@ Samples = Iterable[tuple[Labels, float | int | None]]
 def open_metrics_text() -> str:
     """All metrics of this process and its store, and of the models that the holder of the request's token may see.
 
-    A value that is unknown is left out.
+    Unknown values are left out.
     """
     owner = process_lock.current_owner()
     status = store_status(guarded_store(owner.store, ACTING.get()))
@@ -157,7 +157,7 @@ def _by(label: str, counts: telemetry.EventCounts) -> list[tuple[Labels, int]]:
 
 
 def _metric(name: str, kind: str, meaning: str, samples: Samples) -> list[str]:
-    """One metric family: type, help, a line for each known value."""
+    """The lines of one metric family: type, help, and one line for each known value."""
     suffix = {"counter": "_total", "info": "_info"}.get(kind, "")
     return [
         f"# TYPE {PREFIX}{name} {kind}",

@@ -1,6 +1,6 @@
-"""Spans of OTLP/HTTP as prediction records: those with attributes `observability.*`, and calls of language models, `gen_ai.*`.
+"""Turn spans of OTLP/HTTP into prediction records: spans with attributes `observability.*`, and calls of language models, `gen_ai.*`.
 
-A body is JSON, for which nothing is needed, or protobuf, for which the extra `otlp` is. The attributes are in docs/sinks.md.
+A body is JSON or protobuf. Protobuf needs the extra `otlp`. The attributes are in docs/sinks.md.
 """
 
 import json
@@ -51,7 +51,7 @@ class SpanError(Exception):
 
 @dataclass(frozen=True)
 class OtlpSpan:
-    """One span. start, end: nanoseconds since 1970. status: 0 unset, 1 ok, 2 error. resource: the attributes of what sent it."""
+    """One span. start, end: nanoseconds since 1970. status: 0 unset, 1 ok, 2 error. resource: the attributes of its sender."""
 
     trace: str
     id: str
@@ -64,7 +64,7 @@ class OtlpSpan:
 
 @dataclass
 class SpansTaken:
-    """The outcome of the spans of a request. passed: spans that are no predictions. rejected: why, one each."""
+    """The outcome of the spans of a request. passed: number of spans that are no predictions. rejected: the reason for each rejected span."""
 
     accepted: int = 0
     passed: int = 0
@@ -87,7 +87,7 @@ def body_encoding(content_type: str) -> Encoding:
 
 
 def take_spans(body: bytes, encoding: Encoding, token: str, limits: IntakeLimits) -> SpansTaken:
-    """Turn spans into records and write them, on disk when it returns. Raises IntakeRefusedError, StoreBrokenError."""
+    """Turn spans into records and write them. The records are on disk when it returns. Raises IntakeRefusedError, StoreBrokenError."""
     taken, lines = SpansTaken(), []
     for span in read_spans(body, encoding):
         try:
@@ -109,7 +109,7 @@ def take_spans(body: bytes, encoding: Encoding, token: str, limits: IntakeLimits
 
 
 def export_response(taken: SpansTaken, encoding: Encoding) -> bytes:
-    """The response of OTLP: empty, or with the number of rejected spans and why."""
+    """The response of OTLP: empty, or with the number of rejected spans and the reasons."""
     if encoding == "json":
         partial = {"rejectedSpans": str(len(taken.rejected)), "errorMessage": taken.message}
         return json.dumps({"partialSuccess": partial} if taken.rejected else {}).encode()
@@ -257,7 +257,7 @@ def _is_model_call(attributes: Mapping[str, Any]) -> bool:
 
 
 def _model_call_fields(span: OtlpSpan) -> dict[str, Any]:
-    """The fields of one call of a language model: the finish reason is the prediction, the version is the model that answered."""
+    """The fields of one call of a language model. The finish reason is the prediction, and the version is the model that answered."""
     attributes = span.attributes
     asked = str(attributes.get("gen_ai.request.model") or attributes.get("gen_ai.response.model"))
     features = {name: attributes[key] for key, name in GEN_AI_FEATURES.items() if attributes.get(key) is not None}
@@ -277,7 +277,7 @@ def _model_call_fields(span: OtlpSpan) -> dict[str, Any]:
 
 
 def call_texts(attributes: Mapping[str, Any]) -> dict[str, str]:
-    """The texts of a call's question and answer, as far as its span has them, by feature, without roles and names."""
+    """The texts of the question and the answer of a call, as far as its span has them, by feature, without roles and names."""
     found = {}
     for name, keys in TEXTS.items():
         given = next((attributes[key] for key in keys if attributes.get(key)), None)

@@ -1,4 +1,4 @@
-"""Calls of the owner's store over HTTP in the name of a person. A process that only reads makes them for actions that only the owner can
+"""Send calls to the owner's store over HTTP in the name of a person. A process that only reads does so for actions that only the owner can
 do.
 
 `POST /api/v1/calls` takes one call: {"method", "person", "arguments"}. It needs a token that writes with the role administrator, also
@@ -48,8 +48,8 @@ ROLE_ORDER = (NO_ROLE, *ROLES)
 
 
 class OwnerCalls:
-    """Sends calls to the owner of a store. address: address of its dashboard. told: called after the owner has stored a call, with the
-    owner's time.
+    """Sends calls to the owner of a store. address: address of its dashboard. told: a function that is called with the owner's time after
+    the owner has stored a call.
     """
 
     def __init__(self, address: str, token: str, told: Callable[[datetime], object] = lambda at: None) -> None:
@@ -57,9 +57,10 @@ class OwnerCalls:
         self._parts = collector_address(address)
 
     def send(self, method: str, **arguments: Any) -> Any:
-        """The answer of the owner to a call for the person who acts.
+        """The answer of the owner to a call in the name of the person who acts.
 
-        Raises UsageError if the owner refuses it, StoreBusyError if it does not answer: then it is unknown whether it was done.
+        Raises UsageError if the owner refuses the call, StoreBusyError if the owner does not answer. In that case it is unknown whether the
+        call was done.
         """
         try:
             if "records" in arguments:
@@ -131,7 +132,7 @@ def answer_call(store: "Store", holder: Person, body: bytes) -> dict[str, Any]:
 
 
 def _note_once(home: Path, given: Mapping[str, Any]) -> None:
-    """Log an entry, unless it was logged already: a call whose answer was lost is sent again."""
+    """Log an entry, unless it was logged already. A call is sent again if its answer was lost."""
     with _noting:
         if given["id"] not in _noted:
             audit_log.note_access(home, str(given["author"]), given["does"], **given["fields"])
@@ -180,5 +181,5 @@ def _most_role(lists: RoleLists, name: str, otherwise: str) -> str:
 
 
 def _lower_role(one: str, other: str) -> str:
-    """The lower one of two roles. Raises ValueError for a word that is not a role."""
+    """The lower of two roles. Raises ValueError for a word that is not a role."""
     return min(one, other, key=ROLE_ORDER.index)

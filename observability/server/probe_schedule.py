@@ -1,4 +1,4 @@
-"""The probe sets that this process asks on a schedule: TOML files in the folder `probes` of the home."""
+"""Ask the scheduled probe sets in this process. They are TOML files in the folder `probes` of the home."""
 
 import logging
 import os
@@ -29,7 +29,9 @@ AFTER_FAILURE = timedelta(hours=1)
 
 
 def run_probes(store: "Store", stopping: threading.Event) -> None:
-    """Ask the sets that are due, every minute until `stopping` is set. A failure is logged, kept in the state, and tried again."""
+    """Ask the sets that are due, every minute until `stopping` is set. A failure is logged and kept in the state, and the set is asked
+    again.
+    """
     while not stopping.wait(LOOK_EVERY):
         try:
             ask_due_sets(store, datetime.now(UTC), stopping)
@@ -51,7 +53,7 @@ def scheduled_sets(home: Path, model: str) -> list[tuple[Path, ProbeSet]]:
 
 
 def schedule_file(home: Path, path: Path) -> Path:
-    """Copy a probe file into the schedule, in place of one with its model and set. Returns the copy. Raises UsageError for a wrong file."""
+    """Copy a probe file into the schedule, in place of a file with its model and set. Returns the copy. Raises UsageError for a wrong file."""
     probe = read_probe_set(path)
     name = re.sub(r"[^A-Za-z0-9._-]+", "_", f"{probe.model}-{probe.set}").strip(".")
     target = home / FOLDER / f"{name}.toml"
@@ -66,7 +68,7 @@ def schedule_state(home: Path) -> dict[str, dict[str, Any]]:
 
 
 def is_due(entry: Mapping[str, Any], every_hours: float, now: datetime) -> bool:
-    """Whether a set is to be asked: `every_hours` after it was, an hour after it could not be."""
+    """Whether a set is to be asked. It is due `every_hours` after it was asked, and an hour after an attempt that failed."""
     asked, failed = (_instant(entry.get(name)) for name in ("asked", "failed"))
     if failed is not None and (asked is None or failed > asked):
         return now - failed >= AFTER_FAILURE

@@ -1,4 +1,4 @@
-"""Lock of the store, and the process that owns it.
+"""The lock of the store, and the process that owns it.
 
 One process at a time has the database open: the dashboard while it runs, else a command. The lock on `HOME/owner.lock` decides;
 `owner.json` beside it (0600) holds the address at which the owner runs the commands of others. A dashboard loads new records in a thread of
@@ -109,7 +109,9 @@ class Address:
 
 
 def read_address(home: Path) -> Address | None:
-    """The address that the owner wrote; None if it is missing or unreadable. It may be stale: only the lock decides."""
+    """The address that the owner wrote; None if it is missing or unreadable. It may be out of date, because only the lock decides who is
+    the owner.
+    """
     try:
         body = json.loads((home / "owner.json").read_text(encoding="utf-8"))
         return Address(int(body["pid"]), int(body["port"]), str(body["token"]))
@@ -230,7 +232,7 @@ class Owner:
             self.thread = started_thread("loader", self.load_forever)
 
     def keep_loader_alive_forever(self) -> None:
-        """Look after the loader's thread every second, until `close`."""
+        """Check the loader's thread every second, until `close`."""
         while not self.stopping.wait(LOAD_EVERY):
             self.keep_loader_alive()
 
@@ -274,7 +276,7 @@ class Owner:
         self.lake = tuple(started_thread(name, work) for name, work in works.items())
 
     def start_sample(self, run: "Callable[[Store, threading.Event], object]") -> None:
-        """Let the records of a live sample arrive, until `close`."""
+        """Write the records of a live sample as they become due, until `close`."""
         self.sample = started_thread("sample", run, self.store, self.stopping)
 
     def start_summaries(self, run: "Callable[[Store, threading.Event], object]") -> None:
@@ -293,8 +295,8 @@ class Owner:
         self.nights = started_thread("nights", self.work_at_night)
 
     def work_at_night(self) -> None:
-        """Look every minute whether the night's work is due, and settle events that waited too long. Failures are noted for `status`;
-        invalid settings are a problem there.
+        """Look every minute whether the night's work is due, and settle events that waited too long. Failures are noted for `status`.
+        Invalid settings are one of its problems.
         """
         while not self.stopping.wait(NIGHTS_EVERY):
             try:
@@ -311,13 +313,15 @@ class Owner:
                 LOG.exception("the night's work failed")
 
     def write_metric_tables(self, address: str) -> dict[str, int]:
-        """Check every model and write the tables of metrics to a folder or a bucket; the number of rows by table."""
+        """Check every model and write the tables of metrics to a folder or a bucket. Returns the number of rows by table."""
         from observability.export.metric_tables import export_metric_tables
 
         return export_metric_tables(self.store, address)
 
     def load_forever(self) -> None:
-        """Run the loader. A failure is kept for `status` and pages and retried later; files in the landing folder are not lost."""
+        """Run the loader. A failure is kept for `status` and pages, and the load is tried again later. Files in the landing folder are not
+        lost.
+        """
         counted = False
         while not self.stopping.wait(self.loader.pause()):
             if self.load_once() and not counted:
@@ -326,7 +330,7 @@ class Owner:
                 counted = True
 
     def load_once(self) -> bool:
-        """Load the landing folder once. Returns False where that failed."""
+        """Load the landing folder once. Returns False if the load failed."""
         state = self.loader
         state.busy, begun = True, time.monotonic()
         try:
@@ -372,7 +376,7 @@ class Owner:
 
 
 def hash_ids_of_earlier_versions(home: Path) -> None:
-    """Let the audit log hold no plain id of a prediction. A log that cannot be read or changed is left alone and does not stop the
+    """Replace plain ids of predictions in the audit log by hashes. A log that cannot be read or changed is left alone and does not stop the
     start.
     """
     try:
@@ -392,7 +396,7 @@ _current: Owner | None = None
 
 
 def own_home(home: Path, wait: float = 5.0) -> Owner:
-    """Lock and open a home for the rest of the process, once. Raises StoreBusyError."""
+    """Lock and open a home for the rest of the process, once. Returns its owner. Raises StoreBusyError."""
     global _current
     if _current is None:
         lock = take_lock(home, wait)
@@ -409,7 +413,7 @@ def own_home(home: Path, wait: float = 5.0) -> Owner:
 
 
 def stand_for_owner(stand_in: Owner) -> None:
-    """Let this process answer from something else than a store that it owns: records of a collector, published states of a replica."""
+    """Let this process answer from something other than a store that it owns: records of a collector, or published states of a replica."""
     global _current
     _current = stand_in
 

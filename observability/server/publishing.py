@@ -1,6 +1,6 @@
 """Publishes the states of the store while `[publish]` of keeping.toml asks for it, so that other processes answer pages from them.
 
-At most a tenth of the time goes into it. The findings that this process knows are published too.
+Publishing takes at most a tenth of the time. The findings that this process knows are published too.
 """
 
 import logging
@@ -29,7 +29,7 @@ REST = 10.0
 
 
 class Publisher:
-    """Publishes the states of one store. state: the newest one. failure: a sentence on why there is no state."""
+    """Publishes the states of one store. state: the newest one. failure: a sentence that says why there is no state."""
 
     def __init__(self, store: "Store") -> None:
         self._store, self._run = store, secrets.token_hex(8)

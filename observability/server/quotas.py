@@ -1,4 +1,6 @@
-"""The limits of one token: records and requests per minute, and new models and columns per hour. Kept in memory, per process."""
+"""The limits of one token: records and requests per minute, and new models and columns per hour. Counts are kept in the memory of each
+process.
+"""
 
 import threading
 import time
@@ -60,7 +62,7 @@ class TokenQuotas:
         self._models, self._columns = _Names(), _Names()
 
     def seconds_to_wait(self, token: str, limits: IntakeLimits, now: float | None = None) -> tuple[float, str]:
-        """Seconds until the token may send again, 0 for now, and the name of the quota that is used up. A request that may be sent now is
+        """Seconds until the token may send again (0: now), and the name of the quota that is used up. If the request may be sent now, it is
         counted.
         """
         now = time.monotonic() if now is None else now
@@ -106,7 +108,7 @@ class TokenQuotas:
     def seconds_to_wait_for_columns(
         self, token: str, columns: Iterable[tuple[str, str]], limits: IntakeLimits, now: float | None = None
     ) -> float:
-        """Seconds until the token may bring these new columns (model, column), 0 for now."""
+        """Seconds until the token may bring these new columns (model, column); 0: now."""
         now = time.monotonic() if now is None else now
         with self._mutex:
             self._columns.forget_old(now)

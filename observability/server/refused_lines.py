@@ -9,11 +9,11 @@ from observability.server.dashboard_access import PERSONAL
 
 
 def refused_lines(person: Person, lines: Sequence[bytes], known: Container[int]) -> dict[int, str]:
-    """The lines that a person or token may not send, by their number from 1, each with why it is rejected.
+    """The lines that a person or token may not send, by their number from 1, each with the reason.
 
-    Entries by people (verdicts, decisions, alerts …) need the right `write`, for their model if they name one. A token for some models
-    sends records of these models alone; records that name no model are taken. Dashboards of people are changed on their page alone, and
-    messages are an administrator's. known: lines that are rejected already; the others are records.
+    Entries by people (verdicts, decisions, alerts …) need the right `write`, for their model if they name one. A token for some models may
+    send only records of these models and records that name no model. Dashboards are changed only on their page, and only administrators may
+    send messages. known: lines that are already rejected; all other lines are records.
     """
     found = {}
     full = may_do(person, "write")

@@ -1,7 +1,8 @@
-"""A process that answers pages from the states that the owner of a store publishes. It holds no lock, loads nothing and watches nothing.
+"""Answer pages in a process that only reads the states that the owner of a store publishes. It holds no lock, loads nothing and watches
+nothing.
 
-It takes the place of the owner (process_lock.py). Each state has its own store, so a reader of one state can continue while newer ones
-arrive.
+The replica takes the place of the owner (process_lock.py). Each state has its own store, so a reader of one state can continue while newer
+ones arrive.
 """
 
 import contextlib
@@ -56,7 +57,7 @@ least for GONE seconds.
 
 
 class Replica:
-    """The published states of a folder, in the place of an owner. newest: the store of the newest one. owner: receives the entries of
+    """The published states of a folder, in the place of an owner. newest: the store of the newest state. owner: receives the entries of
     people.
 
     as_of: nothing had changed up to this instant.
@@ -121,7 +122,7 @@ class Replica:
             self._let_go_after(GONE)
 
     def _show(self, named: "PublishedState") -> None:
-        """Show the state that the owner names. Raises ObservabilityError, OSError: then the earlier one stays."""
+        """Show the state that the owner names. Raises ObservabilityError or OSError; the earlier state then stays."""
         before = self._newest
         if before is None or replace(named, as_of=before.state.as_of) != before.state:  # a number may come again
             self._newest = self._opened(named)
@@ -165,7 +166,7 @@ class Replica:
             store.close()
 
     def _opened(self, state: "PublishedState") -> "PublishedStore":
-        """The store of a state, with the findings that the owner knew, and what this process has kept of earlier states."""
+        """The store of a state, with the findings of the owner, and with results that this process has kept from earlier states."""
         before = getattr(self, "_newest", None)
         if state.run != self._run:
             self._run, self._numbers = state.run, 0 if before is None else max(before.generation, before.rewrites) + 1
@@ -180,15 +181,15 @@ class Replica:
         return opened
 
     def _require_sign_in(self, state: "PublishedState") -> None:
-        """Raise StoreBrokenError if people sign in here and the settings of a state ask for no sign-in. From where the pages may then be
-        opened was checked when the process began.
+        """Raise StoreBrokenError if people sign in here and the settings of a state ask for no sign-in. Without sign-in, the interface was
+        checked when the process began.
         """
         if self._signs_in and sign_in_method(state.folder) == "none":
             attempt = "Start this process again if the owner has none"
             raise StoreBrokenError("the published state asks for no sign-in", where=str(state.folder), attempt=attempt)
 
     def _take_findings(self, store: "PublishedStore") -> None:
-        """Take over the findings that the owner knew, if it wrote new ones beside the state."""
+        """Take over the findings of the owner, if it wrote new findings beside the state."""
         source = store.state.folder / KEPT_FILE
         with contextlib.suppress(FileNotFoundError):
             found = source.stat()
@@ -198,7 +199,7 @@ class Replica:
                 kept_findings_of(store, len(store.catalog().models)).restore(self.home)
 
     def _let_go_after(self, seconds: float) -> None:
-        """Stop showing the newest state, and forget its findings, once it has been unsure for some seconds whether it may be shown."""
+        """Stop showing the newest state, and forget its findings, once it has been uncertain for some seconds whether it may be shown."""
         now = time.monotonic()
         self._unsure_since = self._unsure_since or now
         if now - self._unsure_since > seconds and self._newest is not None:

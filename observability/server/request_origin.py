@@ -3,7 +3,7 @@
 A page of another site can point a name of its own at this machine (DNS rebinding) or open a WebSocket to it. So Host and Origin are
 compared with a list, port included: this machine's names with the dashboard's own port, and the addresses of `url` in access.toml and of
 OBSERVABILITY_URL. Pages of the web sites in `logger_origins` of access.toml may send records, with a token, and read the answer (CORS);
-they reach nothing else.
+such pages reach nothing else.
 """
 
 import ipaddress
@@ -138,14 +138,14 @@ def undecodable_address(scope: Scope) -> tuple[int, str, str] | None:
 class RequestOriginCheck:
     """ASGI middleware that refuses a Host or an Origin that is not allowed, and other interfaces if there is no sign-in.
 
-    port: gives the port of the dashboard, which is known once it listens.
+    port: a function that returns the port of the dashboard, which is known once it listens.
     """
 
     def __init__(self, app: ASGIApp, port: Callable[[], int]) -> None:
         self.app, self.port = app, port
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass an allowed request on; answer another with 403 or 421, and the question of a browser whether a page may send with 204."""
+        """Pass an allowed request on. Answer any other request with 403 or 421, and a browser's question whether a page may send with 204."""
         refusal = None if scope["type"] == "lifespan" else undecodable_address(scope) or self._refusal(scope)
         if refusal is None and (origin := logger_origin(scope)) is not None:
             if scope["method"] == "OPTIONS":

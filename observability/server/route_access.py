@@ -1,5 +1,5 @@
-"""The rights that each path needs: one table of every route of the dashboard's process. A GET or HEAD that no other rule covers needs the
-action `read`; any other request that no rule covers is refused.
+"""The rights that each path needs, as one table of every route of the dashboard's process. A GET or HEAD that no other rule covers needs
+the action `read`. Any other request that no rule covers is refused.
 """
 
 import re
@@ -24,7 +24,7 @@ class RouteRule:
     needs: Action | RouteNeed
 
     def applies(self, method: str, path: str) -> bool:
-        """Whether the rule is about a request. `*` at the end of a path stands for any rest."""
+        """Whether the rule applies to a request. `*` at the end of a path stands for any rest."""
         pattern = re.escape(self.path.removesuffix("*")) + (".*" if self.path.endswith("*") else "")
         return method in self.methods and re.fullmatch(pattern, path, re.DOTALL) is not None
 

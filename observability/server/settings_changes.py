@@ -1,7 +1,7 @@
 """Apply a change of a model's settings that was sent by a read-only process (store/published_store.py).
 
-A change holds for each setting the value that the person saw (`before`) and the new value (`after`); for a table only the entries that
-differ.
+For each setting, a change holds the value that the person saw (`before`) and the new value (`after`). For a table, it holds only the
+entries that differ.
 """
 
 import json
@@ -19,7 +19,7 @@ TABLES = {"importance": "importance", "limits": "limits", "protect": "protect", 
 def settings_with_changes(stored: ModelSettings, changed: Mapping[str, Mapping[str, Any]]) -> ModelSettings:
     """The stored settings with a change, checked like a file of settings. Settings that have the new value already are not changed.
 
-    Raises UsageError for a value that is wrong, and where a setting is no longer what the person saw.
+    Raises UsageError for a wrong value, or if a setting is no longer what the person saw.
     """
     values, kept, body = dict[str, Any](), ModelSettings(), dict[str, Any]({"settings": {}})
     for key, change in changed.items():

@@ -1,4 +1,4 @@
-"""The sign-in: who sends a request, the middleware that lets nobody else in, and the pages to sign in and out.
+"""Sign-in: find out who sends a request, let nobody else in, and serve the pages to sign in and out.
 
 Nothing here runs if there is no sign-in. A person is known by a session cookie (local accounts) or by the signed cookie of Streamlit's
 `st.login` (OpenID Connect), which the dashboard reads. The check runs for every request and for every message of a WebSocket, so that
@@ -44,7 +44,7 @@ _signed_out: dict[str, float] = {}
 
 
 def signed_in_person(home: Path, cookies: Mapping[str, str], read_claims: ClaimsReader) -> Person | None:
-    """Who has these cookies; None for nobody who is signed in. Without sign-in, HERE."""
+    """The person with these cookies; None if nobody is signed in with them. Without sign-in, HERE."""
     settings = read_access_settings(home)
     if settings.method == "none":
         return HERE
@@ -59,8 +59,7 @@ def signed_in_person(home: Path, cookies: Mapping[str, str], read_claims: Claims
 
 def person_of_name(home: Path, name: str) -> Person | None:
     """The person with a name, for scheduled work: the account, or the person that the settings list by the name at the provider. The groups
-    of the person are not known then, so only roles listed for the name count. None if nobody has the name, or has it any more. Without
-    sign-in, HERE.
+    of the person are not known then, so only roles listed for the name count. None if nobody has the name now. Without sign-in, HERE.
     """
     settings = read_access_settings(home)
     if settings.method == "none":
@@ -74,12 +73,12 @@ def person_of_name(home: Path, name: str) -> Person | None:
 
 
 def session_cookie(settings: AccessSettings) -> str:
-    """The name of the cookie; over HTTPS one that no other host of the domain can set."""
+    """The name of the cookie. Over HTTPS it is a name that no other host of the domain can set."""
     return SECURE_COOKIE if settings.secure else COOKIE
 
 
 def oidc_person(settings: AccessSettings, claims: Claims) -> Person | None:
-    """Who the provider's claims name. An address that the provider has not verified names nobody."""
+    """The person that the provider's claims name. An address that the provider has not verified names nobody."""
     oidc = settings.oidc
     if oidc is None or (oidc.name_claim == "email" and claims.get("email_verified") is False):
         return None
@@ -97,7 +96,7 @@ def oidc_person(settings: AccessSettings, claims: Claims) -> Person | None:
 def listed_person(settings: AccessSettings, name: str) -> Person:
     """A person with the roles that the settings list by name.
 
-    A model whose list does not name them is hidden if it has roles of groups.
+    A model whose list does not name the person is hidden if the list has roles of groups.
     """
     key, models = name.casefold(), dict[str, str]()
     for model, lists in settings.models.items():
@@ -110,7 +109,7 @@ def listed_person(settings: AccessSettings, name: str) -> Person:
 
 
 def _listed_role(lists: RoleLists, name: str, groups: list[str]) -> str | None:
-    """The role by address, else the highest by group, else the default."""
+    """The role that is listed for the address, else the highest role of the groups, else the default role."""
     if (own := lists.people.get(name.casefold())) is not None:
         return own
     order = (NO_ROLE, "viewer", "analyst", "administrator")
@@ -201,7 +200,7 @@ async def refuse(response: Response, scope: Scope, receive: Receive, send: Send)
 
 
 def _ask_to_sign_in(scope: Scope, person: Person | None) -> Response:
-    """The sign-in page for a browser that asks for a page, else 401; 403 for a person without any role."""
+    """The sign-in page for a browser that asks for a page, otherwise 401; 403 for a person without any role."""
     if person is not None:
         return HTMLResponse(
             _document("No access", f"<p>{html.escape(person.name)} has no role in this dashboard. Ask an administrator.</p>{SIGN_OUT}"), 403
@@ -215,7 +214,7 @@ def _ask_to_sign_in(scope: Scope, person: Person | None) -> Response:
 
 
 def with_private_headers(send: Send, settings: AccessSettings) -> Send:
-    """Add to responses: not kept by caches in between, and cookies for HTTPS only where the address is HTTPS."""
+    """Add headers to responses: caches in between must not keep them, and cookies are for HTTPS only if the address is HTTPS."""
 
     async def changed(message: Message) -> None:
         if message["type"] == "http.response.start":
@@ -249,7 +248,7 @@ def _with_download_log(send: Send, home: Path, person: Person) -> Send:
 
 
 async def _note_sign_out(home: Path, scope: Scope, person: Person | None, settings: AccessSettings) -> None:
-    """Let the provider's cookie, and every copy of it, count no longer."""
+    """Make the provider's cookie, and every copy of it, invalid."""
     now = time.time()
     for mark in [mark for mark, until in _signed_out.items() if until < now]:
         del _signed_out[mark]
@@ -350,7 +349,7 @@ def sign_in_routes(login_address: Callable[[], str]) -> list[BaseRoute]:
 
 
 async def _sign_in_with_password(request: Request, home: Path, settings: AccessSettings) -> Response:
-    """Check the form; a session cookie and the page that was asked for, or the form again."""
+    """Check the form. Returns a session cookie and the page that was asked for, or the form again."""
     if settings.method != "accounts":
         return error_response(403, "passwords are not used here", "Open /sign-in")
     if request.headers.get("origin") is None:

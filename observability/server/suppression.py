@@ -1,4 +1,4 @@
-"""Answers of the store for people who may not reveal masked values: without figures of groups of few rows (core/small_groups.py)."""
+"""Answer for people who may not reveal masked values: without figures of groups of few rows (core/small_groups.py)."""
 
 import weakref
 from dataclasses import replace
@@ -39,7 +39,9 @@ def _suppressed_records(question: Records, answer: "DataFrame") -> "DataFrame":
 
 
 def is_small_slice(store: "Store", window: Window) -> bool:
-    """Whether the slice of a window has few rows (not zero), or a slice with one condition less has only few rows outside it."""
+    """Whether the slice of a window has few rows (but not zero), or whether few rows remain outside it within the slice with one condition
+    less.
+    """
     if window.slice is None:
         return False
     held = _COUNTED.setdefault(store, {})

@@ -1,8 +1,8 @@
 """Tokens of the HTTP interface, each with a scope; the home stores only hashes.
 
-A token is `obs_<id>_<secret>`; the secret has 256 random bits, so a plain SHA-256 is safe. `HOME/tokens.json` (0600, replaced by
-rename) holds id, name, scope, time of creation and hash. The scope `read` allows queries, `write` allows sending records; neither
-includes the other: a service that logs need not read.
+A token is `obs_<id>_<secret>`; the secret has 256 random bits, so a plain SHA-256 is safe. `HOME/tokens.json` (0600, replaced by rename)
+holds id, name, scope, time of creation and hash. The scope `read` allows queries, `write` allows sending records; neither includes the
+other, because a service that logs need not read.
 """
 
 import hashlib
@@ -30,8 +30,8 @@ _writing = threading.Lock()
 
 @dataclass(frozen=True)
 class Token:
-    """A stored token. created_at: RFC 3339, UTC. sha256: hash of the whole token. role: None for the scope's own (see `token_person`).
-    models: the only models that it may read, or send records of, empty for all.
+    """A stored token. created_at: RFC 3339, UTC. sha256: hash of the whole token. role: None for the role of its scope (see
+    `token_person`). models: the only models that it may read or send records of; empty for all.
     """
 
     id: str
@@ -113,9 +113,10 @@ def token_hash(text: str) -> str:
 
 
 def token_person(home: Path, token: Token) -> Person:
-    """Who acts with a token. Without sign-in, and where the token names no role and no models, HERE.
+    """The person that a token stands for. Without sign-in, or if the token names no role and no models, HERE.
 
-    A token that reads is a viewer; one that writes sends records of services, and people's own records only with the role analyst.
+    A token that reads has the role viewer. A token that writes sends records of services; it sends records of people only with the role
+    analyst.
     """
     if token.role is None and not token.models and read_access_settings(home).method == "none":
         return HERE

@@ -1,4 +1,4 @@
-"""Requests that wait for their response, and responses that wait for their request, on disk: `HOME/waiting/events.sqlite`.
+"""Keep requests that wait for their response, and responses that wait for their request, on disk: `HOME/waiting/events.sqlite`.
 
 A half is kept until the other comes, at most `WAIT_SECONDS` and at most `MAX_HALVES` at once. The digests of a joined pair are kept equally
 long, so that a repeated delivery of a half is recognized. SQLite syncs every change before `keep` returns.
@@ -35,7 +35,7 @@ CREATE INDEX IF NOT EXISTS halves_by_time ON halves (arrived) WHERE lines IS NOT
 
 @dataclass(frozen=True)
 class Half:
-    """One half. key: equal for both halves of a pair. digest: digest of the sent content. lines: its records, none once it was joined.
+    """One half. key: equal for both halves of a pair. digest: digest of the sent content. lines: its records; empty once it was joined.
     arrived: epoch seconds.
     """
 
@@ -52,7 +52,7 @@ class Half:
 
 
 def content_digest(content: object) -> bytes:
-    """The digest of what a half says, whatever the order of its keys."""
+    """A digest of the content of a half, whatever the order of its keys."""
     return sha256(json.dumps(content, sort_keys=True, default=str).encode("utf-8", "surrogatepass")).digest()
 
 
@@ -64,7 +64,7 @@ def is_about_erased(half: Half, erased: ErasedNames) -> bool:
 
 
 class WaitingHalves:
-    """The halves that wait in a home. Hold `mutex` from looking a half up to keeping it. Safe under threads."""
+    """The halves that wait in a home. Hold `mutex` from the look-up of a half until it is kept. Safe under threads."""
 
     def __init__(self, home: Path) -> None:
         self.mutex = threading.RLock()
@@ -86,7 +86,7 @@ class WaitingHalves:
         return {(half.key, half.part): half for half in map(_half, rows)}
 
     def keep(self, halves: Sequence[Half]) -> None:
-        """Write halves, on disk when this returns; those without lines say that their pair was joined."""
+        """Write halves, which are on disk when this returns. Halves without lines say that their pair was joined."""
         if not halves:
             return
         with self._opened() as connection:
@@ -129,7 +129,7 @@ class WaitingHalves:
         return found
 
     def erase(self, erased: ErasedNames) -> int:
-        """Remove halves about erased subjects, joined ones included, and mark mentions in the others; the number that changed.
+        """Remove halves about erased subjects, joined ones included, and mark mentions in the others. Returns the number of changed halves.
 
         No byte of a removed row stays in the file.
         """
@@ -210,7 +210,7 @@ def settle_overdue_halves(waiting: WaitingHalves, records: GroupCommit) -> None:
 
 
 def set_halves_aside(records: GroupCommit, lines: Sequence[tuple[Part, dict[str, Any]]], why: str) -> None:
-    """Write lines of halves to landing: without score or features the loader rejects them and keeps them with the reason."""
+    """Write lines of halves to landing. The loader rejects them because they lack a score or features, and keeps them with the reason."""
     if lines:
         records.commit(b"".join(json.dumps(line, ensure_ascii=True).encode() + b"\n" for _, line in lines), len(lines))
     for part, count in Counter(part for part, _ in lines).items():
@@ -218,6 +218,6 @@ def set_halves_aside(records: GroupCommit, lines: Sequence[tuple[Part, dict[str,
 
 
 def _half(row: tuple[str, Part, bytes, str | None, float]) -> Half:
-    """A row as a half."""
+    """A row of the file as a half."""
     key, part, digest, lines, arrived = row
     return Half(key, part, digest, () if lines is None else tuple(json.loads(lines)), arrived)

@@ -1,4 +1,4 @@
-"""The watcher thread: checks live models every few minutes, opens and resolves alerts, sends messages, freezes last week on Monday.
+"""The watcher thread: checks live models every few minutes, opens and resolves alerts, sends messages, and freezes last week on Monday.
 
 Models and records without data of the last 30 days are not checked.
 """
@@ -69,7 +69,9 @@ RECORDS_LIVE = timedelta(days=1)
 
 @dataclass(frozen=True)
 class WatchedModel:
-    """The result of a check of a model. incidents: number of open ones by severity. label_maturity: share of labels, None if unknown."""
+    """The result of a check of a model. incidents: number of open ones by severity. label_maturity: share of rows with labels, None if
+    unknown.
+    """
 
     incidents: Mapping[str, int]
     label_maturity: float | None
@@ -78,7 +80,7 @@ class WatchedModel:
 @dataclass(frozen=True)
 class JudgedOn:
     """The state from which the report of a model was made: the number of the last commit that may concern it, and the hour. While both are
-    the same, nothing is asked about it. at: when it was asked, which does not count in a comparison.
+    the same, the model is not checked again. at: time of the check, which does not count in a comparison.
     """
 
     commit: int
@@ -88,9 +90,9 @@ class JudgedOn:
 
 @dataclass
 class Watching:
-    """State of the thread. seen: when each alert's incident was last present. failure: the last one in words. models: by name, a summary of
-    the last check of each live model. reports: the whole result, as soon as its model is checked. judged: the state and the time of each of
-    these checks.
+    """State of the thread. seen: when each alert's incident was last present. failure: the last failure in words. models: by name, a
+    summary of the last check of each live model. reports: the whole result, as soon as its model is checked. judged: the state and the time
+    of each of these checks.
     """
 
     reports: dict[str, "CheckReport"] = field(default_factory=dict)
@@ -127,7 +129,7 @@ def run_watcher(store: "Store", state: Watching, stopping: threading.Event, *, w
 
 
 def watch_round(store: "Store", state: Watching, now: datetime, notify: Notify | None = None) -> None:
-    """One round: check if a new step of five minutes has begun; store alerts, tracker issues and the pre-read as messages; send due
+    """Run one round: check if a new step of five minutes has begun; store alerts, tracker issues and the pre-read as messages; send due
     messages; freeze last week.
     """
     try:
@@ -201,7 +203,7 @@ def claims_by_model(claims: "check.AcknowledgedClaims") -> "dict[str | None, che
 
 
 def kept_report(store: "Store", kept: KeptFindings, name: str, now: datetime) -> "CheckReport":
-    """The check of one model over the days that the first page shows: whole days, the present one included.
+    """Check one model over the days that the first page shows: whole days, the present one included. Returns the report.
 
     Findings are kept for the pages too. A model without new rows is judged again once an hour, because silence is a finding.
     """
@@ -236,7 +238,7 @@ def _part_of_findings(store: "Store", window: Window, now: datetime, reads: "Rea
 
 
 def watched_model(catalog: "Catalog", report: "CheckReport", acknowledged: "check.AcknowledgedClaims") -> WatchedModel:
-    """The result of a check of one model. acknowledged: claims that a person has acted on, which ask for nothing more."""
+    """The summary of a check of one model. acknowledged: claims that a person has acted on, which need no further action."""
     shares = [finding.value for finding in report.findings if finding.metric == "label_maturity" and finding.slice is None]
     open_ones = check.findings_with_incidents(catalog, list(report.findings), acknowledged)[1] if acknowledged else report.incidents
     return WatchedModel(Counter(incident.severity for incident in open_ones), next(iter(shares), None))
