@@ -1,4 +1,4 @@
-"""The results of an audit: curves with intervals, from the result of each row."""
+"""Compute the results of an audit, which are curves with intervals, from the result of each row."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -50,7 +50,9 @@ def mean_of(values: Floats) -> Interval:
 
 
 def attack_curves(right: Bools, single: Floats, several: Floats) -> list[dict[str, Any]]:
-    """Accuracy against an attacker's budget: rows that are right and whose cheapest change costs more. `single`: with one feature."""
+    """Accuracy against an attacker's budget: the share of rows that are right and whose cheapest change costs more than the budget.
+    `single`: with changes of one feature only.
+    """
     return [
         interval_json(
             held_share(right & (several > epsilon)),
@@ -128,7 +130,7 @@ def most_exposed(ids: Sequence[str], statistic: Floats, members: Bools) -> list[
 
 
 def rank_stability(draws: Sequence[Floats]) -> tuple[Interval, Floats]:
-    """Mean rank correlation of attributions between backgrounds: with an interval over rows, and of each row.
+    """Mean rank correlation of attributions between backgrounds, with an interval over rows, and the correlation of each row.
 
     draws: (rows, features) of each background. A row whose attributions are all equal in a draw counts as 0.
     """

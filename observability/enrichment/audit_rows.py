@@ -1,4 +1,4 @@
-"""The rows of an audit: a bounded sample of labelled rows of a version, served or of its reference, with groups, slices and texts."""
+"""Read the rows of an audit: a bounded sample of labelled rows of a version (served, or of its reference), with groups, slices and texts."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -29,8 +29,9 @@ ENVIRONMENTS: tuple[Environment, ...] = ("production", "validation")
 
 @dataclass(frozen=True)
 class AuditRows:
-    """Labelled rows of one version. inputs: features by name. labels: class index, or the value of a regression. groups: the level of each
-    sensitive attribute and whether a row is in each watched slice, by name, None if it is not known. environment: where they are from.
+    """Labelled rows of one version. inputs: features by name. labels: class index, or the value of a regression. groups: by name, the level
+    of each sensitive attribute, and whether a row is in each watched slice; None if it is not known. environment: the environment that the
+    rows are from.
     """
 
     model: Model
@@ -108,7 +109,7 @@ def watched_slices_of(model: Model) -> list[Slice]:
 
 
 def column_levels(column: Column, version: Version, values: "Series[Any]") -> Array:
-    """The level of each row, of numbers the band by the version's edges; None if it is missing."""
+    """The level of each row. For numbers, the band by the version's edges; None if the value is missing."""
     edges = version.edges.get(f"band.{column.name}")
     if column.kind == "number":
         if edges is None or not edges.edges:
@@ -133,8 +134,8 @@ def slice_membership(model: Model, slice_: Slice, frame: "DataFrame") -> Array:
 def attackable_features(model: Model, version: Version, inputs: "DataFrame") -> tuple[list[dict[str, Any]], list[str]]:
     """The features that an attack may change (as AttackFeature of the worker), and the names of the locked features.
 
-    Locked are the immutable ones of the settings. Values stay within the range of `inputs`. A feature has a direction only where the
-    settings state one that the attack applies: of a number or a boolean.
+    Locked are the immutable ones of the settings. Values stay within the range of `inputs`. A feature has a direction only if it is a
+    number or a boolean and the settings state one.
     """
     settings, free, locked = model.settings, [], []
     for column in version_columns(model, version):
@@ -170,9 +171,10 @@ def decimals_of_numbers(values: Floats) -> int:
 
 
 def logged_text_of(store: "Store", rows: AuditRows, version: Version, names: tuple[str, ...]) -> tuple[str | None, str | None, list[str]]:
-    """The feature or the further field that holds a text, as (feature, field, the text of each row); all None and empty without one.
+    """The feature or the further field that holds a text, as (feature, field, the text of each row). Without one, both are None and the
+    texts are empty.
 
-    names: usual names of such a field. A feature is a text where most of its values have six words or more.
+    names: usual names of such a field. A feature is a text if most of its values have six words or more.
     """
     for column in version_columns(rows.model, version):
         values = rows.inputs[column.name]

@@ -1,7 +1,6 @@
-"""The request for an audit and its steps: bounded calls of the confined worker. Results of steps are kept, so that an interrupted audit can
-go on.
+"""The request for an audit and its steps, which are bounded calls of the confined worker.
 
-The result of a step is kept in a file of the home until the record is written.
+The result of a step is kept in a file of the home until the record is written, so an interrupted audit can continue.
 """
 
 import hashlib
@@ -62,7 +61,7 @@ class AuditRequest:
 
 @dataclass
 class AuditSteps:
-    """The steps of one audit with the results of an earlier, interrupted run. total: number of steps that are known up to now."""
+    """The steps of one audit, with the results that an earlier, interrupted run kept. total: number of steps that are known up to now."""
 
     store: "Store"
     worker: "Worker"
@@ -85,14 +84,14 @@ class AuditSteps:
         return self.store.home / FOLDER / f"{name}.json"
 
     def resume(self) -> None:
-        """Read what an interrupted run kept."""
+        """Read the results that an interrupted run kept."""
         try:
             self.known = dict(json.loads(self.path.read_text(encoding="utf-8")))
         except (OSError, ValueError):
             self.known = {}
 
     def step(self, name: str, words: str, make: Callable[[], Any]) -> Any:
-        """The result of a step, from the file, else from a run of the step."""
+        """The result of a step. It is read from the file; if it is not there, the step is run."""
         self.progress(min(self.done / self.total, 1.0), words)
         if name not in self.known:
             self.known[name] = make()
@@ -104,7 +103,7 @@ class AuditSteps:
         return self.known[name]
 
     def call(self, job: str, frames: "Mapping[str, DataFrame]", **arguments: Any) -> "JobAnswer":
-        """A call of the worker about the model file. Its progress counts within the current step."""
+        """The answer of the worker to a call about the model file. The progress of the call counts within the current step."""
         kind = artifact_kind(self.artifact)
         shared = {"kind": kind, "task": self.model.task or "regression", "classes": list(self.model.classes), "seed": self.request.seed}
 
@@ -122,7 +121,7 @@ class AuditSteps:
         )
 
     def most(self, usual: int) -> int:
-        """The rows of a sample."""
+        """The largest number of rows of a sample."""
         return usual if self.request.rows is None else min(self.request.rows, usual)
 
 
@@ -132,7 +131,9 @@ def audit_headline(kind: str, found: Mapping[str, Any] | None, why: str | None =
 
 
 def audited_rows(steps: AuditSteps, rows: int) -> AuditRows:
-    """Labelled rows that the version served; rows of the reference if it served too few. Raises UsageError if these are too few too."""
+    """Labelled rows that the version served, or rows of the reference if it served too few. Raises UsageError if the reference has too few
+    too.
+    """
     found = audit_served_rows(steps.store, steps.model, steps.version, rows)
     if len(found) < curves.MIN_ROWS:
         found = audit_reference_rows(steps.store, steps.model, steps.version, rows)

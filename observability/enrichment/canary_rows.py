@@ -1,7 +1,8 @@
-"""Canary rows: rows that are planted in training data, so that an audit can say how far a model has memorised them.
+"""Draw and read canary rows. They are planted in training data, so that an audit can measure how far a model has memorised them.
 
-A canary and its candidates are drawn from one distribution: each feature and the label independently from the rows of the
-reference. A canary is an event's `{"name", "row", "label"}`; those logged before a version was registered may be in its training data.
+A canary and its candidates are drawn from one distribution: each feature and the label independently from the rows of the reference. A
+canary is logged in an event as `{"name", "row", "label"}`. Canaries that were logged before a version was registered may be in its training
+data.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -57,7 +58,8 @@ def canary_records(rows: CanaryRows, model: Model) -> list[dict[str, Any]]:
 
 
 def planted_canary_rows(store: "Store", model: Model, version: Version, inputs: "DataFrame") -> CanaryRows | None:
-    """The canaries with all features and a label that were logged for a model before the version was registered; None without one.
+    """The canaries with all features and a label that were logged for a model before the version was registered; None without such
+    canaries.
 
     inputs: rows of the reference, whose columns and types the canaries get.
     """

@@ -30,8 +30,8 @@ class EncodedSet:
 def ask_and_encode(probe: ProbeSet, environ: Mapping[str, str], **options: Any) -> EncodedSet:
     """Ask a set, as `ask_set` does with `options`, and encode its answers if it names an encoder and asks for free text.
 
-    The encoder is tried before the first question: raises UsageError if it is missing or none, WorkerError if it breaks. Answers
-    whose encoding fails later are kept without vectors.
+    The encoder is tried before the first question. Raises UsageError if the file is missing or is no encoder, WorkerError if the encoder
+    breaks. Answers whose encoding fails later are kept without vectors.
     """
     encoder = find_encoder(Path(probe.encoder)) if probe.encoder and not (probe.answers or probe.pattern) else None
     if encoder is None:

@@ -131,7 +131,7 @@ def measured_batch(body: dict[str, Any], power: CorePower, joules: dict[str, flo
 
 @dataclass(frozen=True)
 class Calibration:
-    """The power of a machine. fit: None if no meter can be read and no readings are stored. origin: the origin of the readings, in
+    """The fitted power of a machine. fit: None if no meter can be read and no readings are stored. origin: the origin of the readings, in
     words.
     """
 

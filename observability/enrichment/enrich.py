@@ -1,8 +1,8 @@
 """Enrich stored predictions after loading: explanations (SHAP), and estimates of errors that have no label yet.
 
-Each of JOBS does one bounded step for one model, newest first: `(store, worker, model, progress, stopping) -> rows`; 0 means that nothing
-is left. The dashboard runs them in a low-priority thread while the loader is idle (OBSERVABILITY_ENRICH=off disables it); the command
-`explain` and the button of the explanations page run them at once. Heavy work runs in the worker process; rows are written in small
+Each of JOBS does one bounded step for one model, newest rows first: `(store, worker, model, progress, stopping) -> rows`. 0 rows mean that
+nothing is left. The dashboard runs them in a low-priority thread while the loader is idle (OBSERVABILITY_ENRICH=off disables it); the
+command `explain` and the button of the explanations page run them at once. Heavy work runs in the worker process; rows are written in small
 transactions.
 """
 
@@ -76,7 +76,7 @@ class EnrichmentState:
 
 @dataclass
 class EnrichmentResult:
-    """Rows by model, failed jobs with the reason by model, and whether the time ended first."""
+    """The number of rows by model, the failed jobs with the reason by model, and whether the time ended first."""
 
     rows: dict[str, int] = field(default_factory=dict)
     failures: dict[str, str] = field(default_factory=dict)
@@ -89,8 +89,8 @@ def enrich_models(
 ) -> EnrichmentResult:  # fmt: skip
     """Run every job until nothing is left, for one model or for all. A failing job ends for that model only.
 
-    seconds: no step begins later than that, save the first one that has work, so that repeated calls come to an end.
-    progress: called with the share of a model that is done (-1 within a step) and a sentence. Raises NotFoundError for an unknown model.
+    seconds: no step begins later than that, except for the first step that has work, so that repeated calls come to an end. progress:
+    called with the share of a model that is done (-1 within a step) and a sentence. Raises NotFoundError for an unknown model.
     """
     models = [store.catalog().model(model)] if model else list(store.catalog().models)
     done, halt, begun = EnrichmentResult(), stopping or threading.Event(), time.monotonic()
@@ -111,7 +111,9 @@ def enrich_models(
 def enrichment_step(
     store: "Store", job: Job, model: str, progress: Progress, stopping: threading.Event, worker: "Worker | None" = None
 ) -> int:  # fmt: skip
-    """One step of one job, alone in this process; 0 also where the model was removed."""
+    """One step of one job, without any other step in this process at that time. Returns the number of rows, also 0 if the model was
+    removed.
+    """
     from observability.worker.process import warm_worker
 
     with WORKING:
@@ -129,8 +131,8 @@ def _failure_words(error: Exception) -> str:
 
 
 def run_enrichment_thread(store: "Store", state: EnrichmentState, stopping: threading.Event, *, first_wait: float = FIRST_WAIT) -> None:
-    """The thread: one step at a time, in the order of its scheduler, while the loader is idle. It searches again when the store has
-    changed.
+    """Run one step at a time in the order of the scheduler, while the loader is idle. This is the body of the thread. It searches for work
+    again when the store has changed.
 
     It has a worker of its own with low priority, so requests by people never wait for a step (decision 0032).
     """
@@ -193,8 +195,8 @@ def enrichment_round(
     failed: set[tuple[str, str]],
     schedule: ScheduleLog | None = None,
 ) -> bool:
-    """Run the next step; False if nothing is left. Jobs and models alternate, so the newest days of each come before older days of any;
-    a schedule may order them by their predicted time (step_schedule.py). Failed jobs are left out and kept in `failed`.
+    """Run the next step; False if nothing is left. Jobs and models alternate, so the newest days of each come before older days of any. A
+    schedule may instead order them by their predicted time (step_schedule.py). Failed jobs are left out and kept in `failed`.
     """
     steps = _steps_after([(_job_name(job), job, model.name) for job in JOBS for model in store.catalog().models], state.turn)
     jobs = {(name, model): job for name, job, model in steps if (model, name) not in failed}

@@ -32,8 +32,8 @@ ROWS_A_STEP = 20_000
 
 
 def estimate_expected_errors(store: "Store", worker: "Worker", model: Model, progress: Progress, stopping: threading.Event) -> int:
-    """One step for a model: the newest days that lack estimates. Returns the number of rows; 0 if nothing is left, or the model is not a
-    regression.
+    """Run one step for a model: estimate the newest days that lack estimates. Returns the number of rows; 0 if nothing is left, or the
+    model is not a regression.
 
     Raises WorkerError if learning fails for reasons that may pass (time, memory). A reference that cannot be learned from is remembered.
     """

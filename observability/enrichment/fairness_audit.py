@@ -13,7 +13,7 @@ from observability.metrics.shifted_fairness import DecidedRows
 
 
 def run_fairness(steps: AuditSteps) -> dict[str, Any]:
-    """The results of an audit of fairness under shift; a headline without a value where groups cannot be compared."""
+    """The results of an audit of fairness under shift; a headline without a value if groups cannot be compared."""
     rows = audit_reference_rows(steps.store, steps.model, steps.version, steps.most(WEIGHED))
     groups = {name: values for name, values in rows.groups.items() if "=" not in name}
     if (why := _no_fairness(steps.model, rows, groups)) is not None:

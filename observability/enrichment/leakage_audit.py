@@ -26,7 +26,9 @@ KNOWN_NOWHERE = (
 
 @dataclass(frozen=True)
 class OverlapSides:
-    """Training rows, and held-out rows that should not be among them: `reference` or `served`. *_are: the rows in words."""
+    """Training rows, and held-out rows that should not be among them: `reference` or `served`. The fields that end in `_are` describe the
+    rows in words.
+    """
 
     training: AuditRows
     held: AuditRows
@@ -68,7 +70,9 @@ def trained_version(model: Model, version: Version) -> Version | None:
 
 
 def overlap_shares(counts: Mapping[str, Any], of: str, training_are: str, held_are: str) -> dict[str, Any]:
-    """Shares of held-out rows that stand in the training rows, with intervals. counts: `HeldOutOverlap.record`; else as OverlapSides."""
+    """Shares of held-out rows that also occur among the training rows, with intervals. counts: `HeldOutOverlap.record`; other parameters:
+    as in OverlapSides.
+    """
     n, training, exact, near = (int(counts[name]) for name in ("rows", "training_rows", "in_training", "near"))
     parts = {"exact": exact, "near": near, "either": exact + near}
     found: dict[str, Any] = {name: interval_json(rate_interval(float(part), float(n))) for name, part in parts.items()}
@@ -117,8 +121,8 @@ def leakage_results(
 
 
 def leakage_headline(body: Mapping[str, Any], why: str | None) -> dict[str, Any]:
-    """The headline of an audit of leakage: the feature that alone predicts the label best. body: the result of `leakage_results`. why: the
-    reason if there is no feature.
+    """The headline of an audit of leakage: the feature that predicts the label best by itself. body: the result of `leakage_results`. why:
+    the reason if there is no feature.
     """
     found = body["features"][0] if body["features"] else None
     named = {"feature": found["name"], "at": body["measure"]} if found else {}
@@ -126,12 +130,14 @@ def leakage_headline(body: Mapping[str, Any], why: str | None) -> dict[str, Any]
 
 
 def _sides_of(overlap: Mapping[str, Any] | None) -> dict[str, str]:
-    """The compared rows of an overlap, as `at` of the headline. Only audits that compared the same rows are repeats of each other."""
+    """The compared rows of an overlap, as `at` of the headline. Two audits are repeats of each other only if they compared the same rows."""
     return {} if overlap is None else {"at": overlap["of"]}
 
 
 def run_leakage(steps: AuditSteps) -> dict[str, Any]:
-    """The results of an audit of leakage: how far features alone know the label, and held-out rows that stand in the training rows."""
+    """The results of an audit of leakage: how well single features predict the label, and which share of held-out rows also occurs among
+    the training rows.
+    """
     store, model, version = steps.store, steps.model, steps.version
     real, served = (read(store, model, version, steps.most(POOL)) for read in (audit_reference_rows, audit_served_rows))
     rows = real if len(real) >= MINIMUM else served

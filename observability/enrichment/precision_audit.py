@@ -1,7 +1,7 @@
 """Run an audit of kind `precision`: the forms of a registered model on the same probes, in the confined worker.
 
-Energy is measured where this process can read the processor's counters (RAPL): the whole processor while the form works, idle power
-included. Else it is the processor time times the assumed power of a busy core.
+Energy is measured if this process can read the processor's counters (RAPL). It is then the energy of the whole processor while the form
+works, idle power included. Otherwise it is the processor time times the assumed power of a busy core.
 """
 
 import hashlib
@@ -63,7 +63,7 @@ class AuditOptions:
 
 
 class LoadEnergy:
-    """Joules of the processor while each form works, from the progress of the job. `read`: joules since its last call."""
+    """Joules of the processor while each form works, measured at each progress report of the job. `read`: joules since its last call."""
 
     def __init__(self, read: Callable[[], float], progress: Progress) -> None:
         self.read, self.progress = read, progress
@@ -89,7 +89,7 @@ def processor_energy(root: Path | None = None) -> Callable[[], float] | None:
 
 @dataclass(frozen=True)
 class FormQuestion:
-    """The forms of a model version to compare, and the rows (probes) on which they are compared. origin: the source of the probes."""
+    """The forms of a model version that are compared, and the rows (probes) on which they are compared. origin: the source of the probes."""
 
     model: Model
     version: Version
@@ -101,14 +101,16 @@ class FormQuestion:
 
     @property
     def digest(self) -> str:
-        """A digest of the probes: answers of forms to other rows are not part of the comparison."""
+        """A digest of the probes. Answers of forms to other rows are not part of the comparison."""
         from pandas.util import hash_pandas_object
 
         return hashlib.sha256(hash_pandas_object(self.probes.astype(str)).to_numpy().tobytes()).hexdigest()[:16]
 
 
 def form_question(store: "Store", model: Model, version: Version, options: AuditOptions, until: datetime) -> FormQuestion:
-    """The questions to a version, on a sample of its predictions before `until`. Raises UsageError without model file or rows."""
+    """The question about the forms of a version, with a sample of its predictions before `until` as probes. Raises UsageError if there is
+    no model file or no row.
+    """
     artifact = store.artifact(version)
     if artifact is None:
         raise UsageError(
@@ -193,8 +195,8 @@ def _unreadable(error: Exception) -> WorkerError:
 
 
 def all_parts(answer: Callable[[int], dict[str, Any]]) -> list[dict[str, Any]]:
-    """The answers of all parts: one part for each form, and one for the forms of the network. answer: returns the part that begins at a
-    place.
+    """The answers of all parts: one part for each form, and one for all forms of the network. answer: a function that returns the part that
+    begins at a place.
     """
     parts: list[dict[str, Any]] = []
     while True:
@@ -206,7 +208,7 @@ def all_parts(answer: Callable[[int], dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def compared_results(store: "Store", question: FormQuestion, parts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """The results of an audit from what its forms gave (`answered_forms`). Raises WorkerError if that cannot be read."""
+    """The results of an audit from the answers of its forms (`answered_forms`). Raises WorkerError if these cannot be read."""
     model, options = question.model, question.options
     measured, missing = ([dict(each) for part in parts for each in part[name]] for name in ("forms", "missing"))
     scores = {name: np.array(values) for part in parts for name, values in part["scores"].items()}
@@ -251,7 +253,9 @@ def audit_record(model: str, version: str, now: datetime, results: Mapping[str, 
 
 
 def probe_rows(store: "Store", model: Model, version: Version, rows: int, until: datetime) -> "tuple[DataFrame, str]":
-    """A sample of the version's predictions before a time, by the hash of their ids, and where they come from: else its reference."""
+    """A sample of the version's predictions before a time, drawn by the hash of their ids; if there are none, rows of its reference. Also
+    returns where the rows come from.
+    """
     columns = [*model.columns]
     window = Window(model.name, EPOCH, until, version.name)
     question = Sample("predictions", ("id", *(column.reference for column in columns)), rows)
@@ -300,7 +304,7 @@ def probe_levels(probes: "DataFrame", model: Model, version: Version) -> dict[st
 def priced_forms(
     forms: Sequence[dict[str, Any]], joules: Mapping[str, float], prices: "DataFrame", place: PriceScope, now: datetime
 ) -> str | None:
-    """Add energy per thousand answers, and their cost where a price is known; return the currency.
+    """Add energy per thousand answers, and their cost if a price is known. Returns the currency.
 
     Uses the price of a processor hour, which includes its energy; without it, the price of the energy.
     """

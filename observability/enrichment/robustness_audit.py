@@ -78,7 +78,7 @@ def run_robustness(steps: AuditSteps) -> dict[str, Any]:
 
 
 def _attack(steps: AuditSteps, rows: AuditRows, real: AuditRows, start: int, end: int, shared: Mapping[str, Any]) -> dict[str, Any]:
-    """One step of the attack."""
+    """The results of the step with the attack."""
     frames = {"rows": rows.inputs.iloc[start:end].reset_index(drop=True), "real": real.inputs}
     answer = steps.call("audit_robustness_job:attack_rows", frames, **shared)
     costs = {name: [float(cost) if np.isfinite(cost) else None for cost in answer.frames["found"][name]] for name in ("single", "any")}
@@ -86,7 +86,7 @@ def _attack(steps: AuditSteps, rows: AuditRows, real: AuditRows, start: int, end
 
 
 def _disturb(steps: AuditSteps, rows: AuditRows, shared: Mapping[str, Any]) -> dict[str, Any]:
-    """The step with noise and absent features."""
+    """The results of the step with noise and absent features."""
     given = {**shared, "levels": list(NOISE), "labels": rows.labels.tolist()}
     answer = steps.call("audit_robustness_job:disturb_rows", {"rows": rows.inputs}, **given)
     right = {name: np.round(answer.frames["right"][name].to_numpy(np.float64), 6).tolist() for name in answer.frames["right"]}
@@ -103,7 +103,7 @@ def _disturbed_results(found: Mapping[str, Any], task: str) -> dict[str, Any]:
 
 
 def _change_texts(steps: AuditSteps, rows: AuditRows, texts: tuple[str | None, str | None, list[str]]) -> dict[str, Any]:
-    """The step with changed texts; `why` where the texts do not reach the model in a known way."""
+    """The results of the step with changed texts, with the reason in `why` if the texts do not reach the model in a known way."""
     feature, _, own = texts
     some = first_audit_rows(rows, len(own))
     try:

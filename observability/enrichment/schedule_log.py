@@ -51,7 +51,7 @@ class ScheduleLog:
     recalled: bool = False
 
     def scheduled(self, store: "Store", rotation: Sequence[Step]) -> ScheduledStep:
-        """The next order. Steps that had no work are remembered until the store changes."""
+        """The next order of steps. Steps that had no work are remembered until the store changes."""
         if not self.recalled:
             self.recalled = True
             recall_times(store, self.scheduler)
@@ -60,7 +60,7 @@ class ScheduleLog:
         return self.scheduler.scheduled(rotation, is_switched_off(_settings_off(store)))
 
     def ran(self, store: "Store", decided: ScheduledStep, step: Step, seconds: float) -> None:
-        """Note that a step did work."""
+        """Note that a step did some work."""
         waiting = tuple(each for each in decided.rotation if each not in self.idle)
         rule_step = next((each for each in decided.rotation if each not in self.idle), step)
         self.scheduler.ran(decided, step, seconds, waiting)

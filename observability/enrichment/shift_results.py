@@ -1,4 +1,4 @@
-"""The results of an audit of fairness under shift: the gaps of each shift of the family, and the worst."""
+"""Compute the results of an audit of fairness under shift: the gaps of each shift of the family, and the worst shift."""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any

@@ -1,9 +1,10 @@
-"""Choose the next enrichment step by its predicted time: a small model that the product uses, and watches as any other controller.
+"""Choose the next enrichment step by its predicted time. The product uses a small model for this, and watches it like any other controller.
 
-The shortest expected step comes first. The old rule is the rotation of jobs and models. Each round of waiting reduces the time that a step
-is ranked by, and after MAX_SKIPS rounds it goes first, so that nothing waits for ever. The order only ranks: the caller tries every step,
-so none is lost. The rotation steers while the kill switch is on, in its share of the time, and where the guardrail stops the model: before
-it has measured MIN_MEASURED steps, and for GUARD_REST decisions after its predictions were off by more than GUARD_ERROR.
+The shortest expected step comes first. The old rule is the rotation of jobs and models. Each round of waiting reduces the time by which a
+step is ranked, and after MAX_SKIPS rounds the step goes first, so that no step waits for ever. The caller tries every step in this order,
+so no step is lost. The rotation steers in three cases: while the kill switch is on, in its share of the time, and while the guardrail stops
+the model. The guardrail stops the model until MIN_MEASURED steps are measured, and for GUARD_REST decisions after its predictions were off
+by more than GUARD_ERROR.
 """
 
 import math
@@ -40,7 +41,7 @@ Z_90 = 1.645
 
 @dataclass
 class TimeMean:
-    """A mean of logarithms of seconds, in which newer ones weigh more, their spread, and how many were seen."""
+    """A mean of logarithms of seconds in which newer values weigh more, with their spread and their number."""
 
     mean: float = math.log(FIRST_SECONDS)
     square: float = 0.5
@@ -59,7 +60,7 @@ class TimeMean:
 
 @dataclass(frozen=True)
 class PredictedTime:
-    """The expected seconds of a step, and the interval that nine in ten of its times should be in."""
+    """The expected seconds of a step, and the interval that contains nine of ten of its times."""
 
     seconds: float
     low: float
@@ -68,7 +69,7 @@ class PredictedTime:
 
 @dataclass(frozen=True)
 class ScheduledStep:
-    """A decision: the order in which steps are tried, who chose it, and what the rotation's order is. at: UTC."""
+    """A decision: the order in which steps are tried, who chose it, and the order of the rotation. at: UTC."""
 
     order: tuple[Step, ...]
     rotation: tuple[Step, ...]
@@ -123,12 +124,12 @@ class StepScheduler:
         self.skips = {other: self.skips.get(other, 0) + 1 for other in waiting if other != step}
 
     def _late(self, step: Step) -> tuple[int, int]:
-        """Sorts steps that were passed over too often before all others, the longest wait first."""
+        """A sort key that puts steps that were passed over too often before all others, the longest wait first."""
         waited = self.skips.get(step, 0)
         return (0, -waited) if waited >= MAX_SKIPS else (1, 0)
 
     def _steering(self, off: bool, at: datetime) -> Steering:
-        """What chooses the next step: the learned model, the heuristic, the guardrail, or nothing because scheduling is off."""
+        """The name of what chooses the next step: the learned model, the heuristic, the guardrail, or nothing because scheduling is off."""
         if off:
             return "off"
         if self.rest or self.times.get(None, TimeMean()).n < MIN_MEASURED:

@@ -1,4 +1,4 @@
-"""Count what needs action: once, for pages, alerts, reviews and the command line."""
+"""Count what needs action, in one place for pages, alerts, reviews and the command line."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -29,7 +29,7 @@ class Judged(Protocol):
 @dataclass(frozen=True)
 class ActionCounts:
     """Numbers of incidents (or of findings). critical: nobody has acted on them yet; acknowledged: critical and acted on. shared: how many
-    of them several models have.
+    of them are shared by several models.
     """
 
     critical: int
@@ -39,7 +39,7 @@ class ActionCounts:
 
     @property
     def words(self) -> str:
-        """`2 critical, 1 acknowledged, 3 warnings`; `nothing needs action` where all are 0."""
+        """`2 critical, 1 acknowledged, 3 warnings`, or `nothing needs action` if all are 0."""
         parts = [
             f"{self.critical} critical" if self.critical else None,
             f"{self.acknowledged} acknowledged" if self.acknowledged else None,
@@ -85,7 +85,9 @@ def action_counts(judged: Iterable[Judged]) -> ActionCounts:
 
 
 def merge_incidents_of_models(found: Iterable[Incident]) -> list[CountedIncident]:
-    """Incidents in their order. Incidents of several models become one if they are one problem: the same sentence, or one feed."""
+    """Incidents in their order. Incidents of several models become one if they are one problem: they have the same sentence, or come from
+    the same feed.
+    """
     groups: list[list[Incident]] = []
     alike: dict[tuple[str, str], list[list[Incident]]] = {}
     for incident in found:
@@ -110,7 +112,7 @@ def is_one_problem(group: Sequence[Incident], incident: Incident) -> bool:
 
 def is_one_feed(one: Incident, other: Incident) -> bool:
     """Whether two incidents concern the same input with the same claim and a known onset at most a day apart, and the primary metric of
-    neither model became worse with it. Without an onset nothing says that two columns of one name came from one feed.
+    neither model became worse with it. Without an onset, columns with the same name are not evidence of one feed.
     """
     if one.lead.claim != other.lead.claim or {one.source, other.source} != {"input"} or specific_subject(one.lead) is None:
         return False
@@ -121,12 +123,12 @@ def is_one_feed(one: Incident, other: Incident) -> bool:
 
 
 def known_onset(incident: Incident) -> datetime | None:
-    """The day on which an incident began, as its lead dates it; None if its days do not date it or it began before them."""
+    """The day on which an incident began, by the date in its lead. None if the lead's days do not date it, or if it began before them."""
     return incident.onset if onset_certainty(incident.lead) == "dated" and not incident.standing else None
 
 
 def holds_new_fall(incident: Incident) -> bool:
-    """Whether the primary metric of its model is among its findings that are new or became worse."""
+    """Whether the findings of an incident include the primary metric of its model, new or worse."""
     return any(finding.evidence.get("primary") and finding.needs_action and finding.news in FRESH for finding in incident.findings)
 
 

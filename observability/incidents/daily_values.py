@@ -1,4 +1,4 @@
-"""The days of a finding's metric and its comparison band, read from the finding's evidence: once, for pages, reviews and exports."""
+"""Read the days of a finding's metric and its comparison band from the finding's evidence, in one place for pages, reviews and exports."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress

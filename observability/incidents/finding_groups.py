@@ -1,6 +1,4 @@
-"""Findings that are looked up by their subject, so that the grouping of a model with many columns need not compare every finding with
-every other.
-"""
+"""Look up findings by their subject, so that the grouping of a model with many columns need not compare every finding with every other."""
 
 from collections.abc import Iterable, Sequence
 
@@ -28,9 +26,9 @@ class FindingsBySubject:
 
 
 class OnsetGroup:
-    """Findings of one stage that belong to one fault, with what decides whether another one joins them.
+    """Findings of one stage that belong to one fault, with the facts that decide whether another finding joins them.
 
-    order: sorts groups by their worst finding. places: a finding of each place.
+    order: the key that sorts groups by their worst finding. places: one finding of each place.
     """
 
     def __init__(self, first: Finding) -> None:
@@ -55,7 +53,7 @@ class OnsetGroup:
 
     @property
     def findings(self) -> list[Finding]:
-        """All of them, worst first."""
+        """All findings of the group, worst first."""
         return worst_first(self.members)
 
     def has_subject(self, finding: Finding) -> bool:
@@ -75,6 +73,6 @@ class OnsetGroup:
 
 
 def without_findings(findings: Iterable[Finding], left_out: Sequence[Finding]) -> list[Finding]:
-    """The findings without some others, compared by identity."""
+    """The findings without some others, which are compared by identity."""
     known = {id(finding) for finding in left_out}
     return [finding for finding in findings if id(finding) not in known]

@@ -1,8 +1,9 @@
 """Groups findings of one fault into incidents, with the likely source and the leading finding.
 
-Pure: takes findings, returns the same findings with `incident` and `likely_source` set, and the incidents. Only findings that need action
-(act, watch) are grouped. Standing findings of a model (beyond their limits, but not new) form one incident of their own. The rules are in
-`grouping_rules`, their reasons in docs/decisions/0009. Sentences say "suspected" and "consistent with", never "caused by".
+The functions are pure. They take findings, and return the same findings with `incident` and `likely_source` set, and the incidents. Only
+findings that need action (act, watch) are grouped. Standing findings of a model (beyond their limits, but not new) form one incident of
+their own. The rules are in `grouping_rules`, their reasons in docs/decisions/0009. Sentences say "suspected" and "consistent with", never
+"caused by".
 """
 
 import hashlib
@@ -82,10 +83,10 @@ Importance = Mapping[str, float]
 class Incident:
     """Findings of one fault. lead: the finding nearest to the source; collateral: the findings consistent with coming from it, worst first.
 
-    id: stable from day to day (from model, source, the lead's subject, and the day of onset, "earlier" where it precedes the analysed days;
-    for the ongoing incident, from the model only). severity: the worst of its findings. onset: its start, None if the counts do not date
-    it; if it precedes the analysed days, the latest possible start. event: the nearest earlier event. sentence: a summary. standing: it
-    is beyond its limits in the model's own past too.
+    id: the same from day to day. It is made from model, source, the lead's subject and the day of onset ("earlier" if this precedes the
+    analysed days); for the ongoing incident, from the model only. severity: the worst of its findings. onset: its start; None if the counts
+    do not date it. If it began before the analysed days, the latest possible start. event: the nearest earlier event. sentence: a summary.
+    standing: whether it was beyond its limits in the model's own past too.
     """
 
     id: str
@@ -116,8 +117,8 @@ class Incident:
 
     @property
     def news(self) -> News | None:
-        """The change since the time before the window: the news of the lead, else of its first finding with news; worse where the incident
-        goes on and something new came to it.
+        """The change since the time before the window: the news of the lead, else of its first finding with news. It is `worse` if the
+        incident continues and something new was added to it.
         """
         own = next((finding.news for finding in self.findings if finding.news), None)
         return "worse" if self.new_details and own != "new" else own
@@ -131,10 +132,11 @@ class Incident:
 def group_findings(
     findings: Sequence[Finding], importance: Mapping[str, Importance] | None = None
 ) -> tuple[list[Finding], tuple[Incident, ...]]:
-    """The findings, marked with their incident, and the incidents; both most urgent first, the findings of an incident together.
+    """The findings, marked with their incident, and the incidents. Both are sorted with the most urgent first, and the findings of an
+    incident stand together.
 
-    importance: by model, where its owner stated it; else it is read from findings about attributions. Findings of two models never form one
-    incident.
+    importance: by model, as its owner stated it. For other models, it is read from findings about attributions. Findings of two models
+    never form one incident.
     """
     by_model: dict[str | None, list[Finding]] = {}
     for finding in findings:
@@ -246,7 +248,7 @@ def find_faults(findings: Sequence[Finding], importance: Importance) -> list[Fau
 
 
 def fault_of_one_fall(group: Sequence[Finding], found: Sequence[FaultGroup]) -> FaultGroup | None:
-    """The fault of outcomes without an upstream cause whose fall the findings of a group measure too; None without one."""
+    """The fault of outcomes without an upstream cause that measures the same fall as the findings of a group; None without such a fault."""
     falls = [fault for fault in found if fault.stage == "outcome"]
     return next((fault for fault in falls if any(are_one_fall_of_days(one, root) for one in group for root in fault.root)), None)
 
@@ -254,9 +256,9 @@ def fault_of_one_fall(group: Sequence[Finding], found: Sequence[FaultGroup]) -> 
 def group_by_onset(findings: Sequence[Finding]) -> list[list[Finding]]:
     """Groups of findings of one stage that belong to one fault, each group worst first.
 
-    Dated findings are grouped by onset and subject, a slice with the whole or with a slice that it overlaps. Findings that began before
-    the analysed days join dated ones of the same subject, else form one group; they never connect two dates. Findings without a date join
-    the worst group that fits.
+    Dated findings are grouped by onset and subject. A slice is grouped with the whole, or with a slice that it overlaps. Findings that
+    began before the analysed days join dated ones of the same subject, else form one group; they never connect two dates. Findings without
+    a date join the worst group that fits.
     """
     found: list[OnsetGroup] = []
     for how in ("dated", "open", "vague"):
@@ -272,8 +274,8 @@ def group_by_onset(findings: Sequence[Finding]) -> list[list[Finding]]:
 
 
 def matching_group(finding: Finding, found: Sequence[OnsetGroup]) -> OnsetGroup | None:
-    """The group of a finding: the one with its subject, of the same fall, with its onset, or, without a date of its own, the worst that
-    fits.
+    """The group of a finding: the group with its subject, the group of the same fall, or the group with its onset. A finding without a date
+    of its own gets the worst group that fits.
     """
     ranked = sorted(found, key=lambda group: group.order)
     named = next((group for group in ranked if group.has_subject(finding)), None)
@@ -286,7 +288,7 @@ def matching_group(finding: Finding, found: Sequence[OnsetGroup]) -> OnsetGroup 
 def upstream_fault(
     group: Sequence[Finding], at: Stage, found: Sequence[FaultGroup], everything: Sequence[Finding], importance: Importance
 ) -> FaultGroup | None:
-    """The best upstream fault that a group of findings is consistent with; None if no one fits."""
+    """The best upstream fault that a group of findings is consistent with; None if no fault fits."""
     best: tuple[tuple[bool, float, int], FaultGroup] | None = None
     for fault in found:
         causes = [
@@ -385,10 +387,10 @@ def incident_source(fault: FaultGroup, lead: Finding) -> Source:
 def leading_finding(fault: FaultGroup, importance: Importance) -> Finding:
     """The finding that locates the fault best.
 
-    For labelling, the finding that the worst finding says it follows. Else among the worst findings: one with a place where all places have
-    a part in common, broken values before shifted ones, the feature with the largest effect. Where scores or outcomes of the whole shifted
-    and only one group changed, the finding about that group leads. Where the change of a feature is concentrated in one slice, the finding
-    about that slice leads.
+    For labelling, it is the finding that the worst finding says it follows. Otherwise it is among the worst findings: one with a place if
+    all places overlap, then broken values before shifted ones, then the feature with the largest effect. If scores or outcomes of the whole
+    shifted and only one group changed, the finding about that group leads. If the change of a feature is concentrated in one slice, the
+    finding about that slice leads.
     """
     of_groups = [finding for finding in fault.others if is_isolated_group(finding)]
     if (
@@ -423,10 +425,11 @@ def leading_finding(fault: FaultGroup, importance: Importance) -> Finding:
 
 
 def details_that_are_new(lead: Finding, rest: Sequence[Finding]) -> list[Finding]:
-    """The findings about harm (`HARM`) beside the lead of an incident whose news is new or worse; empty if the lead's own is.
+    """The findings about harm (`HARM`) beside the lead of an incident whose news is new or worse. Empty if the lead's own news is new or
+    worse.
 
-    While a drift is ongoing, another column moves in most weeks, so moves of columns are left out; so is a metric without a better side
-    (bias).
+    Moves of columns are left out, because another column moves in most weeks of an ongoing drift. A metric without a better side (bias) is
+    left out too.
     """
     if lead.news in FRESH:
         return []
@@ -455,8 +458,8 @@ def incident_sentence(lead: Finding, rest: Sequence[Finding]) -> str:
 
 
 def standing_sentence(lead: Finding, rest: Sequence[Finding]) -> str:
-    """The lead's sentence, the other metrics and subjects that stand, outcomes first, those that moved on a date since, what is new, and a
-    proposal.
+    """A sentence of these parts: the lead's sentence, the other ongoing metrics and subjects (outcomes first), those that moved on a date
+    since, what is new, and a proposal.
     """
     old = [finding for finding in rest if is_standing(finding) or onset_certainty(finding) != "dated"]
     others = [metric_term(finding.metric) for finding in old if pipeline_stage(finding) == "outcome" and finding.severity == "act"]

@@ -1,7 +1,7 @@
 """The rules that decide whether two findings belong to one fault and which is nearer to its source.
 
-A fault propagates through a model's pipeline in one direction: records arrive, a service answers, labels arrive; inputs shift scores,
-scores shift outcomes, and these shift fairness, explanations and cost. The rules give a finding's stage in the pipeline, the upstream
+A fault propagates through a model's pipeline in one direction: records arrive, a service answers, and labels arrive. Inputs shift scores,
+scores shift outcomes, and outcomes shift fairness, explanations and cost. The rules give a finding's stage in the pipeline, the upstream
 stages that may explain it, and the evidence against that: time, place, severity, and the importance of the affected features
 (docs/decisions/0009).
 """
@@ -137,14 +137,16 @@ def record_subject(finding: Finding) -> str:
 
 
 def specific_subject(finding: Finding) -> str | None:
-    """The subject where it identifies one thing (a feature, a replica, a run); None for the whole model."""
+    """The subject if it identifies one thing (a feature, a replica, a run); None for the whole model."""
     return (
         None if finding.subject in ("model", "score") else record_subject(finding) if pipeline_stage(finding) == "run" else finding.subject
     )
 
 
 def has_sharp_onset(finding: Finding) -> bool:
-    """Whether its onset is dated to the day or better: rates of broken values jump, distances of distributions rise slowly."""
+    """Whether the onset of a finding is dated to the day or better. Rates of broken values jump, while distances of distributions rise
+    slowly.
+    """
     return finding.analyzer.startswith("data/")
 
 
@@ -276,10 +278,10 @@ def is_part_of(finding: Finding, whole: Finding) -> bool:
 
 
 def are_one_fall(one: Finding, other: Finding) -> bool:
-    """Whether two findings about outcomes are one fault, whatever their onsets: a slice and the whole, or two slices that share a
-    condition and exclude each other in none; or two without a date that are levels of the same columns.
+    """Whether two findings about outcomes are one fault, whatever their onsets: a slice and the whole; two slices that share a condition
+    and whose conditions do not exclude each other; or two slices without a date that are levels of the same columns.
 
-    The onset of a slice rests on few rows a day.
+    The onset of a slice is uncertain, because it rests on few rows a day.
     """
     if {pipeline_stage(one), pipeline_stage(other)} != {"outcome"} or SLICES not in (one.analyzer, other.analyzer):
         return False
@@ -287,8 +289,8 @@ def are_one_fall(one: Finding, other: Finding) -> bool:
 
 
 def is_undated_slice(finding: Finding) -> bool:
-    """Whether it is about a slice and its days do not show when it began. Slices are searched only in the window, so a change on its first
-    day may be older.
+    """Whether a finding is about a slice and its days do not show when it began. Slices are searched only in the window, so a change on its
+    first day may be older.
     """
     return finding.slice is not None and onset_certainty(finding) != "dated"
 
@@ -299,7 +301,9 @@ def slice_columns(finding: Finding) -> set[str]:
 
 
 def places_overlap(one: Finding, other: Finding) -> bool:
-    """Whether one finding is about everywhere, or both are about slices that share a condition and exclude each other in none."""
+    """Whether one finding is about everywhere, or both are about slices that share a condition and whose conditions do not exclude each
+    other.
+    """
     places = [set((claimed_place(finding) or "").split("&")) - {""} for finding in (one, other)]
     return same_place(one, other) and (not all(places) or bool(set.intersection(*places)))
 
@@ -317,7 +321,7 @@ def are_one_fall_of_days(one: Finding, other: Finding) -> bool:
 
 
 def onset_certainty(finding: Finding) -> Known:
-    """Certainty of its onset: "dated"; "open": before the first analysed day; "vague": not dated by its days."""
+    """Certainty of the onset: "dated"; "open" if it is before the first analysed day; "vague" if the days do not date it."""
     if finding.evidence.get("standing"):
         return "open"
     if finding.onset is None:

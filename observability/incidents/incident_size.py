@@ -21,7 +21,7 @@ class IncidentSize:
 
 
 def incident_size(incident: Incident) -> IncidentSize | None:
-    """The size of an incident about predictions; None of one about other records, or without rows."""
+    """The size of an incident about predictions; None for an incident about other records, or without rows."""
     lead = incident.lead
     if not is_about_predictions(incident) or not lead.n:
         return None

@@ -24,7 +24,7 @@ def suspected_cause(finding: Finding, findings: Sequence[Finding]) -> Finding | 
 
 
 def _is_cause(cause: Finding, follows: dict[str, object]) -> bool:
-    """Whether a finding is about what another follows, of the same project, and began no later."""
+    """Whether a finding is about what another finding follows, belongs to the same project, and began no later."""
     if cause.metric != follows["metric"]:
         return False
     if cause.metric != "label_agreement":
@@ -43,8 +43,8 @@ def causes_first(findings: Sequence[Finding]) -> list[Finding]:
 
 
 def behind_their_causes(things: Sequence[T], causes: Sequence[T | None]) -> list[T]:
-    """The things in their order, except that each cause stands before its first consequence and is followed by all its consequences.
-    causes: the cause of each thing, or None.
+    """The things in their order, except that each cause stands before its first consequence and all its consequences follow it. causes: the
+    cause of each thing, or None.
     """
     found: list[T] = []
     placed: set[int] = set()

@@ -1,4 +1,4 @@
-"""Decide how a model stands as a whole, from its findings: once, for pages, reviews and exports."""
+"""Decide the state of a model as a whole from its findings, in one place for pages, reviews and exports."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ def is_verdict(finding: Finding) -> bool:
 
 
 def verdict_severity(findings: Iterable[Finding]) -> Severity:
-    """The worst severity of findings that need action; else OK where performance, drift or quality could be judged, and unknown if not."""
+    """The worst severity of findings that need action. Otherwise OK if performance, drift or quality could be judged, and unknown if not."""
     known = list(findings)
     for severity in ("act", "watch"):
         if any(finding.severity == severity for finding in known):
@@ -42,8 +42,8 @@ def not_judged_reason(findings: Iterable[Finding]) -> str | None:
 
 @dataclass(frozen=True)
 class DriftCounts:
-    """The number of columns of a model (inputs and scores) that drifted. drifted: their names, in the order of the findings. columns: how
-    many were looked at, those that cannot be judged included. undecided: how many cannot be judged.
+    """The number of columns of a model (inputs and scores) that drifted. drifted: their names, in the order of the findings. columns:
+    number of checked columns, including those that cannot be judged. undecided: number of columns that cannot be judged.
     """
 
     drifted: tuple[str, ...]
@@ -52,7 +52,7 @@ class DriftCounts:
 
     @property
     def undecided_words(self) -> str | None:
-        """`10 cannot be judged`; None if all can."""
+        """`10 cannot be judged`; None if all can be judged."""
         return f"{self.undecided} cannot be judged" if self.undecided else None
 
     def words(self, columns: str = "columns") -> str:
@@ -62,7 +62,9 @@ class DriftCounts:
 
 
 def drift_counts(findings: Iterable[Finding]) -> DriftCounts:
-    """The columns with a finding of drift, each once: drifted where one needs action, undecided if none could be judged."""
+    """The columns with a finding of drift, each counted once: as drifted if one of its findings needs action, as undecided if none could be
+    judged.
+    """
     by_column: dict[str, list[Finding]] = {}
     for finding in findings:
         if finding.analyzer == "serving/drift" and finding.subject != "model":

@@ -1,4 +1,4 @@
-"""The way of a fault through the pipeline, and what to do next: the owner's runbook, else general steps for the suspected source."""
+"""The path of a fault through the pipeline, and the next steps: the owner's runbook, or general steps for the suspected source."""
 
 from collections.abc import Mapping
 
@@ -94,13 +94,13 @@ def pipeline_chain(incident: Incident) -> list[tuple[Stage, list[Finding]]]:
 
 
 def runbook_of(incident: Incident, runbooks: Mapping[str, str]) -> str | None:
-    """The owner's runbook for an incident: for the leading analyzer, else for the suspected source, else for all; None without one."""
+    """The owner's runbook for an incident: for the leading analyzer, else for the suspected source, else for all. None if there is none."""
     names = (incident.lead.analyzer, incident.source, ANY)
     return next((runbooks[name] for name in names if runbooks.get(name)), None)
 
 
 def general_steps(incident: Incident, task: str | None = None) -> tuple[str, ...]:
-    """The next step if the owner wrote no runbook. task: the task of the model; only a binary one has a threshold to change."""
+    """The next step if the owner wrote no runbook. task: the task of the model, because only a binary model has a threshold to change."""
     lead = incident.lead
     kind: str = incident.source
     if incident.standing:

@@ -1,7 +1,8 @@
-"""Incidents of several models with one thing in common are one shared fault: an input, a replica, device, source or host, an event.
+"""Group incidents of several models with one thing in common into one shared fault. The thing is an input, a replica, device, source or
+host, or an event.
 
-Pure. Only incidents that began on a known day are grouped. The reasons are in docs/decisions/0073. Sentences state what the models have in
-common and when it began; a common cause is not tested.
+The functions are pure. Only incidents that began on a known day are grouped. The reasons are in docs/decisions/0073. Sentences state what
+the models have in common and when it began; a common cause is not tested.
 """
 
 import hashlib
@@ -29,7 +30,8 @@ CommonThing = tuple[str, str]
 class SharedFault:
     """Incidents of several models with one thing in common, worst first.
 
-    id: the same as long as the thing and the day on which it began are. kind, name: what the models have in common. onset: its earliest.
+    id: made from the common thing and the day on which the fault began. kind, name: the thing that the models have in common. onset: the
+    earliest onset.
     """
 
     id: str
@@ -45,7 +47,7 @@ class SharedFault:
 
     @property
     def models(self) -> tuple[str, ...]:
-        """The models under it, by name."""
+        """The models with these incidents, by name."""
         return tuple(sorted({incident.model for incident in self.incidents if incident.model}))
 
     @property
@@ -55,7 +57,7 @@ class SharedFault:
 
     @property
     def sentence(self) -> str:
-        """A sentence on what the models have in common, how many they are, and since when."""
+        """A sentence that states what the models have in common, how many models there are, and since when."""
         what = {
             "input": f"The input `{self.name}` changed",
             "event": f"Findings after {self.name}",
@@ -84,7 +86,8 @@ def common_things(incident: Incident) -> list[CommonThing]:
 
 
 def shared_faults(incidents: Sequence[Incident], fewest: int = SHARED_MODELS) -> list[SharedFault]:
-    """The shared faults among incidents of many models, worst first; the one with the most models takes an incident that fits several.
+    """The shared faults among incidents of many models, worst first. An incident that fits several faults goes to the fault with the most
+    models.
 
     fewest: models that have the thing in common, each with an onset at most a day after the one before it.
     """
@@ -107,7 +110,7 @@ def shared_faults(incidents: Sequence[Incident], fewest: int = SHARED_MODELS) ->
 
 
 def onset_clusters(incidents: Sequence[Incident]) -> list[list[Incident]]:
-    """Dated incidents in order of onset, split where the next begins more than a day later."""
+    """Dated incidents in order of onset, split where the next incident begins more than a day later."""
     found: list[list[Incident]] = []
     last: datetime | None = None
     for onset, incident in sorted(((each.onset, each) for each in incidents if each.onset), key=lambda pair: (pair[0], pair[1].id)):

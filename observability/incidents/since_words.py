@@ -1,4 +1,4 @@
-"""Since when a finding or an incident is so, in words: once, for lists, pages, alerts and the command line."""
+"""Put the beginning of a finding or an incident into words, in one place for lists, pages, alerts and the command line."""
 
 from datetime import datetime
 
@@ -33,7 +33,7 @@ def incident_since(incident: Incident) -> str | None:
 
 
 def onset_words(onset: datetime, certainty: Known) -> str:
-    """An onset in words: the day at midnight, else the minute."""
+    """An onset in words: the day if it is at midnight, else the minute."""
     is_midnight = onset.hour == onset.minute == 0
     return f"since {format_day(onset) if is_midnight else format_minute(onset)}{' or earlier' if certainty == 'open' else ''}"
 

@@ -1,4 +1,4 @@
-"""Decides what goes on with a drift of the inputs: a distribution that moves without a date is a state and not an event.
+"""Decide which faults continue an ongoing drift of the inputs. A distribution that moves without a date is a state and not an event.
 
 During an ongoing drift, columns keep moving on various dates. Such a move belongs to the ongoing fault, unless its values are broken or in
 another unit, the column moved much farther, or answers became worse at the same time (docs/decisions/0122).
@@ -74,8 +74,9 @@ class FaultGroup:
 
 
 def details_of_what_stands(alarming: Sequence[Finding], standing: Sequence[Finding], at: Stage, continuing: Continuing) -> list[Finding]:
-    """The findings that continue an ongoing finding. A dated finding of this stage that continues none may be a separate fault. Then only
-    findings about an ongoing subject, or worse than every such fault, are returned, because the others may come from the separate fault.
+    """The findings that continue an ongoing finding. If a dated finding of this stage continues no ongoing finding, it may be a separate
+    fault. Then only two kinds are returned: findings about an ongoing subject, and findings that are worse than every such fault. The
+    others may come from the separate fault.
     """
     going_on, of_subject = continuing(alarming, standing)
     dated = [finding for finding in alarming if pipeline_stage(finding) == at and onset_certainty(finding) == "dated"]
@@ -155,7 +156,8 @@ def with_one_drift(found: Sequence[FaultGroup]) -> list[FaultGroup]:
 
 def with_first_days(found: Sequence[FaultGroup], findings: Sequence[Finding]) -> list[FaultGroup]:
     """The faults of a model. Faults that exist since its first day are merged into one, because serving has always differed from the
-    reference and nothing changed since. Moves of a drift of those days belong to it, and findings that the reference has too.
+    reference and nothing changed since. Moves of a drift of those days also belong to this fault, and so do findings that the reference has
+    too.
     """
     if not is_first_window(findings):
         return list(found)
@@ -170,7 +172,7 @@ def with_first_days(found: Sequence[FaultGroup], findings: Sequence[Finding]) ->
 
 
 def is_first_window(findings: Sequence[Finding]) -> bool:
-    """Whether the findings are about the first days of a model: analyzers that read the weeks before found no such weeks."""
+    """Whether the findings are about the first days of a model: the analyzers that read earlier weeks found none."""
     pasts = [finding.evidence["past"] for finding in findings if "past" in finding.evidence]
     return bool(pasts) and all(past is None for past in pasts)
 
@@ -187,12 +189,13 @@ def began_with_serving(fault: FaultGroup) -> bool:
 
 
 def is_drift_fault(fault: FaultGroup) -> bool:
-    """Whether the source of a fault is a drift without a date, or of all inputs together."""
+    """Whether the source of a fault is a drift without a date, or a drift of all inputs together."""
     return fault.drift or are_joint_drift(fault.root) or all(is_undated_drift(root) or is_joint_drift(root) for root in fault.root)
 
 
 def goes_on_with_drift(fault: FaultGroup, standing: Sequence[Finding]) -> bool:
-    """Whether a fault continues the ongoing drift: the worst findings of its source do, and no answers became equally bad with it.
+    """Whether a fault continues the ongoing drift. The worst findings of its source must continue the drift, and no answers may have become
+    equally bad with it.
 
     A drift of the joint distribution continues an ongoing drift of a single column. A joint drift without a date, and any drift that began
     before the analysed days, belong to whatever is ongoing. A dated drift of the joint distribution is an event if no inputs drifted
@@ -236,7 +239,7 @@ def is_move(root: Finding, farthest: float, standing: FindingsBySubject) -> bool
 
 
 def has_harm(fault: FaultGroup) -> bool:
-    """Whether answers, labels or the service became as bad as the fault is.
+    """Whether answers, labels or the service became as bad as the severity of the fault.
 
     The primary metric stands for the quality of all answers; other metrics that fall with it are its details. A metric without a better
     side (bias) does not count as harm.

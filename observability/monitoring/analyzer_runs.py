@@ -64,7 +64,7 @@ def run_and_recover(
 
 
 def _with_proof(finding: Finding, analyzer: Analyzer, context: Context) -> Finding:
-    """The finding with minus signs in its sentence, and with the SQL of its value. A failure to write it costs the SQL only."""
+    """The finding with minus signs in its sentence, and with the SQL of its value. If the SQL cannot be written, the finding has none."""
     proof = finding.proof
     try:
         proof = analyzer.proof(finding, context)
@@ -107,7 +107,7 @@ def _empty_aggregate(aggregate: Aggregate) -> "DataFrame":
 
 
 def _single_columns(aggregate: Aggregate) -> Iterator[Aggregate]:
-    """The same question for one column at a time."""
+    """The same question, asked once for each column."""
     for reference in aggregate.histogram:
         yield replace(aggregate, histogram=(reference,))
     for reference in aggregate.sums:

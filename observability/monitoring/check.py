@@ -104,12 +104,12 @@ def check(
 ) -> CheckReport:
     """Run every analyzer (or `only` those named) over the half-open window, for one model or for all.
 
-    Without start and end, each model gets its last 7 days: ending now where its newest record is younger than 30 days, else at the end (UTC
-    midnight) of its last record's day. With as_of, only what had arrived by then counts. with_records: analyze training runs, datasets and
-    labelling projects as well (not in a slice or of one version). reads: only analyzers that read this (`analyzer_reads`); "counts" means
-    every analyzer that reads no rows. acknowledged: claims that a person has acted on. progress: called before each model with what is
-    checked, the number of models done, their number, and "models". keep: used for the findings of each model and of each analyzer of
-    records, unless `only` some analyzers run.
+    Without start and end, each model gets its last 7 days. They end now if its newest record is younger than 30 days, otherwise at the end
+    (UTC midnight) of the day of its last record. With as_of, only records that had arrived by then count. with_records: analyze training
+    runs, datasets and labelling projects as well (not in a slice or of one version). reads: only analyzers that read this
+    (`analyzer_reads`); "counts" means every analyzer that reads no rows. acknowledged: claims that a person has acted on. progress: called
+    before each model with a text that names it, the number of models done, the number of all models, and "models". keep: used for the
+    findings of each model and of each analyzer of records, unless `only` some analyzers run.
 
     Raises NotFoundError for an unknown model, version or column of the slice, and UsageError if the window ends before it starts. In a
     check of all models, models without the column are left out instead, and a note says so.
@@ -191,11 +191,11 @@ def record_findings(
     """Findings of the analyzers of records (training runs, datasets, labelling projects), for one model; without `model`, for all models
     and for records that name none.
 
-    Without start and end each analyzer gets the last `days`, ending now where the newest record of its kinds is younger than 30 days, else
-    at the end of that record's day. beside: the window of one model. Records that name no model (batches, cleanings) are analyzed in it
-    too, because older ones say nothing about that model. evaluated: the instant of evaluation for silence, if before `now`. keep: used for
-    each analyzer whose window has ended by `now`. shared: by name of a counter, a function of a window that gives kept data that analyzers
-    and pages share: judged training runs, labels by project. tried: a model with other settings, which replaces the catalog's.
+    Without start and end, each analyzer gets the last `days`. They end now if the newest record of its kinds is younger than 30 days,
+    otherwise at the end of that record's day. beside: the window of one model. Records that name no model (batches, cleanings) are analyzed
+    in it too, because older ones say nothing about that model. evaluated: the instant of evaluation for silence, if before `now`. keep:
+    used for each analyzer whose window has ended by `now`. shared: by name of a counter, a function of a window that gives kept data that
+    analyzers and pages share: judged training runs, labels by project. tried: a model with other settings, which replaces the catalog's.
     """
     findings: list[Finding] = []
     limit = min(as_of, now) if as_of else now
@@ -250,8 +250,8 @@ def model_budgets(catalog: Catalog) -> dict[str, tuple[float, str | None]]:
 
 
 def production_costs(engine: "Engine", window: Window, model: str, past_days: int) -> DailyCallCosts:
-    """The cost of a model's production calls on each of the days before the end of a window, as the page Cost computes it; empty without
-    the model, or where neither the calls nor a price of requests or tokens give it.
+    """The cost of a model's production calls on each of the days before the end of a window, as the page Cost computes it; empty if the
+    model is unknown, or if neither the calls nor a price of requests or tokens give the cost.
     """
     known = engine.catalog().by_name.get(model)
     if known is None:
@@ -275,7 +275,7 @@ def production_costs(engine: "Engine", window: Window, model: str, past_days: in
 
 
 def _missing_slice_column(model: Model, slice: Slice) -> NotFoundError | None:  # noqa: A002 - the contract's word
-    """The error for a slice that names a column which the model does not have; None if it has them all."""
+    """The error for a slice that names a column which the model does not have; None if the model has all columns."""
     try:
         for name, _ in slice.conditions:
             model.resolve(name)
@@ -294,10 +294,11 @@ def model_findings(
     run: RunAnalyzer = run_analyzer,
     until: datetime | None = None,
 ) -> list[Finding]:
-    """Findings of every analyzer about each version that served in the window (the newest version where none did), from one snapshot.
+    """Findings of every analyzer about each version that served in the window, or about the newest version if none did. All are read from
+    one snapshot.
 
-    Where the window's labels are not complete, analyzers that need labels also run over the newest days whose labels are (late_labels.py);
-    their findings that need action are added. run: runs each analyzer; the simulation passes one that caches findings. until: see Context.
+    If the window's labels are not complete, analyzers that need labels also run over the newest days with complete labels (late_labels.py).
+    Their findings that need action are added. run: runs each analyzer; the simulation passes one that caches findings. until: see Context.
     """
     with engine.snapshot():
         waiting = tuple(each.name for each in discover() if each.labels and (not only or each.name in only))
@@ -382,8 +383,8 @@ def _shared_answers(engine: "Engine", asked: list[tuple[Analyzer, Context]]) -> 
 
 
 def serving_versions(engine: "Engine", model: Model, window: Window) -> list[Version]:
-    """Versions with predictions in the window; without any, the newest registered version, else the last one in the log. A window of one
-    version has that version. If the predictions cannot be read, all versions: the analyzers then report the error.
+    """Versions with predictions in the window. If there are none, the newest registered version, else the last version in the log. A window
+    of one version has that version. If the predictions cannot be read, all versions, because the analyzers then report the error.
     """
     if window.version is not None:
         wanted = model.version(window.version)

@@ -1,4 +1,4 @@
-"""Choose the window that a check analyzes, and the instant as of which it does."""
+"""Choose the window that a check analyzes, and the instant as of which it is evaluated."""
 
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -43,7 +43,7 @@ def record_check_window(
 
 
 def records_window_end(last: datetime | None, limit: datetime) -> datetime:
-    """The end of a window of records: `limit`, or the end of the day of the newest record where that is older than 30 days."""
+    """The end of a window of records: `limit`, or the end of the day of the newest record if that is older than 30 days."""
     if last is None or limit - last < timedelta(days=LIVE_DAYS):
         return limit
     return min(limit, last.replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=1))
@@ -94,10 +94,10 @@ def model_check_window(
 
 
 def evaluation_time(model: Model, activity: "DataFrame", window: Window, now: datetime) -> datetime:
-    """The instant of a window's evaluation: its end, now, or its as_of, whichever is first.
+    """The instant at which a window is evaluated: its end, now, or its as_of, whichever is first.
 
-    In the last window of a model whose newest record is older than 30 days, it is the hour in which that record arrived: silence after a
-    model's end is not a finding, and a default window ends with that day.
+    In the last window of a model whose newest record is older than 30 days, it is the hour in which that record arrived. Silence after a
+    model's end is therefore not a finding. A default window ends with that day.
     """
     limit = min(filter(None, (now, window.as_of)))
     at = min(limit, window.end)

@@ -19,7 +19,7 @@ CHANGE_EVENTS = ("deploy", "data", "threshold", "guideline", "incident")
 
 
 def dated_finding(finding: Finding) -> Finding:
-    """The finding with a short claim, with its news or why they are not known, and with an onset where its severity is act.
+    """The finding with a short claim, and with its news or the reason why they are not known. If its severity is act, it also has an onset.
 
     Without a dated onset, the window's start is taken and marked as vague.
     """
@@ -36,8 +36,8 @@ def with_nearest_event(finding: Finding, marks: "DataFrame") -> Finding:
     """The finding with the nearest event before its onset, or before the window's end if the onset is unknown. Events of its model and
     events without a model count.
 
-    A change counts for two weeks. A note, such as a public holiday, a complaint or an export, counts for one day, and only where there was
-    no change.
+    A change counts for two weeks. A note, such as a public holiday, a complaint or an export, counts for one day, and only if there was no
+    change.
     """
     if not needs_action(finding.severity) or marks.empty:
         return finding

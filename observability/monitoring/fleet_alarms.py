@@ -1,9 +1,9 @@
-"""Decide which incidents of a fleet open an alert: one for each fault that models share, and each incident of a single model that the
-fleet's budget confirms.
+"""Decide which incidents of a fleet open an alert. One alert opens for each fault that models share, and one for each incident of a single
+model that the fleet's budget confirms.
 
-Pure. Nothing here changes a state or a severity: a model beyond its level is shown as that. A fleet of a thousand models, each with a few
-false alarms per year, has several per day. So what a single model's test finds is compared with the budget of the whole fleet before people
-are told. The reasons and the simulation are in docs/decisions/0073.
+The functions are pure. Nothing here changes a state or a severity, so a model beyond its level is still shown as such. A fleet of a
+thousand models, each with a few false alarms per year, has several false alarms per day. So a finding of a single model is compared with
+the budget of the whole fleet before people are alerted. The reasons and the simulation are in docs/decisions/0073.
 """
 
 from collections.abc import Mapping, Sequence
@@ -41,7 +41,7 @@ def fleet_alarms(
 ) -> FleetAlarms:
     """Decide about the incidents of a fleet.
 
-    findings: findings of each model, models without a problem included, because they are the peers. analyzers: number of analyzers of a
+    findings: findings of each model, including models without a problem, because these are the peers. analyzers: number of analyzers of a
     model. models: number of models in the fleet, if more are watched than have findings.
     """
     size = max(models or 0, len(findings), 1)
@@ -75,7 +75,7 @@ def is_confirmed(fault: SharedFault, analyzers: int, models: int) -> bool:
 
 
 def weekly_chance(finding: Finding, analyzers: int) -> float | None:
-    """The chance that a model without a fault has such a critical finding in a week; None if its rule is no test.
+    """The probability that a model without a fault has such a critical finding in a week; None if the rule of the finding is not a test.
 
     Rules that do not depend on a small p-value (an owner's level) are critical at larger p-values too. These do not measure their error
     rate, so such rules do not count as tests here. The primary metric requires a minimum size and allows a larger p-value, which still

@@ -1,4 +1,4 @@
-"""Answers that are kept until a later commit concerns them, and computed once however many ask at the same time."""
+"""Keep answers until a later commit concerns them. Each is computed only once, however many callers ask at the same time."""
 
 import threading
 import weakref
@@ -17,7 +17,7 @@ Keeper = TypeVar("Keeper")
 class KeptAnswers(Generic[Key, Answer]):
     """Answers by question, each with the generation of the store from which it was computed. Safe under threads; the oldest are dropped.
 
-    most: how many are kept. room: how large they are together at most (`size_of`); None: any size.
+    most: the largest number of kept answers. room: their largest total size (`size_of`); None: any size.
     """
 
     def __init__(self, most: int, room: int | None = None) -> None:
@@ -39,7 +39,7 @@ class KeptAnswers(Generic[Key, Answer]):
             return held[1]
 
     def find_or_compute(self, asked: Key, generation: int, compute: Callable[[], Answer]) -> Answer:
-        """The answer of that generation, computed if it is not kept. Whoever asks meanwhile waits for it."""
+        """The answer of that generation, computed if it is not kept. Other callers that ask meanwhile wait for it."""
         with self._lock:
             own = self._under_way.setdefault(asked, threading.Lock())
         try:
@@ -68,7 +68,7 @@ class KeptAnswers(Generic[Key, Answer]):
                 self.drop(next(iter(self._kept)))
 
     def drop(self, asked: Key) -> None:
-        """Forget an answer; the lock is held."""
+        """Forget an answer. The caller holds the lock."""
         held = self._kept.pop(asked, None)
         if held is not None:
             self._size -= self.size_of(held[1])
@@ -84,7 +84,7 @@ _all: "list[OfEachStore[Any]]" = []
 
 
 def hand_on_answers(before: "Store", after: "Store") -> None:
-    """Let one store have the answers that are kept of another: a later state of the same data, with the same numbers of commits."""
+    """Give one store the kept answers of another store. It must be a later state of the same data, with the same numbers of commits."""
     for each in _all:
         each.hand_on(before, after)
 
@@ -92,7 +92,7 @@ def hand_on_answers(before: "Store", after: "Store") -> None:
 class OfEachStore(Generic[Keeper]):
     """One keeper for each store, made when it is first asked for and gone with its store. Safe under threads.
 
-    make: makes a keeper.
+    make: a function that makes a keeper.
     """
 
     def __init__(self, make: Callable[[], Keeper]) -> None:
@@ -109,7 +109,7 @@ class OfEachStore(Generic[Keeper]):
             return self._made[store]
 
     def hand_on(self, before: "Store", after: "Store") -> None:
-        """Let one store have the keeper of another, if that has any."""
+        """Give one store the keeper of another store, if the other has one."""
         with self._lock:
             if before in self._made:
                 self._made[after] = self._made[before]

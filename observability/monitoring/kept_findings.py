@@ -1,9 +1,9 @@
-"""Findings of windows, kept until something they depend on changes, and from one process to the next.
+"""Keep findings of windows until something they depend on changes, also from one process to the next.
 
 Findings of a window depend on the rows of its model, the registration, the instant of evaluation, and the program. They are kept in memory
 with the number of the last commit that may concern the model. At the end of the dashboard and of each check they are written to a file
-beside the store, with a digest of the program. The store holds these numbers too: findings of another number are computed again, and a file
-of another program is not used.
+beside the store, with a digest of the program. The store holds these numbers too. Findings with another number are computed again, and a
+file of another program is not used.
 """
 
 import hashlib
@@ -45,7 +45,7 @@ QUESTIONS_A_MODEL = 12
 class Asked:
     """A question for findings: the window, which analyzers (`check.analyzer_reads`), and the instant of the evaluation.
 
-    analyzer: that one of records alone, whose findings may concern all models.
+    analyzer: an analyzer of records if the question is about it alone. Its findings may concern all models.
     """
 
     window: Window
@@ -55,7 +55,7 @@ class Asked:
 
 
 class KeptFindings(KeptAnswers[Asked, tuple[Finding, ...]]):
-    """Findings by question, each with the generation of its model, and from one run of the dashboard to the next."""
+    """Findings by question, each with the generation of its model. They are kept from one run of the dashboard to the next."""
 
     def __init__(self) -> None:
         super().__init__(MAX_IN_MEMORY, MAX_FINDINGS)
@@ -81,7 +81,7 @@ class KeptFindings(KeptAnswers[Asked, tuple[Finding, ...]]):
                     self.drop(before)
 
     def drop(self, asked: Asked) -> None:
-        """Forget an answer; the lock is held."""
+        """Forget an answer. The caller holds the lock."""
         super().drop(asked)
         part = (asked.window, asked.reads, asked.analyzer)
         if self._newest.get(part) == asked:
@@ -102,7 +102,7 @@ class KeptFindings(KeptAnswers[Asked, tuple[Finding, ...]]):
 
     def save(self, home: Path, generations: Mapping[str, int]) -> None:
         """Write the findings of the present generations into a folder, unless its file has them. New findings are appended; the file is
-        rewritten if too much of it is out of date. The next process runs again what failed.
+        rewritten if too much of it is out of date. The next process runs failed analyzers again.
         """
         with self._lock:
             kept = [(asked, *held) for asked, held in reversed(self._kept.items())]
@@ -136,7 +136,7 @@ class KeptFindings(KeptAnswers[Asked, tuple[Finding, ...]]):
         return None
 
     def restore(self, home: Path) -> int:
-        """Read what `save` wrote, if the program is the same; gives the number of questions. No line is read twice."""
+        """Read what `save` wrote, if the program is the same. Returns the number of questions. No line is read twice."""
         held: list[tuple[Asked, int, tuple[Finding, ...]]] = []
         try:
             text = (home / KEPT_FILE).read_bytes()
@@ -219,7 +219,9 @@ def kept_findings_of(store: "Store", models: int = 0) -> KeptFindings:
 
 
 def evaluated_hour(at: datetime, window: Window) -> datetime:
-    """The instant by which findings are kept: the start of its hour, or the window's end. Without new rows a model is judged hourly."""
+    """The instant at which kept findings were evaluated: the start of its hour, or the window's end. So a model without new rows is judged
+    hourly.
+    """
     return at if at >= window.end else at.replace(minute=0, second=0, microsecond=0)
 
 
@@ -251,8 +253,8 @@ def rows_generation(generations: Mapping[str, int]) -> int:
 
 
 def records_generation(generations: Mapping[str, int], analyzer: str) -> int:
-    """The number of the last commit that may concern the findings of an analyzer of records: not of notes, nor of predictions and labels
-    where it reads none.
+    """The number of the last commit that may concern the findings of an analyzer of records. Notes do not count. Predictions and labels do
+    not count if the analyzer reads none.
     """
     if not reads_served_rows(analyzer):
         return max(generations[""], *(generations.get(name, 0) for name in (RECORDED, EXPORTED)))

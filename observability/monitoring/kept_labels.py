@@ -1,4 +1,4 @@
-"""Labels of a window as annotators gave them, which the watcher, the findings of pages and the page about labelling share."""
+"""Keep the labels of a window as annotators gave them. The watcher, the findings of pages and the page about labelling share them."""
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING

@@ -1,4 +1,4 @@
-"""Judged training runs, shared by the watcher, the findings of pages and the pages about runs."""
+"""Keep judged training runs. The watcher, the findings of pages and the pages about runs share them."""
 
 from collections.abc import Callable
 from datetime import datetime

@@ -1,4 +1,4 @@
-"""The newest days with complete labels, for windows whose own labels are not complete yet.
+"""Find the newest days with complete labels, for windows whose own labels are not complete yet.
 
 Labels that arrive weeks after their predictions leave the last days without any, so analyzers that need labels would never report anything.
 They run once more over a window of the same length that ends with the newest day whose labels are complete.

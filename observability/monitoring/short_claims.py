@@ -1,5 +1,5 @@
-"""Keep the sentence of a finding, or of a claim about a training run, short: the clauses that are too many go into its details, which pages
-show on demand.
+"""Keep the sentence of a finding, or of a claim about a training run, short. Surplus clauses become its details, which pages show on
+demand.
 """
 
 from collections.abc import Iterator
