@@ -36,7 +36,21 @@ from tests.support.length import LONG, repeats
 ROOT = Path(__file__).parents[1]
 ANALYZERS = discover()
 DAY = timedelta(days=1)
-FIELDS = {"score", "latency_ms", "energy_j", "cost", "status", "version", "replica", "device", "batch", "decision", "label", "score_bin"}
+FIELDS = {
+    "score",
+    "latency_ms",
+    "energy_j",
+    "cost",
+    "status",
+    "version",
+    "replica",
+    "device",
+    "batch",
+    "decision",
+    "label",
+    "score_bin",
+    "currency",
+}
 OF_LABELS = {"error", "absolute_error", "squared_error", "label_value", "log_loss", "brier", "correct"}
 OF_SAMPLES = {"id", "at", "subject", "arrived", "prediction", "extra", "label_value"}
 Frames = dict[str, pd.DataFrame]

@@ -137,5 +137,5 @@ def test_a_data_file_that_is_gone_is_told(tmp_path, store, load):
     deltalake.write_deltalake(str(table), predictions_table(0, 10))
     deltalake.write_deltalake(str(table), predictions_table(10, 10), mode="append")
     min(table.glob("*.parquet")).unlink()
-    answer = load(table, code=1)
+    answer = load(table, code=2)
     assert answer["stored"] == 10 and len(answer["sources"][0]["failures"]) == 1
