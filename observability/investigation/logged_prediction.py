@@ -156,7 +156,7 @@ class Row:
         """The prediction as a record (contract section 1); fields that no record defines are under `extra`."""
         given = {name: value for name, value in self.features.items() if f"feature.{name}" not in (*self.absent, *self.wrong_type)}
         extra = self.stored.get("extra") or {}
-        wrong = extra.get("features") if isinstance(extra.get("features"), dict) else {}
+        wrong, exact = (extra[name] if isinstance(extra.get(name), dict) else {} for name in ("features", "groups"))
         score = self.probabilities if self.probabilities is not None else self.score
         body = {
             "kind": "prediction",
@@ -164,14 +164,14 @@ class Row:
             "at": self.at,
             "model": self.model.name,
             "version": self.version.name,
-            "features": {**given, **(wrong or {})},
+            "features": {**given, **wrong},
             "score": score,
             "prediction": self.prediction,
-            "groups": self.groups or None,
+            "groups": {**self.groups, **exact} or None,
             **{name: self.stored.get(name) for name in OPTIONAL},
             **{name: extra.get(name) for name in KEPT_IN_EXTRA},
             "received_at": self.arrived,
-            "extra": {name: value for name, value in extra.items() if name not in ("features", *KEPT_IN_EXTRA)} or None,
+            "extra": {name: value for name, value in extra.items() if name not in ("features", "groups", *KEPT_IN_EXTRA)} or None,
         }
         kept = ("kind", "id", "at", "model", "version", "features")
         return {name: value for name, value in body.items() if value is not None or name in kept}

@@ -192,13 +192,24 @@ def test_slow_bodies_are_bounded(post, limit):
 def test_a_number_that_is_rounded_is_told_with_the_answer_and_kept_exactly(post):
     """Regression: 9007199254740993 was stored as ...992, and neither the answer, the load nor the case said so."""
     number = 2**53 + 1
-    lines = [record | {"features": {"account": number, "age": 41}} for record in records("a", "b")]
+    lines = [record | {"features": {"account": number, "age": 41}, "groups": {"desk": number}} for record in records("a", "b")]
     answer = post("\n".join(map(json.dumps, lines)).encode())
-    (note,) = answer.json()["notes"]
+    note, of_group = answer.json()["notes"]
     assert answer.json()["accepted"] == 2 and "'feature.account' of loan: 9007199254740993 is counted as 9007199254740992.0" in note
     loaded = post.load()
-    assert list(loaded.notes.values()) == [note] and loaded.to_json()["notes"] == [note] and (loaded + loaded).notes == loaded.notes
+    assert list(loaded.notes.values()) == [note, of_group] == loaded.to_json()["notes"] and (loaded + loaded).notes == loaded.notes
     assert f"note: {note}" in load_outcome(loaded, False).out
     found = case(post.store, "a").row
+    assert found.record()["groups"] == {"desk": number} and "extra" not in found.record()
     assert found.record()["features"] == {"account": number, "age": 41.0} and found.features["account"] == float(2**53)
     assert post(json.dumps(records("c")[0]).encode()).json() == {"accepted": 1, "rejected": []}
+
+
+def test_two_numbers_that_round_to_one_are_two_contents(post):
+    """Regression: under the id of a stored prediction, another number that rounds to the same double counted as the same content."""
+    told = []
+    for number in (2**53 + 1, 2**53 + 1, 2**53):
+        post(json.dumps(records("a")[0] | {"features": {"account": number, "age": 41}}).encode())
+        done = post.load()
+        told.append((done.stored, done.duplicates, done.rejected))
+    assert told == [(1, 0, 0), (0, 1, 0), (0, 0, 1)]

@@ -26,6 +26,8 @@ Lines = NDArray[np.int64]
 
 NOT_COMPARED = {"id", "id_hash", "sample_hash", "arrived", "decision", "absent", "wrong", "extra"}
 """Columns that are not part of the logged content: derived ones, the time of arrival, and unknown fields."""
+EXTRA = "extra"
+"""The column of unknown fields, of which only exact numbers of rounded columns are compared."""
 JSON_COLUMNS = [name for name, kind in PREDICTION_COLUMNS.items() if kind == "JSON" and name not in NOT_COMPARED]
 LABEL_KEY = [name for name in LABEL_COLUMNS if name not in {"id_hash", "arrived", "number", "extra"}]
 """Labels that are equal in these columns are the same label."""
@@ -95,18 +97,24 @@ def _compare_pairs(writer: Cursor, model: Model, incoming: pa.Table, source: str
     plain = [name for name in stored_columns(model) if name not in NOT_COMPARED and name not in JSON_COLUMNS]
     equal = " AND ".join(f"i.{quoted_identifier(name)} IS NOT DISTINCT FROM s.{quoted_identifier(name)}" for name in plain)
     texts = " AND ".join(
-        f"i.{quoted_identifier(name)}::VARCHAR IS NOT DISTINCT FROM s.{quoted_identifier(name)}::VARCHAR" for name in JSON_COLUMNS
+        f"i.{quoted_identifier(name)}::VARCHAR IS NOT DISTINCT FROM s.{quoted_identifier(name)}::VARCHAR" for name in (*JSON_COLUMNS, EXTRA)
     )
     writer.register("incoming_rows", incoming)
     found = writer.execute(f"SELECT i.line AS line, {equal} AS equal, {texts} AS texts FROM {source}").fetchnumpy()
     line, is_equal = np.asarray(found["line"], np.int64), np.asarray(found["equal"], bool)
     open_questions = is_equal & ~np.asarray(found["texts"], bool)
     if open_questions.any():
-        objects = ", ".join(f"i.{quoted_identifier(name)}::VARCHAR, s.{quoted_identifier(name)}::VARCHAR" for name in JSON_COLUMNS)
+        objects = ", ".join(
+            f"i.{quoted_identifier(name)}::VARCHAR, s.{quoted_identifier(name)}::VARCHAR" for name in (*JSON_COLUMNS, EXTRA)
+        )
         writer.register("open_lines", pa.table({"line": line[open_questions]}))
         pairs = writer.execute(f"SELECT i.line, {objects} FROM {source} WHERE i.line IN (FROM open_lines)").fetchall()
         writer.unregister("open_lines")
-        wrong = [row[0] for row in pairs if not all(_equal_json(a, b) for a, b in zip(row[1::2], row[2::2], strict=True))]
+        wrong = [
+            row[0]
+            for row in pairs
+            if not all(_equal_json(a, b) for a, b in zip(row[1:-2:2], row[2:-2:2], strict=True)) or not _has_exact_numbers(*row[-2:])
+        ]
         is_equal &= ~np.isin(line, wrong)
     writer.unregister("incoming_rows")
     same.append(line[is_equal])
@@ -119,6 +127,19 @@ def _equal_json(one: str | None, other: str | None) -> bool:
     if one is None or other is None:
         return one is other
     return bool(json.loads(one) == json.loads(other))
+
+
+def _has_exact_numbers(one: str | None, stored: str | None) -> bool:
+    """Whether the `extra` of a row has each whole number that the stored one keeps because its column rounds it.
+
+    A number that only the new row has says nothing: rows of before 0.36 do not keep theirs.
+    """
+    for part in ("features", "groups"):
+        given, kept = ((json.loads(text or "{}") or {}).get(part) for text in (one, stored))
+        for name, number in kept.items() if isinstance(kept, dict) else ():
+            if isinstance(number, int) and (not isinstance(given, dict) or given.get(name) != number):
+                return False
+    return True
 
 
 def new_labels(writer: Cursor, parts: Sequence[tuple[pa.Table | None, pa.Table]]) -> list[pa.Table | None]:
