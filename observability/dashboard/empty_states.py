@@ -12,12 +12,8 @@ from observability.core.questions import Records
 from observability.core.window import EPOCH, Window
 from observability.dashboard import links, load, other_records, sample_figures
 from observability.dashboard.figure_capture import note_for_collector
+from observability.dashboard.sample_examples import PageExample, page_example
 
-LOG_LINES = """import observability as obs
-log = obs.Logger()
-log.prediction(id="a1", model="loan", version="3", features={"age": 41, "income": 52_000}, score=0.62)
-log.label(id="a1", model="loan", value=1)"""
-"""Python lines that log a prediction and its label."""
 FAILURE_ADVICE = "Other pages and models are not affected. Try again, or choose another time range; the log of the dashboard says more."
 Example = tuple[str, Callable[[Path], Any]]
 """The description of a sample figure, and the function that makes it from the sample's folder."""
@@ -43,10 +39,20 @@ def stop_with_empty_state(message: str, step: str | None = None, page: str | Non
 def stop_without_result(
     found: Iterable[Finding], message: str, step: str | None = None, page: str | None = None, label: str | None = None
 ) -> NoReturn:
-    """Stop a page whose analyzer has no result. Draw its empty state, or if the analyzer failed, that it failed and what to do."""
+    """Stop a page whose analyzer has no result: with its empty state and its example, or where the analyzer failed, with that and what to
+    do.
+    """
     if any(finding.because.startswith(FAILED) for finding in found):
         stop_with_empty_state("Nothing can be shown, because the analysis failed.", FAILURE_ADVICE)
-    stop_with_empty_state(message, step, page, label)
+    empty_state(message, step, page, label)
+    _draw_example(page_example(st.session_state.get("shown") or ""))
+    st.stop()
+
+
+def _draw_example(example: PageExample) -> None:
+    """Draw the figure of an example, if it has one."""
+    if example.build is not None:
+        sample_figures.draw_sample_figure(example.name, example.build)
 
 
 def error_state(error: Exception) -> None:
@@ -55,10 +61,11 @@ def error_state(error: Exception) -> None:
     st.error(formatting.escape_markdown(str(error)), title="Cannot be shown", icon=":material/error:")
 
 
-def no_models_state(message: str = "", step: str = "") -> None:
+def no_models_state(message: str = "", step: str = "", example: PageExample | None = None) -> None:
     """Draw the state of a store without predictions: the records it has, with links, and how to log predictions.
 
-    message, step: the page's own message and next step, shown in the same box.
+    message, step: the page's own message and next step, shown in the same box. example: what the page would show and the lines that fill
+    it, drawn below the box.
     """
     found = other_records.other_records_present()
     others = f" Stored: {formatting.join_words([kind.words for kind in found])}." if found else ""
@@ -69,15 +76,15 @@ def no_models_state(message: str = "", step: str = "") -> None:
         "add_model",
         "Add a model",
     )
-    if not message:
-        st.code(LOG_LINES, language=None, wrap_lines=True)
+    if example is not None:
+        st.code(example.lines, language=None, wrap_lines=True)
     if found:
         with st.container(horizontal=True, horizontal_alignment="center"):
             for page in dict.fromkeys(kind.page for kind in found):
                 name, icon, _ = links.page_description(links.page_files()[page])
                 st.page_link(str(links.page_files()[page]), label=name, icon=icon)
-    if not message:
-        sample_figures.draw_sample_figure("Mean absolute error of a model by day", sample_figures.error_by_day_figure)
+    if example is not None:
+        _draw_example(example)
 
 
 def no_rows_state(what: str = "predictions") -> None:

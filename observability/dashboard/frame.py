@@ -31,6 +31,7 @@ from observability.dashboard import (
 from observability.dashboard import scope as scopes
 from observability.dashboard.links import DEFAULT_PAGE
 from observability.dashboard.page_figures import FigurePlace, file_of_page
+from observability.dashboard.sample_examples import PageExample, page_example
 from observability.dashboard.scope import SPANS, Scope
 from observability.export.csv import inert_csv
 from observability.server.access import may_do_somewhere
@@ -114,7 +115,7 @@ def begin_fleet_page(page: str, *, anyway: bool = False, heading: str | None = N
     page_title(page, scope, None, heading)
     link_warnings()
     if not anyway and not load.catalog().models:
-        empty_states.no_models_state()
+        empty_states.no_models_state(example=page_example(page))
         st.stop()
     return scope
 
@@ -132,10 +133,11 @@ def store_page_heading(page: str) -> None:
     link_warnings()
 
 
-def begin_model_page(page: str) -> ModelPage:
+def begin_model_page(page: str, example: PageExample | None = None) -> ModelPage:
     """Draw title, help, scope and freshness of a page about one model: the chosen one, or the only one.
 
-    Stops with the next step if no model is chosen or it cannot be shown.
+    Stops with the next step if no model is chosen or it cannot be shown. example: what the page shows in a store without models, in place
+    of its entry in the table of examples.
     """
     scope = scopes.scope_from_state(st.session_state)
     models = load.catalog().fleet
@@ -144,7 +146,7 @@ def begin_model_page(page: str) -> ModelPage:
     if not models or scope.model is None:
         page_title(page, scope, None)
         link_warnings()
-        offer_models(page, scope) if models else empty_states.no_models_state()
+        offer_models(page, scope) if models else empty_states.no_models_state(example=example or page_example(page))
         st.stop()
     try:
         model = load.catalog().model(scope.model)

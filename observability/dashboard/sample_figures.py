@@ -35,7 +35,7 @@ def draw_sample_figure(name: str, build: Callable[[Path], Any]) -> None:
     st.caption(CAPTION)
 
 
-@lru_cache(maxsize=32)
+@lru_cache(maxsize=96)
 def _drawn_figure(build: Callable[[Path], Any], folder: Path, scheme: str | None) -> Any:
     """The figure that `build` returns, in a colour scheme. It is made once, because the files of the sample do not change. Read-only."""
     del scheme  # only a part of the cache key; `mark_color_scheme` reads the browser's scheme itself

@@ -9,7 +9,7 @@ from observability.dashboard import frame
 from observability.dashboard.overview import findings
 from observability.dashboard.serving import batch_gate
 
-here = frame.begin_model_page("batch_gate")
+here = frame.begin_model_page("batch_gate", batch_gate.EXAMPLE)
 found = findings.analyzer_findings(here, "serving/batch_gate", wait=True)
 if not batch_gate.batches_section(here, found):
     st.stop()

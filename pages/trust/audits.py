@@ -13,7 +13,7 @@ from observability.dashboard import frame
 from observability.dashboard.overview import findings
 from observability.dashboard.trust import audit_figures, audits, form_audits, scheduled_audits
 
-here = frame.begin_model_page("audits")
+here = frame.begin_model_page("audits", audits.EXAMPLE)
 found = findings.analyzer_findings(here, "trust/audits", wait=True)
 every = audits.model_audits(here.model.name)
 about_forms = form_audits.form_findings(here, every)

@@ -105,13 +105,6 @@ def test_a_page_of_labels_says_without_a_project_how_to_begin_one(empty: Databas
     assert "items tweets.csv --project moods" in code and "log.prediction" not in code and "There is nothing to label yet." in words(app)
 
 
-@pytest.mark.parametrize("page", ["health", "performance", "drift"])
-def test_a_store_without_a_model_shows_the_lines_that_log_and_a_figure_of_the_sample(empty: Database, page: str) -> None:
-    app = opened(page)
-    assert "log.prediction(" in app.code[-1].value and "log.label(" in app.code[-1].value
-    assert CAPTION in words(app)
-
-
 def test_the_example_of_a_model_shows_the_error_that_the_sample_holds() -> None:
     """Day by day from the rows, without the page's code."""
     folder = bundle_folder() / "sample_data"

@@ -21,7 +21,7 @@ from observability.dashboard.trust.audits import signed_subject
 from observability.detection.audit_history import stored_audits
 from observability.records.kinds import OWN_SOURCE
 from observability.review.snapshot import FORMAT
-from sample_data import audits, canaries, clients, crew, meetings, sensors, signed, stored, vendor
+from sample_data import audits, canaries, clients, crew, explained, meetings, sensors, signed, stored, vendor
 from sample_data.employment import CANDIDATE, EMPLOYMENT
 from sample_data.flights import CHALLENGER, DELAY, LATE, PRUNED
 from sample_data.sentiment import CLASSES, CUT, DAYS, SENTIMENT, SERVED_FROM, TRAINED, VALIDATED_FROM
@@ -66,7 +66,7 @@ def test_the_list_names_every_file_and_every_file_is_there() -> None:
         named |= {model["reference"], model["artifact"], model["settings"]}
     named |= {each["settings"] for each in fleet["settings"]}
     shipped = {path.name for path in FOLDER.iterdir() if path.suffix in (".parquet", ".jsonl", ".gz", ".txt", ".toml", ".skops")}
-    assert named == shipped - {"fleet.toml", "LICENSE-nannyml.txt", "LICENSE-vaderSentiment.txt"}
+    assert named == shipped - {"fleet.toml", explained.FILE, "LICENSE-nannyml.txt", "LICENSE-vaderSentiment.txt"}
     registered = (DELAY, LATE, PRUNED, CHALLENGER, EMPLOYMENT, CANDIDATE, SENTIMENT)
     assert [(each["name"], each["version"]) for each in fleet["model"]] == [(spec.name, spec.version) for spec in registered]
 

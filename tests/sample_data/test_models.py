@@ -10,6 +10,7 @@ from scipy.stats import chi2_contingency
 from sklearn.metrics import accuracy_score, log_loss, mean_absolute_error, roc_auc_score
 
 from observability.store.registry.artifacts import detect_artifact_kind
+from sample_data import explained
 from sample_data.employment import EMPLOYMENT
 from sample_data.flights import CHALLENGER, DELAY, LATE, PRUNED
 from sample_data.sentiment import CLASSES, SENTIMENT, features_of
@@ -146,3 +147,11 @@ def test_the_shipped_file_turns_a_text_into_the_logged_features_and_these_into_t
     assert (features - table[list(SENTIMENT.features)]).abs().max(axis=None) <= 1.01e-3
     assert list(model.feature_names_in_) == list(SENTIMENT.features) and tuple(model.classes_) == CLASSES
     assert np.abs(model.predict_proba(table[list(SENTIMENT.features)]) - table[list(CLASSES)].to_numpy()).max() <= 0.5e-4 + 1e-9
+
+
+def test_the_explained_week_is_what_the_shipped_model_gives() -> None:
+    """The SHAP values and the base value of each row add up to the score that was served."""
+    kept, made = pd.read_parquet(FOLDER / explained.FILE), explained.explained_week(FOLDER)
+    pd.testing.assert_frame_equal(kept, made, atol=2e-3)
+    parts = kept[[name for name in kept if name.startswith("attribution.")]]
+    assert (kept["base"] + parts.sum(axis=1) - kept["score"]).abs().max() < 0.02 and len(kept) == 274

@@ -22,6 +22,7 @@ from observability.dashboard.case.load_case import OpenedCase
 from observability.dashboard.choice_box import link_warning
 from observability.dashboard.data.batches import batch_links
 from observability.dashboard.paged_names import MOST_ROWS
+from observability.dashboard.sample_examples import page_example
 from observability.dashboard.scope import Scope
 from observability.dashboard.table import Cell, column, draw_table, table_row
 from observability.dashboard.widgets import link_button, plain_caption, unavailable_note
@@ -95,7 +96,7 @@ def open_case_page() -> CasePage:
         if load.catalog().models:
             _choose_case()
         else:
-            empty_states.no_models_state()
+            empty_states.no_models_state(example=page_example("case"))
         st.stop()
     try:
         opened = load_case.opened_case(prediction, model, answer)

@@ -18,6 +18,7 @@ from observability.core.window import EPOCH, Window
 from observability.dashboard import choice_box, clicks, empty_states, frame, links, load, person_name, sample_figures, theme
 from observability.dashboard.cells import UNKNOWN_CELL, severity_cell
 from observability.dashboard.charts import records as charts_records
+from observability.dashboard.sample_examples import PageExample
 from observability.dashboard.table import Cell, column, draw_table, table_row
 from observability.dashboard.widgets import NOT_SAVED, cut_note, finding_lines, save_records
 
@@ -88,8 +89,8 @@ def batches_section(here: frame.ModelPage, found: Sequence[Finding]) -> bool:
         empty_states.how_to_log_state(
             "No batch of predictions in these dates.",
             "Log predictions with `batch`, and say which key a row has.",
-            HOW,
-            ("Rows of each batch", _sample_figure),
+            EXAMPLE.lines,
+            (EXAMPLE.name, _sample_figure),
         )
         return False
     if here.model.settings.batch_key is None:
@@ -124,6 +125,9 @@ def _sample_figure(folder: Path) -> Any:
     drawn = table.sort_values(["first", "batch"]).tail(60).assign(severity="ok", words="")
     drawn["at"] = drawn["first"] + beside_each_other(drawn["first"])
     return charts_records.record_marks(drawn, name="Rows", usual=float(drawn["value"].median()))
+
+
+EXAMPLE = PageExample("Rows of each batch", _sample_figure, HOW)
 
 
 def _table(here: frame.ModelPage, table: pd.DataFrame, words: dict[str, tuple[str, str]], found: Sequence[Finding], chosen: str) -> None:

@@ -22,6 +22,7 @@ from observability.dashboard.cells import UNKNOWN_CELL, severity_cell
 from observability.dashboard.charts import audits as charts_audits
 from observability.dashboard.frame import ModelPage
 from observability.dashboard.review import load_review, risk_owners
+from observability.dashboard.sample_examples import PageExample
 from observability.dashboard.sample_figures import sample_records
 from observability.dashboard.table import Cell, column, draw_table, table_row
 from observability.dashboard.trust import audit_job, form_audits
@@ -51,8 +52,8 @@ def no_model_audits() -> None:
     empty_states.how_to_log_state(
         "No audit of this model has been run.",
         "Run one above or by the command; the result is kept as a record.",
-        HOW,
-        ("Accuracy against the cost of a change", _sample_figure),
+        EXAMPLE.lines,
+        (EXAMPLE.name, _sample_figure),
     )
 
 
@@ -62,6 +63,9 @@ def _sample_figure(folder: Path) -> Any:
     results = rows[rows["audit"] == "robustness"]["results"].iloc[0]
     points = pd.DataFrame(curve_points(results["epsilon"], "epsilon", "any features"))
     return charts_audits.budget_curves(points, "cost of the change", "accuracy")
+
+
+EXAMPLE = PageExample("Accuracy against the cost of a change", _sample_figure, HOW)
 
 
 def model_audits(model: str) -> list[StoredAudit]:
