@@ -271,7 +271,7 @@ def change_figure(folder: Path) -> Any:
     before, now = (side.sample(min(len(side), MAX_ROWS), random_state=0) for side in sides)
     inputs = [{name: side[name].to_numpy(float) for name in columns} for side in (before, now)]
     losses = [side["error"].to_numpy(float) for side in (before, now)]
-    days = ((now["day"] - JUNE[0]) / pd.Timedelta(days=1)).to_numpy(np.float64)
+    days = np.asarray((now["day"] - JUNE[0]) / pd.Timedelta(days=1), np.float64)
     found = decompose_loss_change(inputs[0], inputs[1], losses[0], losses[1], days)
     if found is None:
         raise ValueError("the sample has too few labelled rows for a decomposition")

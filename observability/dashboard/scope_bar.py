@@ -118,7 +118,7 @@ def _time_range(model: Model | None) -> str:
     dates = scope_window_dates(scope)
     span = time_zone.named_span(*dates) if dates else None
     words = " · ".join(filter(None, (SPANS[scope.span] if scope.span != "dates" or not span else None, span)))
-    key = f"time-range-{st.session_state.get('chosen-presets', 0)}"
+    key = f"time-range-{st.session_state.get('closed-time-ranges', 0)}"
     with st.popover(formatting.escape_markdown(words), icon=":material/schedule:", key=key, wrap=False):
         sides = st.container(horizontal=True, gap="large")
         with sides.container(gap=None, width=140):
@@ -217,13 +217,19 @@ def shifted_dates(dates: Dates, windows: int) -> Dates | None:
 def choose_preset(span: Span) -> None:
     """Choose a relative window, and close the choice."""
     set_time_range(Scope(span=span))
-    st.session_state["chosen-presets"] = st.session_state.get("chosen-presets", 0) + 1
+    _close_time_range()
+
+
+def _close_time_range() -> None:
+    """Close the popover of the time range: its key changes, so that the browser gets a new one."""
+    st.session_state["closed-time-ranges"] = st.session_state.get("closed-time-ranges", 0) + 1
 
 
 def change_date(key: str, start: datetime | None, end: datetime | None, length: timedelta | None, chosen: datetime | None) -> None:
-    """Set the date that was changed in its boxes. The other date is taken from its own boxes, because both may have been changed before
-    the page was drawn again. If both were empty, or the window would become more than twice as long as the relative one chosen before, the
-    other date is set so that the window has the length of the relative one, unless the other date was changed too.
+    """Set the date that was changed in its boxes; the other stays, as its own boxes hold it: both may have been changed before the page was
+    drawn again. If both were empty, or the window would become more than twice as long as the relative one chosen before, the other date is
+    set so that the window has the length of the relative one, unless the other date was changed too. The end closes the choice, where both
+    dates are a window: it covers the page.
     """
     shown = end if key == "from" else start
     other = instant_in_boxes("to" if key == "from" else "from", shown, ends=key == "from", zone=time_zone.shown_zone())
@@ -231,6 +237,8 @@ def change_date(key: str, start: datetime | None, end: datetime | None, length: 
     if chosen and length and other == shown and (start is None or end is None or end - start > 2 * length):
         start, end = (chosen, chosen + length) if key == "from" else (chosen - length, chosen)
     set_dates(start, end)
+    if key == "to" and start and end and start < end:
+        _close_time_range()
 
 
 def comparison_links(scope: Scope, model: str, dates: Dates) -> None:

@@ -49,3 +49,22 @@ def test_enter_takes_the_date_that_was_typed(fleet: Dashboard, visit: Visit) -> 
     page.keyboard.type("05")
     page.keyboard.press("Enter")
     page.wait_for_url("**to=2013-12-06**")
+
+
+def test_the_choice_closes_once_the_end_is_set_and_not_before(fleet: Dashboard, visit: Visit) -> None:
+    """Regression: the choice stayed open over the answer after both dates were typed."""
+    page = visit(f"{fleet.url}/changes?{DATES}", width=1366, height=768)
+    choice = page.get_by_test_id("stPopoverBody")
+    page.locator("[class*=st-key-time-range] button").first.click()
+    page.get_by_test_id("stDateInput").filter(has_text="From (UTC)").get_by_role("spinbutton").last.click()
+    page.keyboard.type("02")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**from=2013-12-02**")
+    settle(page)
+    assert choice.count() == 1
+    page.get_by_test_id("stDateInput").filter(has_text="To (UTC)").get_by_role("spinbutton").last.click()
+    page.keyboard.type("05")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**from=2013-12-02**to=2013-12-06**")
+    choice.wait_for(state="detached")
+    assert "2 to 5 Dec 2013" in page.locator("[class*=st-key-time-range] button").first.inner_text()
