@@ -144,6 +144,15 @@ def test_labels_are_short_and_hold_no_missing_value(drawn: GalleryFigure) -> Non
     assert max((len(text) for text in found if "<br>" not in text), default=0) <= LONGEST
 
 
+def test_no_word_of_a_line_stands_under_the_buttons_of_the_figure(figures: dict[tuple[str, str], GalleryFigure]) -> None:
+    """Regression: plotly's buttons, at the upper right on hover, covered "Critical limit" and "onset"."""
+    for place, drawn in figures.items():
+        for note in drawn.figure.layout.annotations:
+            at_right = note.xref == "paper" and note.x == 1 and note.xanchor == "right"
+            inside_at_top = note.yref == "paper" and note.y == 1 and note.yanchor == "top"
+            assert not at_right and not (inside_at_top and note.xref != "paper"), (place, note.text)
+
+
 @pytest.mark.parametrize("state", gallery.STATES)
 def test_a_line_holds_the_values_that_it_was_given(state: str) -> None:
     given = gallery.state_values(state)

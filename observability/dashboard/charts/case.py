@@ -89,5 +89,5 @@ def error_rate_trend(frame: pd.DataFrame, *, overall: float | None) -> go.Figure
     interval_band(figure, frame["period"], frame["low"], frame["high"], theme.PRIMARY, "95 % interval")
     add_line(figure, frame, name="errors", colour=theme.PRIMARY, unit="share")
     if overall is not None:
-        horizontal_line(figure, overall, theme.NEUTRAL, "all predictions", "dot", x=0)
+        horizontal_line(figure, overall, theme.NEUTRAL, "all predictions", "dot")
     return theme.themed(figure, height=220, y="share of errors", tickformat=theme.PERCENT, rangemode="tozero")

@@ -102,7 +102,7 @@ def cost_forecast_fan(frame: pd.DataFrame, *, currency: str, say: Say, budget: f
             style: dict[str, Any] = {"name": name, "dash": dash, "width": 2, "mode": mode, "marker": {"size": 4}}
             layout.add_curve(figure, part["period"], part["value"], hover, texts=texts, **style)
     if budget is not None:
-        charts_time.horizontal_line(figure, budget, theme.ACT, "budget", "dash", x=0)
+        charts_time.horizontal_line(figure, budget, theme.ACT, "budget", "dash")
     return theme.themed(figure, height=300, y=theme.inert_label(currency or "cost"), legend=True, rangemode="tozero", tickformat=",.3~r")
 
 

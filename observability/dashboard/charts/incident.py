@@ -51,6 +51,6 @@ def incident_line(
         right = at < series["period"].min() + (series["period"].max() - series["period"].min()) * 0.7
         anchor = "left" if right else "right"
         layout.add_note(
-            figure, "onset", color=theme.STRONG, x=at, xanchor=anchor, xshift=4 if right else -4, y=1, yref="paper", yanchor="top"
+            figure, "onset", color=theme.STRONG, x=at, xanchor=anchor, xshift=4 if right else -4, y=0, yref="paper", yanchor="bottom"
         )
     return charts_time.add_event_marks(figure, marks, series["period"])

@@ -204,10 +204,10 @@ def interval_band(
         figure.add_scatter(**strokes, mode="lines", line=line, opacity=0.3, name=name, hoverinfo="skip", showlegend=False)
 
 
-def horizontal_line(figure: go.Figure, value: float, colour: str, name: str, dash: str, x: int = 1) -> None:
-    """Add a horizontal line with its name above its right end (x 1) or its left (x 0)."""
+def horizontal_line(figure: go.Figure, value: float, colour: str, name: str, dash: str) -> None:
+    """Add a horizontal line with its name above its left end: plotly's buttons cover the right one."""
     figure.add_hline(y=value, line={"color": colour, "width": 1.2, "dash": dash})
-    layout.add_note(figure, name, color=colour, x=x, xref="paper", xanchor="right" if x else "left", y=value, yanchor="bottom")
+    layout.add_note(figure, name, color=colour, x=0, xref="paper", xanchor="left", y=value, yanchor="bottom")
 
 
 def legend_line(figure: go.Figure, value: float, name: str, *, colour: str = theme.NEUTRAL, dash: str = "dot") -> None:
