@@ -33,6 +33,7 @@ from observability.dashboard.links import DEFAULT_PAGE
 from observability.dashboard.page_figures import FigurePlace, file_of_page
 from observability.dashboard.sample_examples import PageExample, page_example
 from observability.dashboard.scope import SPANS, Scope
+from observability.dashboard.time_range import clear_dependent_boxes, set_dates
 from observability.export.csv import inert_csv
 from observability.server.access import may_do_somewhere
 
@@ -158,6 +159,7 @@ def begin_model_page(page: str, example: PageExample | None = None) -> ModelPage
         page_title(page, scope, None)
         link_warnings()
         empty_states.error_state(error)
+        _offer_repair(scope)
         st.stop()
     page_title(page, scope, window, model.name if page == "model" else None)
     model_caption(page, scope, model)
@@ -166,6 +168,14 @@ def begin_model_page(page: str, example: PageExample | None = None) -> ModelPage
         st.info(formatting.escape_markdown(note), icon=":material/info:")
     link_warnings()
     return ModelPage(page, scope, model, window)
+
+
+def _offer_repair(scope: Scope) -> None:
+    """Draw a button that mends the scope of a page that cannot be shown: dates that are turned, or a slice."""
+    if scope.start and scope.end and scope.start > scope.end:
+        st.button("Swap the dates", icon=":material/swap_horiz:", key="swap-dates", on_click=set_dates, args=(scope.end, scope.start))
+    elif st.session_state.get("slice"):
+        st.button("Show all rows", icon=":material/filter_alt_off:", key="all-rows", on_click=clear_dependent_boxes, args=("slice",))
 
 
 def answer_or_stop(ask: Callable[[], Answer]) -> Answer:

@@ -131,7 +131,8 @@ def draw_tabs(page: str) -> None:
     rows.append([{**links.link_cell(title, name, scope), "current": name == page} for name, title in titles.items()])
     shown = [row for row in rows if len(row) > 1]
     if shown:
-        _draw("tabs", "Pages of this part", shown)
+        with st.container(key=f"page-tabs-{len(shown)}"):  # page.css keeps its height while the script of the tabs loads
+            _draw("tabs", "Pages of this part", shown)
 
 
 def _draw(key: str, caption: str, lists: list[list[dict[str, Any]]]) -> None:

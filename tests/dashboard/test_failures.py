@@ -13,7 +13,7 @@ from observability.dashboard import application, background_findings, empty_stat
 from observability.dashboard.overview import findings, fleet, large_fleet
 from observability.dashboard.scope import Scope
 from observability.monitoring import check
-from tests.support.dashboard_pages import opened, words
+from tests.support.dashboard_pages import WHOLE, opened, words
 from tests.support.dashboard_world import END, World
 
 
@@ -83,3 +83,15 @@ def test_a_page_whose_analyzer_fails_says_so_and_not_that_labels_are_missing(cur
     monkeypatch.setattr(findings, "analyzer_findings", lambda here, analyzer, **options: [failed])
     said = words(opened("performance", model="price"))
     assert "the analysis failed" in said and empty_states.FAILURE_ADVICE in said and "Labels may still be missing" not in said
+
+
+def test_a_page_with_turned_dates_or_an_unknown_column_offers_the_repair(current: World) -> None:
+    """Regression: the page said what to change, and the reader had to find where."""
+    app = opened("drift", model="loan", **{**WHOLE, "from": WHOLE["to"], "to": WHOLE["from"]})
+    assert "ends before it starts" in app.error[0].value
+    app.button(key="swap-dates").click().run()
+    assert not app.error and (app.query_params["from"], app.query_params["to"]) == (WHOLE["from"], WHOLE["to"])
+    for written, said in (("colour=red", "column 'colour' is not in loan"), ("carrier", "a slice cannot be read")):
+        app = opened("slices", model="loan", slice=written, **WHOLE)
+        assert said in app.error[0].value.replace("\\", "")
+        assert app.button(key="all-rows").label == "Show all rows"
