@@ -24,7 +24,7 @@ def explained_week(folder: Path) -> pd.DataFrame:
     model = lightgbm.Booster(model_file=str(folder / "flights-delay.lightgbm.txt"))
     names = model.feature_name()
     inputs = rows[names].copy()
-    categories = iter(model.pandas_categorical)
+    categories = iter(model.pandas_categorical or [])
     for name in names:
         numeric = pd.api.types.is_numeric_dtype(inputs[name])
         inputs[name] = inputs[name].astype(float) if numeric else pd.Categorical(inputs[name], next(categories))
