@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from observability.core.standing_since import StandingSince
 from observability.core.window import EPOCH
-from observability.stats.lasting_excess import lasting_excess_start
+from observability.stats.lasting_excess import lasting_excess_starts
 
 
 def days_beyond(days: Sequence[int] | NDArray[np.int64], excess: ArrayLike, errors: ArrayLike) -> StandingSince | None:
@@ -18,8 +18,18 @@ def days_beyond(days: Sequence[int] | NDArray[np.int64], excess: ArrayLike, erro
     days: numbers since 1970, rising, the past first. excess: how far the figure of each day is beyond the level, NaN if nothing was
     measured. errors: standard errors of these figures. `earlier` is set only if the first of the days was measured.
     """
-    first = lasting_excess_start(excess, errors)
-    return None if first is None else StandingSince((EPOCH + timedelta(days=int(days[first]))).date(), earlier=first == 0)
+    return days_beyond_of_series([days], [excess], [errors])[0]
+
+
+def days_beyond_of_series(
+    days: Sequence[Sequence[int] | NDArray[np.int64]], excess: Sequence[ArrayLike], errors: Sequence[ArrayLike]
+) -> list[StandingSince | None]:
+    """Return the result of `days_beyond` for each of many series; they are computed together."""
+    starts = zip(lasting_excess_starts(excess, errors), days, strict=True)
+    return [
+        None if first is None else StandingSince((EPOCH + timedelta(days=int(own[first]))).date(), earlier=first == 0)
+        for first, own in starts
+    ]
 
 
 def evidence_of_days_beyond(days: Sequence[int] | NDArray[np.int64], excess: ArrayLike, errors: ArrayLike) -> dict[str, Any]:

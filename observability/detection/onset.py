@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from observability.core.time import aware_utc
-from observability.stats.onset import Known, change_onset
+from observability.stats.onset import Known, Onset, change_onsets
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,25 @@ def estimate_onset(
     days: dates of the values, or numbers of days since 1970, rising, with the past first if there is one. before: level and standard error
     before the first day, if known. worse: 1 if only a rise counts, -1 if only a fall counts, 0 for both.
     """
-    found = change_onset(values, errors, before=before, worse=worse)
+    errors_of = None if errors is None else [errors]
+    return estimate_onsets([days], [values], errors_of, start=start, before=None if before is None else [before], worse=worse)[0]
+
+
+def estimate_onsets(
+    days: Sequence[Sequence[Any] | NDArray[Any]],
+    values: Sequence[ArrayLike],
+    errors: Sequence[ArrayLike] | None = None,
+    *,
+    start: datetime,
+    before: Sequence[tuple[float, float] | None] | None = None,
+    worse: int = 0,
+) -> list[OnsetEstimate]:
+    """Estimate the onset date of a change in each of many series, as `estimate_onset` does for one; they are computed together."""
+    return [_dated(found, own, start) for found, own in zip(change_onsets(values, errors, before=before, worse=worse), days, strict=True)]
+
+
+def _dated(found: Onset | None, days: Sequence[Any] | NDArray[Any], start: datetime) -> OnsetEstimate:
+    """The estimate from the onset in a series of these days."""
     if found is None or found.known == "vague":
         return OnsetEstimate(start, "vague", {"onset_known": "vague"})
     first = days[found.at]

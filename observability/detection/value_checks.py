@@ -10,11 +10,12 @@ from numpy.typing import ArrayLike, NDArray
 
 from observability.core.analyzer import DAYS_DRAWN, Context
 from observability.core.catalog import Edges
-from observability.core.finding import Against, Finding
+from observability.core.finding import Against, Finding, Severity
 from observability.core.numerals import format_figure
+from observability.core.standing_since import StandingSince
 from observability.detection.daily_rates import RateVariation, days_of, level_variations, rate_variations
-from observability.detection.days_beyond import evidence_of_days_beyond
-from observability.detection.onset import OnsetEstimate, estimate_onset
+from observability.detection.days_beyond import days_beyond_of_series
+from observability.detection.onset import OnsetEstimate, estimate_onsets
 from observability.detection.shared_days import (
     ROWS_A_DAY,
     hit_as_wholes,
@@ -146,64 +147,102 @@ def rate_claims(columns: Sequence[CheckedColumn], context: Context) -> list[list
     rates = [rate for of_column in tested for rate in of_column]
     own = rate_variations([(rate.past_days, rate.before) for rate in rates])
     levels = iter(level_variations([(rate.days, rate.now, rate.before) for rate in rates if rate.column.baseline == "reference"]))
+    judged = [
+        judged_rate(rate, varies, next(levels) if rate.column.baseline == "reference" else varies, context)
+        for rate, varies in zip(rates, own, strict=True)
+    ]
     sides = [rate.now for rate in rates]
     around = rate_intervals([side.hits for side in sides], [side.total for side in sides], [side.squares for side in sides])
-    claims = iter(
-        [
-            value_rate_claim(rate, known, varies, next(levels) if rate.column.baseline == "reference" else varies, context)
-            for rate, known, varies in zip(rates, around, own, strict=True)
-        ]
-    )
+    dates = value_dates(judged, context)
+    claims = iter([value_rate_claim(*each, context) for each in zip(judged, around, dates, strict=True)])
     return [[next(claims) for _ in of_column] for of_column in tested]
 
 
-def value_rate_claim(rate: ComparedRate, known: Interval, own: RateVariation, level: RateVariation, context: Context) -> QualityClaim:
-    """Return the claim about the growth of one rate, with its p-value.
+@dataclass(frozen=True)
+class JudgedRate:
+    """One rate with its severity by size.
+
+    limits: for watch and act. growth: since the baseline. past: the rate of the month before, None if unknown. up_to: the upper limit of
+    its daily range, None if its growth since that month is small or the range is unknown. standing: whether that month had the growth
+    too. tests: the variations between days with which the growth is tested.
+    """
+
+    rate: ComparedRate
+    limits: tuple[float, float]
+    growth: float
+    past: ColumnShare | None
+    up_to: float | None
+    usual_growth: bool
+    standing: bool
+    severity: Severity
+    tests: tuple[RateVariation, ...]
+
+
+def judged_rate(rate: ComparedRate, own: RateVariation, level: RateVariation, context: Context) -> JudgedRate:
+    """Return the severity of the growth of one rate by its size.
 
     The severity depends on the growth since the baseline, regardless of how long it has lasted. A rate that the month before had too is
-    standing. The level is tested with the variation between consecutive days; a new change is also tested with the variation between all
-    days of the past. known: the rate now with its interval; own: the variation between all days of the past; level: the variation between
-    consecutive days.
+    standing. own: the variation between all days of the past; level: the variation between consecutive days.
     """
-    column, metric, now, before = rate.column, rate.metric, rate.now, rate.before
+    column, metric, now = rate.column, rate.metric, rate.now
     at = quality_limits(context, metric, WATCH_RANGE if metric == "out_of_range_rate" else WATCH, ACT)
-    growth = now.value - before.value
-    past_days, each_day, days = rate.past_days, rate.each_day, days_of(column.now)
+    growth = now.value - rate.before.value
     past = usual_rate(column, metric)
-    news = growth if past is None else now.value - past.value
-    up_to = None if past is None or column.past is None else own.up_to(now, days, past, days_of(column.past))
-    as_usual = by_size(news, at) == "ok" or (up_to is not None and now.value <= up_to)
-    standing = past is not None and by_size(growth, at) != "ok" and as_usual
-    tests = (level,) if standing else (level, own)
-    test = rate_test(column, metric, each_day)
-    p_value = test.largest_p_value(tests)
+    usual_growth = by_size(growth if past is None else now.value - past.value, at) == "ok"
+    up_to = None if past is None or column.past is None else own.up_to(now, days_of(column.now), past, days_of(column.past))
     severity = by_size(growth, at)
-    when = None if severity == "ok" or standing else value_onset(rate.days, past_days, before, context)
-    stands = value_standing(rate.days, before.value + at[severity == "act"]) if standing and severity != "ok" else {}
-    because = value_sentence(column, metric, now, before, past if standing else None, None if by_size(news, at) == "ok" else up_to)
+    standing = past is not None and severity != "ok" and (usual_growth or (up_to is not None and now.value <= up_to))
+    return JudgedRate(rate, at, growth, past, up_to, usual_growth, standing, severity, (level,) if standing else (level, own))
+
+
+def value_dates(judged: Sequence[JudgedRate], context: Context) -> list[tuple[OnsetEstimate | None, dict[str, Any]]]:
+    """Return for each rate its onset, None if it is standing or has not grown, and the evidence of its dates."""
+    found: list[tuple[OnsetEstimate | None, dict[str, Any]]] = [(None, {})] * len(judged)
+    grown = [place for place, each in enumerate(judged) if each.severity != "ok" and not each.standing]
+    for place, when in zip(grown, value_onsets([judged[place].rate for place in grown], context), strict=True):
+        found[place] = when, when.evidence
+    stands = [place for place, each in enumerate(judged) if each.severity != "ok" and each.standing]
+    for place, since in zip(stands, values_beyond([judged[place] for place in stands]), strict=True):
+        found[place] = None, {} if since is None else since.evidence
+    return found
+
+
+def value_rate_claim(
+    judged: JudgedRate, known: Interval, dates: tuple[OnsetEstimate | None, dict[str, Any]], context: Context
+) -> QualityClaim:
+    """Return the claim about the growth of one rate, with its p-value.
+
+    The level is tested with the variation between consecutive days; a new change is also tested with the variation between all days of
+    the past. known: the rate now with its interval; dates: `value_dates`.
+    """
+    rate, at, past, standing, (when, dated) = judged.rate, judged.limits, judged.past, judged.standing, dates
+    column, metric, now, before = rate.column, rate.metric, rate.now, rate.before
+    test = rate_test(column, metric, rate.each_day)
+    p_value = test.largest_p_value(judged.tests)
+    because = value_sentence(column, metric, now, before, past if standing else None, None if judged.usual_growth else judged.up_to)
     finding = undecided_quality(context, column.subject, metric, now.rows, because, against=column.baseline).revised(
         value=known.value,
         low=known.low,
         high=known.high,
-        severity=severity,
+        severity=judged.severity,
         news="ongoing" if standing else None,
         likely_source="input" if column.feature else "model",
         onset=when.at if when else None,
-        rank=(1 + max(growth, 0.0) * weight_of(context, column.subject)) * (0.1 if standing else 1),
+        rank=(1 + max(judged.growth, 0.0) * weight_of(context, column.subject)) * (0.1 if standing else 1),
         evidence={
             "column": column.reference,
             "baseline": before.value,
             "baseline_n": before.rows,
             "past": None if past is None else past.value,
-            "varies_up_to": up_to,
+            "varies_up_to": judged.up_to,
             "standing": standing,
             **({"factor": column.unit_change.factor} if metric == "out_of_range_rate" and column.unit_change else {}),
-            "by_day": rows_by_day(each_day),
-            **(when.evidence if when else stands),
+            "by_day": rows_by_day(rate.each_day),
+            **dated,
         },
     )
     limits = value_edge(before, at[0]), value_edge(before, at[1])
-    missing = "" if severity == "ok" else partial(missing_days, column, test, tests, context.budget)
+    missing = "" if judged.severity == "ok" else partial(missing_days, column, test, judged.tests, context.budget)
     return QualityClaim(finding, p_value, limits, missing)
 
 
@@ -291,23 +330,29 @@ def rows_by_day(of: DailyShares) -> list[list[Any]]:
     return [list(each) for each in found][-DAYS_DRAWN:]
 
 
-def value_onset(days: DailyShares, past: DailyShares, before: ColumnShare, context: Context) -> OnsetEstimate:
-    """Return the onset of a rate's change, estimated from the days of the past month and of the window."""
-    days = days.at(days.rows >= ROWS_A_DAY)
-    return estimate_onset(
-        list(days.days),
-        days.value,
-        rate_error(days.value, days.n),
+def value_onsets(rates: Sequence[ComparedRate], context: Context) -> list[OnsetEstimate]:
+    """Return the onset of the change of each rate, estimated from the days of the past month and of the window."""
+    series = [rate.days.at(rate.days.rows >= ROWS_A_DAY) for rate in rates]
+    baselines = [(rate.before.value, float(rate_error(rate.before.value, rate.before.n))) for rate in rates]
+    return estimate_onsets(
+        [days.days for days in series],
+        [days.value for days in series],
+        [rate_error(days.value, days.n) for days in series],
         start=context.window.start,
-        before=None if past.days.size >= MIN_PAST else (before.value, float(rate_error(before.value, before.n))),
+        before=[None if rate.past_days.days.size >= MIN_PAST else own for rate, own in zip(rates, baselines, strict=True)],
         worse=1,
     )
 
 
-def value_standing(days: DailyShares, level: float) -> dict[str, Any]:
-    """Return the day since which a rate is beyond a level, as a finding's evidence."""
-    days = days.at(days.rows >= ROWS_A_DAY)
-    return evidence_of_days_beyond(days.days.astype("datetime64[D]").astype(np.int64), days.value - level, rate_error(days.value, days.n))
+def values_beyond(judged: Sequence[JudgedRate]) -> list[StandingSince | None]:
+    """Return the day since which each rate is beyond its limit; None if its days do not date this."""
+    levels = [each.rate.before.value + each.limits[each.severity == "act"] for each in judged]
+    series = [each.rate.days.at(each.rate.days.rows >= ROWS_A_DAY) for each in judged]
+    return days_beyond_of_series(
+        [days.days.astype("datetime64[D]").astype(np.int64) for days in series],
+        [days.value - level for days, level in zip(series, levels, strict=True)],
+        [rate_error(days.value, days.n) for days in series],
+    )
 
 
 def rate_error(rate: ArrayLike, n: ArrayLike) -> NDArray[np.float64]:
