@@ -1,5 +1,6 @@
 """Date the drift of a column: its onset, and the day since which its distribution is beyond a limit."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -7,9 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from observability.detection.days_beyond import evidence_of_days_beyond
+from observability.detection.days_beyond import days_beyond_of_series
 from observability.detection.distribution_changes import ColumnDrift, DistributionChange
-from observability.detection.onset import OnsetEstimate, estimate_onset
+from observability.detection.onset import OnsetEstimate, estimate_onsets
 from observability.detection.windows import Floats
 from observability.stats import distance
 from observability.stats.dispersion import MIN_DAYS
@@ -56,13 +57,35 @@ def drift_onset(drift: ColumnDrift, at: DistributionChange, start: datetime, wei
 
     The natural effect of a single day (such as one weekday) is not counted as a change.
     """
-    days = drift_series(drift, at, weights)
-    short = drift.past is None or drift.past.numbers.size < MIN_DAYS
-    before = (days.level, days.level_error) if short else None
-    return estimate_onset(days.numbers, days.values, days.errors, start=start, before=before, worse=1)
+    return drift_onsets([(drift, at)], start, None if weights is None else [weights])[0]
+
+
+def drift_onsets(
+    drifts: Sequence[tuple[ColumnDrift, DistributionChange]], start: datetime, weights: Sequence[Floats] | None = None
+) -> list[OnsetEstimate]:
+    """Estimate the onset date of the drift of each of many columns, as `drift_onset` does for one; they are computed together."""
+    series = [drift_series(*each, None if weights is None else weights[place]) for place, each in enumerate(drifts)]
+    short = [drift.past is None or drift.past.numbers.size < MIN_DAYS for drift, _ in drifts]
+    return estimate_onsets(
+        [days.numbers for days in series],
+        [days.values for days in series],
+        [days.errors for days in series],
+        start=start,
+        before=[(days.level, days.level_error) if alone else None for days, alone in zip(series, short, strict=True)],
+        worse=1,
+    )
 
 
 def drift_standing(drift: ColumnDrift, at: DistributionChange, limit: float, weights: Floats | None = None) -> dict[str, Any]:
     """Return since when a column is farther than a limit from the reference in one direction, as a finding's evidence."""
-    days = drift_series(drift, at, weights)
-    return evidence_of_days_beyond(days.numbers, days.values - days.level - limit, days.errors)
+    return drifts_standing([(drift, at, limit)], None if weights is None else [weights])[0]
+
+
+def drifts_standing(
+    drifts: Sequence[tuple[ColumnDrift, DistributionChange, float]], weights: Sequence[Floats] | None = None
+) -> list[dict[str, Any]]:
+    """Return the evidence of `drift_standing` for each of many columns and limits; they are computed together."""
+    series = [drift_series(drift, at, None if weights is None else weights[place]) for place, (drift, at, _) in enumerate(drifts)]
+    excess = [days.values - days.level - limit for days, (_, _, limit) in zip(series, drifts, strict=True)]
+    beyond = days_beyond_of_series([days.numbers for days in series], excess, [days.errors for days in series])
+    return [{} if since is None else since.evidence for since in beyond]

@@ -1,12 +1,13 @@
 """Distances between two histograms of one column: PSI with its interval, other distances, and the required rows."""
 
+from collections.abc import Sequence
 from functools import lru_cache
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from observability.detection.windows import Floats
-from observability.metrics.histograms import ColumnAxis, ColumnHistogram, fine_groups, grouped_counts, mean_shift
+from observability.metrics.histograms import BLOCK, ColumnAxis, ColumnHistogram, fine_groups, grouped_columns, mean_shift
 from observability.stats import distance
 from observability.stats.change import needed_n_for_psi
 
@@ -29,21 +30,52 @@ def other_distances(axis: ColumnAxis, before: ColumnHistogram, after: ColumnHist
     """Return the other distances by name: for numbers KS, Wasserstein and the shift of the mean; for categories the largest change of a
     share.
     """
-    fine = fine_groups(axis, before)
-    found: dict[str, float | None] = {
-        "jensen_shannon_distance": distance.jensen_shannon_distance(grouped_counts(before, fine), grouped_counts(after, fine))
-    }
-    if axis.ordered:
-        d = distance.kolmogorov_smirnov(before.values, after.values)
-        found["kolmogorov_smirnov"] = distance_or_none(d)
-        found["kolmogorov_smirnov_p_value"] = distance_or_none(distance.kolmogorov_smirnov_p_value(d, before.n, after.n))
-        found["wasserstein"] = distance_or_none(
-            distance.wasserstein_binned(before.values, after.values, axis.edges, axis.scale, axis.winsorise)
-        )
-        found["mean_shift"] = mean_shift(axis, before, after)
-    else:
-        found["l_infinity"] = distance_or_none(distance.l_infinity(before.counts[:-1], after.counts[:-1]))
+    return distances_of_columns([(axis, before, after)])[0]
+
+
+def distances_of_columns(columns: Sequence[tuple[ColumnAxis, ColumnHistogram, ColumnHistogram]]) -> list[dict[str, float | None]]:
+    """Return `other_distances` of many columns; those with equally many bins and groups are computed together.
+
+    columns: bins, reference and rows of each.
+    """
+    found: list[dict[str, float | None]] = [{} for _ in columns]
+    groups = [fine_groups(axis, before) for axis, before, _ in columns]
+    alike: dict[tuple[bool, int, int], list[int]] = {}
+    for place, ((axis, _, _), fine) in enumerate(zip(columns, groups, strict=True)):
+        alike.setdefault((axis.ordered, axis.size, int(fine.max())), []).append(place)
+    for (ordered, _, _), members in alike.items():
+        for first in range(0, len(members), BLOCK):
+            places = members[first : first + BLOCK]
+            axes, then, now = zip(*(columns[place] for place in places), strict=True)
+            into = [groups[place] for place in places]
+            figures = {
+                "jensen_shannon_distance": distance.jensen_shannon_distances(grouped_columns(then, into), grouped_columns(now, into))
+            }
+            if ordered:
+                figures |= _ordered_distances(axes, then, now)
+            else:
+                before, after = (np.stack([each.counts[:-1] for each in side]) for side in (then, now))
+                figures["l_infinity"] = distance.largest_share_changes(before, after)
+            for name, values in figures.items():
+                for place, value in zip(places, values.tolist(), strict=True):
+                    found[place][name] = distance_or_none(value)
+            for place in places if ordered else ():
+                found[place]["mean_shift"] = mean_shift(*columns[place])
     return found
+
+
+def _ordered_distances(
+    axes: Sequence[ColumnAxis], before: Sequence[ColumnHistogram], after: Sequence[ColumnHistogram]
+) -> dict[str, Floats]:
+    """KS with its p-value, and Wasserstein, of numbers with equally many bins."""
+    then, now = (np.stack([each.values for each in side]) for side in (before, after))
+    d = distance.kolmogorov_smirnov_distances(then, now)
+    edges, scales, limits = [each.edges for each in axes], [each.scale or 0.0 for each in axes], [each.winsorise for each in axes]
+    return {
+        "kolmogorov_smirnov": d,
+        "kolmogorov_smirnov_p_value": distance.kolmogorov_smirnov_p_values(d, [each.n for each in before], [each.n for each in after]),
+        "wasserstein": distance.wasserstein_distances(then, now, edges, scales, limits),
+    }
 
 
 def interval_around(psi: float, groups: int, counts: tuple[Floats, Floats], n: tuple[float, float]) -> tuple[float, float]:

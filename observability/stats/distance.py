@@ -4,6 +4,7 @@ Functions take counts over the same bins (floats where rows are weighted) and re
 (`n_reference`, `n_current`) are rows, or the effective n = (Σw)² / Σw² of weighted rows.
 """
 
+from collections.abc import Sequence
 from functools import lru_cache
 
 import numpy as np
@@ -20,6 +21,14 @@ def _shares(counts: ArrayLike) -> Floats | None:
     array = np.asarray(counts, np.float64)
     total = array.sum()
     return array / total if total > 0 else None
+
+
+def _row_shares(counts: ArrayLike) -> Floats:
+    """Counts (…, bins) as shares of the sum of their row; NaN where that is not positive."""
+    array = np.asarray(counts, np.float64)
+    total = array.sum(axis=-1, keepdims=True)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.asarray(np.where(total > 0, array / total, NAN))
 
 
 def merge_bins(counts: ArrayLike, group_index: ArrayLike) -> Floats:
@@ -143,12 +152,7 @@ def psi_by_row(reference: ArrayLike, current: ArrayLike, floor: float = 1e-4) ->
     Floats
         (…); NaN if a side is empty.
     """
-    sides = []
-    for counts in (np.asarray(reference, np.float64), np.asarray(current, np.float64)):
-        total = counts.sum(axis=-1, keepdims=True)
-        with np.errstate(invalid="ignore", divide="ignore"):
-            sides.append(np.maximum(np.where(total > 0, counts / total, NAN), floor))
-    p, q = sides
+    p, q = (np.maximum(_row_shares(counts), floor) for counts in (reference, current))
     return np.asarray(np.sum((q - p) * np.log(q / p), axis=-1))
 
 
@@ -227,69 +231,67 @@ def psi_p_values(values: ArrayLike, n_reference: ArrayLike, n_current: ArrayLike
     return np.asarray(np.where(known, found, NAN))
 
 
-def jensen_shannon_distance(reference: ArrayLike, current: ArrayLike) -> float:
+def jensen_shannon_distances(reference: ArrayLike, current: ArrayLike) -> Floats:
     """√(½ KL(p‖m) + ½ KL(q‖m)) with m = (p + q) / 2, base 2. Depends on the bins (see `coarsen_bins`).
 
     Parameters
     ----------
     reference : ArrayLike
-        Counts of the reference by bin.
+        Counts of the reference, (…, bins).
     current : ArrayLike
         Current counts by the same bins.
 
     Returns
     -------
-    float
-        0 for equal, 1 for disjoint distributions.
+    Floats
+        (…): 0 for equal, 1 for disjoint distributions, NaN where a side has no rows.
     """
-    p, q = _shares(reference), _shares(current)
-    if p is None or q is None:
-        return NAN
+    p, q = _row_shares(reference), _row_shares(current)
     m = (p + q) / 2
     with np.errstate(divide="ignore", invalid="ignore"):
-        divergence = sum(np.where(side > 0, side * np.log2(side / m), 0.0).sum() for side in (p, q)) / 2
-    return float(np.sqrt(min(max(divergence, 0.0), 1.0)))
+        to_p, to_q = (np.where(side > 0, side * np.log2(side / m), 0.0).sum(axis=-1) for side in (p, q))
+    found = np.sqrt(np.minimum(np.maximum((to_p + to_q) / 2, 0.0), 1.0))
+    return np.asarray(np.where(np.isnan(m).any(axis=-1), NAN, found))
 
 
-def l_infinity(reference: ArrayLike, current: ArrayLike) -> float:
+def largest_share_changes(reference: ArrayLike, current: ArrayLike) -> Floats:
     """Largest |p - q|: the change in the share of one bin or category.
 
     Parameters
     ----------
     reference : ArrayLike
-        Counts of the reference by bin.
+        Counts of the reference, (…, bins).
     current : ArrayLike
         Current counts by the same bins.
 
     Returns
     -------
-    float
-        NaN if a side has no rows.
+    Floats
+        (…); NaN where a side has no rows.
     """
-    p, q = _shares(reference), _shares(current)
-    return NAN if p is None or q is None else float(np.abs(p - q).max())
+    return np.asarray(np.abs(_row_shares(reference) - _row_shares(current)).max(axis=-1))
 
 
-def kolmogorov_smirnov(reference: ArrayLike, current: ArrayLike) -> float:
+def kolmogorov_smirnov_distances(reference: ArrayLike, current: ArrayLike) -> Floats:
     """Largest |F - G| at the edges of ordered bins: never above the exact D, and within the mass of one bin of it.
 
     Parameters
     ----------
     reference : ArrayLike
-        Counts of the reference by bin.
+        Counts of the reference, (…, bins).
     current : ArrayLike
         Current counts by the same bins.
 
     Returns
     -------
-    float
-        NaN if a side has no rows.
+    Floats
+        (…); NaN where a side has no rows.
     """
-    p, q = _shares(reference), _shares(current)
-    return NAN if p is None or q is None else min(float(np.abs(np.cumsum(p - q)).max()), 1.0)
+    gap = np.cumsum(_row_shares(reference) - _row_shares(current), axis=-1)
+    return np.asarray(np.minimum(np.abs(gap).max(axis=-1), 1.0))
 
 
-def kolmogorov_smirnov_p_value(d: float, n_reference: float, n_current: float) -> float:
+def kolmogorov_smirnov_p_values(d: ArrayLike, n_reference: ArrayLike, n_current: ArrayLike) -> Floats:
     """Probability of a D of at least `d` under no change, for continuous values; conservative with ties.
 
     The Kolmogorov limit with Stephens' correction for finite n: λ = (√n + 0.12 + 0.11 / √n) d at n = n₁ n₂ / (n₁ + n₂). Above 0.001
@@ -298,69 +300,75 @@ def kolmogorov_smirnov_p_value(d: float, n_reference: float, n_current: float) -
 
     Parameters
     ----------
-    d : float
-        Kolmogorov-Smirnov statistic.
-    n_reference : float
-        (Effective) reference rows.
-    n_current : float
-        (Effective) current rows.
+    d : ArrayLike
+        Kolmogorov-Smirnov statistic of each column.
+    n_reference : ArrayLike
+        (Effective) reference rows of each.
+    n_current : ArrayLike
+        (Effective) current rows of each.
 
     Returns
     -------
-    float
-        NaN if a side has no rows, or the statistic is NaN.
+    Floats
+        NaN where a side has no rows, or the statistic is NaN.
 
     References
     ----------
     * Stephens (1970), Use of the Kolmogorov-Smirnov, Cramér-von Mises and related statistics without extensive tables.
     """
-    if not min(n_reference, n_current) > 0 or np.isnan(d):
-        return NAN
-    root = np.sqrt(n_reference * n_current / (n_reference + n_current))
-    return float(kolmogorov((root + 0.12 + 0.11 / root) * d))
+    statistic, then, now = (np.asarray(each, np.float64) for each in (d, n_reference, n_current))
+    known = (np.minimum(then, now) > 0) & ~np.isnan(statistic)
+    root = np.sqrt(np.where(known, then * now, 1.0) / np.where(known, then + now, 1.0))
+    return np.asarray(np.where(known, kolmogorov((root + 0.12 + 0.11 / root) * np.where(known, statistic, 0.0)), NAN))
 
 
-def wasserstein_binned(
-    reference_counts: ArrayLike,
-    current_counts: ArrayLike,
+def wasserstein_distances(
+    reference: ArrayLike,
+    current: ArrayLike,
     edges: ArrayLike,
-    scale: float | None,
-    winsorise: tuple[float, float] | None = None,
-) -> float:
-    """Wasserstein-1 distance ∫ |F - G| dx between limits, in units of `scale`.
+    scale: ArrayLike,
+    winsorise: Sequence[tuple[float, float] | None] | None = None,
+) -> Floats:
+    """Wasserstein-1 distance ∫ |F - G| dx of each column between limits, in units of its scale.
 
     The distribution functions are exact at the edges and linear between them, which is mass spread evenly in a bin.
 
     Parameters
     ----------
-    reference_counts : ArrayLike
-        Counts of the reference by bin: len(edges) + 1, the first below edges[0], the last at or above edges[-1].
-    current_counts : ArrayLike
+    reference : ArrayLike
+        Counts of the reference, (columns, edges + 1): the first bin is below the first edge, the last at or above the last.
+    current : ArrayLike
         Current counts by the same bins.
     edges : ArrayLike
-        Increasing edges.
-    scale : float | None
-        Standard deviation of the reference.
-    winsorise : tuple[float, float] | None
-        Limits that values outside of them are moved to; None for the outer edges.
+        Increasing edges of each column, (columns, edges).
+    scale : ArrayLike
+        Standard deviation of the reference of each column.
+    winsorise : Sequence[tuple[float, float] | None] | None
+        Limits of each column that values outside of them are moved to; None for the outer edges.
 
     Returns
     -------
-    float
-        NaN if a side is empty or the scale is None or 0.
+    Floats
+        NaN where a side is empty or the scale is 0, or without edges.
     """
-    p, q = _shares(reference_counts), _shares(current_counts)
-    at = np.asarray(edges, np.float64)
-    if p is None or q is None or not scale or at.size == 0:
-        return NAN
-    gap = np.cumsum(p - q)[:-1]
-    if winsorise is not None:
-        low, high = winsorise
-        inside = (at > low) & (at < high)
-        ends = np.interp([low, high], at, gap, left=0.0, right=0.0)
-        at, gap = np.concatenate([[low], at[inside], [high]]), np.concatenate([ends[:1], gap[inside], ends[1:]])
-    left, right = gap[:-1], gap[1:]
-    size = np.abs(left) + np.abs(right)
-    crossing = (left**2 + right**2) / np.where(size > 0, 2 * size, 1.0)
-    mean_gap = np.where(left * right < 0, crossing, size / 2)
-    return float(np.sum(mean_gap * (at[1:] / scale - at[:-1] / scale)))
+    gaps = np.cumsum(_row_shares(reference) - _row_shares(current), axis=-1)[:, :-1]
+    cuts, units = np.asarray(edges, np.float64), np.asarray(scale, np.float64)
+    found = np.full(len(cuts), NAN)
+    alike: dict[int, list[tuple[int, Floats, Floats]]] = {}
+    for place in np.flatnonzero(units != 0).tolist() if cuts.shape[1] else ():
+        at, gap, limits = cuts[place], gaps[place], None if winsorise is None else winsorise[place]
+        if limits is not None:
+            low, high = limits
+            inside = (at > low) & (at < high)
+            ends = np.interp([low, high], at, gap, left=0.0, right=0.0)
+            at, gap = np.concatenate([[low], at[inside], [high]]), np.concatenate([ends[:1], gap[inside], ends[1:]])
+        alike.setdefault(at.size, []).append((place, at, gap))
+    for members in alike.values():
+        places, *both = zip(*members, strict=True)
+        at, gap = (np.stack(each) for each in both)
+        left, right, unit = gap[:, :-1], gap[:, 1:], units[list(places), None]
+        size = np.abs(left) + np.abs(right)
+        crossing = (left**2 + right**2) / np.where(size > 0, 2 * size, 1.0)
+        mean_gap = np.where(left * right < 0, crossing, size / 2)
+        found[list(places)] = np.sum(mean_gap * (at[:, 1:] / unit - at[:, :-1] / unit), axis=1)
+    return found

@@ -57,7 +57,11 @@ def distances(version, current, reference):
         size = (len(edges.levels) if edges.levels else len(edges.edges) + 1) + 5
         before, now = (side[i, :size] for side in dense)
         if edges.levels:
-            found[name] = (distance.psi(before, now), distance.jensen_shannon_distance(before, now), distance.l_infinity(before, now))
+            found[name] = (
+                distance.psi(before, now),
+                distance.jensen_shannon_distances(before, now),
+                distance.largest_share_changes(before, now),
+            )
             continue
         groups = np.concatenate([np.arange(5), 5 + np.asarray(edges.deciles)])
         deciles = [distance.merge_bins(side, groups) for side in (before, now)]
@@ -65,9 +69,9 @@ def distances(version, current, reference):
         values = [side[5:] for side in (before, now)]
         found[name] = (
             distance.psi(*deciles),
-            distance.jensen_shannon_distance(*(distance.merge_bins(side, merge) for side in values)),
-            distance.kolmogorov_smirnov(*values),
-            distance.wasserstein_binned(*values, edges.edges, edges.scale, (edges.low, edges.high)),
+            distance.jensen_shannon_distances(*(distance.merge_bins(side, merge) for side in values)),
+            distance.kolmogorov_smirnov_distances(*values),
+            *distance.wasserstein_distances(*([side] for side in values), [edges.edges], [edges.scale], [(edges.low, edges.high)]),
         )
     return found
 

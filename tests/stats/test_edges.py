@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from observability.stats.binning import histogram_numbers
-from observability.stats.distance import kolmogorov_smirnov, merge_bins, psi, wasserstein_binned
+from observability.stats.distance import kolmogorov_smirnov_distances, merge_bins, psi, wasserstein_distances
 from observability.stats.edges import atom_bins, category_levels, next_float, numeric_edges
 from tests.support.length import repeats
 
@@ -46,11 +46,11 @@ def test_distances_from_counts_are_those_of_the_raw_values(kind: str) -> None:
     made = numeric_edges(reference)
     a, b = (histogram_numbers(values, made.edges).counts for values in (reference, current))
     assert made.edges.size <= 220
-    assert kolmogorov_smirnov(a, b) == pytest.approx(scipy.stats.ks_2samp(reference, current).statistic, abs=5e-4)
+    assert kolmogorov_smirnov_distances(a, b) == pytest.approx(scipy.stats.ks_2samp(reference, current).statistic, abs=5e-4)
     clipped = [np.clip(values, made.low, made.high) for values in (reference, current)]
     assert made.scale == pytest.approx(np.std(clipped[0]), rel=1e-12)
     raw = scipy.stats.wasserstein_distance(*clipped) / made.scale
-    assert wasserstein_binned(a, b, made.edges, made.scale, (made.low, made.high)) == pytest.approx(raw, abs=5e-3)
+    assert wasserstein_distances([a], [b], [made.edges], [made.scale], [(made.low, made.high)])[0] == pytest.approx(raw, abs=5e-3)
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from observability.stats.lasting_excess import has_stretch_within, lasting_excess_start
+from observability.stats.lasting_excess import has_stretch_within, lasting_excess_start, lasting_excess_starts
 
 DAYS = 35
 
@@ -64,3 +64,13 @@ def test_a_stretch_is_surely_within_the_level_or_not() -> None:
     assert has_stretch_within(np.where(np.arange(28) // 7 == 1, -5.0, beyond), errors)
     assert not has_stretch_within(np.where(np.arange(28) // 7 == 1, np.nan, beyond), errors), "not measured"
     assert not has_stretch_within([-5.0, -5.0], [1.0, 1.0]), "too few"
+
+
+def test_starts_of_many_series_are_those_of_each() -> None:
+    rng = np.random.default_rng(5)
+    series = [rng.normal(size=size) + 3 * (np.arange(size) >= size // 2) - 1 for size in [0, 2, 3, 9, 35, 35, 12] * 9]
+    series[4][[2, 7]] = np.nan
+    errors = [rng.random(each.size) for each in series]
+    found = lasting_excess_starts(series, errors)
+    assert found == [lasting_excess_start(*own) for own in zip(series, errors, strict=True)]
+    assert len({first for first in found if first is not None}) > 5 and None in found

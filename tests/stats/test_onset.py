@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
-from observability.stats.onset import Onset, change_onset
+from observability.stats.onset import Onset, change_onset, change_onsets
 
 RUNS = 200
 
@@ -113,3 +113,17 @@ def test_only_the_direction_that_matters_is_looked_at() -> None:
     up, down = change_onset(series, worse=1), change_onset(series, worse=-1)
     assert down is not None and down.at == 4 and down.known == "dated"
     assert up is not None and up.at != 4
+
+
+def test_onsets_of_many_series_are_those_of_each() -> None:
+    rng = np.random.default_rng(5)
+    sizes = [0, 1, 2, 9, 30, 30, 30, 12] * 9
+    series = [rng.normal(size=size) + 5 * (np.arange(size) >= size // 3 * (place % 3)) for place, size in enumerate(sizes)]
+    series[4][[2, 7]], series[5][11] = np.nan, 90.0
+    errors = [rng.random(each.size) for each in series]
+    before = [None if place % 2 else (0.1, 0.2) for place in range(len(series))]
+    for worse in (-1, 0, 1):
+        found = change_onsets(series, errors, before=before, worse=worse)
+        each = [change_onset(*own, before=level, worse=worse) for *own, level in zip(series, errors, before, strict=True)]
+        assert found == each
+    assert {one.known for one in found if one} == {"dated", "open", "vague"}

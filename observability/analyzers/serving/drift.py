@@ -8,6 +8,7 @@ by a quarter of a standard deviation (detection/mean_shifts.py), are reported ev
 is found by serving/multivariate_drift.
 """
 
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
@@ -27,9 +28,10 @@ from observability.detection.distribution_changes import (
     WindowDays,
     column_drifts,
 )
-from observability.detection.distribution_onsets import drift_onset, drift_standing
-from observability.detection.histogram_distance import ACT, MINIMUM_ROWS, WATCH, other_distances, psi_rows_needed
+from observability.detection.distribution_onsets import drift_onsets, drifts_standing
+from observability.detection.histogram_distance import ACT, MINIMUM_ROWS, WATCH, distances_of_columns, psi_rows_needed
 from observability.detection.move_history import fall_asks, move_record, weekly_falls
+from observability.detection.onset import OnsetEstimate
 from observability.detection.own_past import MAX_BEYOND, own_past_distance, share_beyond
 from observability.detection.unit_changes import UnitChange
 from observability.detection.windows import window_phrase
@@ -100,16 +102,17 @@ def analyze(frames: Frames, context: Context) -> list[Finding]:
         )
     ]
     adjusted = iter(float(p) for p in benjamini_hochberg(p_values, context.budget)[0])
-    found, falls, values = [], weekly_falls(frames, context), value_means.ColumnValues(frames, context)
+    verdicts, swaps, moves = [], [], []
     for drift, levels, mean in zip(drifts, traded, means, strict=True):
-        verdicts = [judge_change(change, next(adjusted), context.budget) for change in drift.windows]
-        swaps = swapped_categories.swap_claims(drift, levels, [next(adjusted) for _ in levels], context)
-        column = column_finding(drift, verdicts, falls, values, context)
-        if mean is not None:
-            column = column.revised(evidence=column.evidence | {"mean_shift": mean.shift, "mean_shift_p_value": mean.p_value})
-        moved = mean_shifts.mean_shift_claims(drift, mean, None if mean is None else next(adjusted), context)
-        alone = moved if column.severity == "ok" else []
-        found += [column.revised(because=column.because.replace(STABLE, BELOW_PSI)) if alone else column, *swaps, *alone]
+        verdicts.append([judge_change(change, next(adjusted), context.budget) for change in drift.windows])
+        swaps.append(swapped_categories.swap_claims(drift, levels, [next(adjusted) for _ in levels], context))
+        moves.append(None if mean is None else next(adjusted))
+    judged = [judged_drift(*each) for each in zip(drifts, verdicts, strict=True)]
+    columns = column_findings(judged, means, frames, context)
+    found = []
+    for drift, column, swapped, mean, p in zip(drifts, columns, swaps, means, moves, strict=True):
+        alone = mean_shifts.mean_shift_claims(drift, mean, p, context) if column.severity == "ok" else []
+        found += [column.revised(because=column.because.replace(STABLE, BELOW_PSI)) if alone else column, *swapped, *alone]
     return found
 
 
@@ -132,24 +135,74 @@ def compared_drifts(frames: Frames, context: Context) -> list[ColumnDrift]:
     return column_drifts(columns, days, stated)
 
 
-def column_finding(
-    drift: ColumnDrift, verdicts: list[Verdict], falls: list[bool | None], values: value_means.ColumnValues, context: Context
-) -> Finding:
-    """Return the finding about one column, from its most informative window.
+@dataclass(frozen=True)
+class JudgedDrift:
+    """A column's drift with the verdicts of its windows.
 
-    falls: whether performance had fallen in the past weeks. values: the means of the values themselves.
+    worst: the most informative of them. needed: rows from which its PSI can be judged. severity: of the finding.
     """
+
+    drift: ColumnDrift
+    verdicts: list[Verdict]
+    worst: Verdict
+    needed: float
+    severity: Severity
+
+    @property
+    def alarming(self) -> bool:
+        """Whether its finding asks for action."""
+        return needs_action(self.severity)
+
+
+def judged_drift(drift: ColumnDrift, verdicts: list[Verdict]) -> JudgedDrift:
+    """Return the severity of a column's drift, from its most informative window."""
     worst = min(verdicts, key=lambda verdict: verdict.order)
-    change, psi = worst.change, worst.change.reference
-    needed = psi_rows_needed(psi.groups, drift.before.n, min(WATCH, change.limits[0]))
+    change = worst.change
+    needed = psi_rows_needed(change.reference.groups, drift.before.n, min(WATCH, change.limits[0]))
     severity: Severity = "unknown" if worst.severity == "ok" and change.after.n < needed else worst.severity
     if needs_action(severity) and change.after.n < MINIMUM_ROWS:
         severity = "unknown"
-    alarming = needs_action(severity)
+    return JudgedDrift(drift, verdicts, worst, needed, severity)
+
+
+def column_findings(
+    judged: list[JudgedDrift], means: list[mean_shifts.MeanShift | None], frames: Frames, context: Context
+) -> list[Finding]:
+    """Return the finding about each column. Their dates and their other distances are computed together. means: the shift of the mean of
+    each.
+    """
+    falls, values = weekly_falls(frames, context), value_means.ColumnValues(frames, context)
+    alarms = [place for place, each in enumerate(judged) if each.alarming]
+    new = [place for place in alarms if not judged[place].worst.standing]
+    old = [place for place in alarms if judged[place].worst.standing and judged[place].worst.change.whole]
+    onsets = dict(zip(new, drift_onsets([(judged[at].drift, judged[at].worst.change) for at in new], context.window.start)))
+    stands = dict(zip(old, drifts_standing([(judged[at].drift, judged[at].worst.change, judged[at].worst.limit) for at in old])))
+    others = distances_of_columns([(each.drift.axis, each.drift.before, each.worst.change.after) for each in judged])
+    found = []
+    for at, (each, mean) in enumerate(zip(judged, means, strict=True)):
+        onset, moved = onsets.get(at), {} if mean is None else {"mean_shift": mean.shift, "mean_shift_p_value": mean.p_value}
+        more = others[at] | (onset.evidence if onset else stands.get(at, {})) | moved
+        found.append(column_finding(each, onset, more, falls, values, context))
+    return found
+
+
+def column_finding(
+    judged: JudgedDrift,
+    onset: OnsetEstimate | None,
+    more: dict[str, Any],
+    falls: list[bool | None],
+    values: value_means.ColumnValues,
+    context: Context,
+) -> Finding:
+    """Return the finding about one column, from its most informative window.
+
+    onset: of an alarm that is new. more: further evidence. falls: whether performance had fallen in the past weeks. values: the means of
+    the values themselves.
+    """
+    drift, worst, severity, alarming = judged.drift, judged.worst, judged.severity, judged.alarming
+    change = worst.change
     low, high = change.interval
     importance = context.model.settings.importance
-    onset = drift_onset(drift, change, context.window.start) if alarming and not worst.standing else None
-    stands = drift_standing(drift, change, worst.limit) if alarming and worst.standing and change.whole else {}
     share, unit = importance.get(drift.name), values.unit_change(drift) if alarming else None
     weight = share if share is not None else 1 / max(len(importance), 1) if importance else 1.0
     finding = undecided_drift(context, drift.name, change.after.rows, "").revised(
@@ -162,11 +215,11 @@ def column_finding(
         onset=onset.at if onset else None,
         rank=change.effect * weight,
         news=worst.news if severity == worst.severity else None,
-        evidence=drift_evidence(drift, worst, verdicts, share)
-        | {"value_shift": values.shift(drift, change), **({"factor": unit.factor} if unit else {})}
-        | (onset.evidence if onset else stands),
+        evidence=drift_evidence(drift, worst, judged.verdicts, share)
+        | more
+        | {"value_shift": values.shift(drift, change), **({"factor": unit.factor} if unit else {})},
     )
-    finding = finding.revised(because=drift_sentence(drift, worst, finding, needed, unit, context.budget))
+    finding = finding.revised(because=drift_sentence(drift, worst, finding, judged.needed, unit, context.budget))
     return with_worth(finding, drift, worst, falls, context) if severity == "act" and drift.reference != "score" else finding
 
 
@@ -181,7 +234,7 @@ def with_worth(finding: Finding, drift: ColumnDrift, worst: Verdict, falls: list
 
 
 def drift_evidence(drift: ColumnDrift, worst: Verdict, verdicts: list[Verdict], share: float | None) -> dict[str, Any]:
-    """Return the other distances, the verdict of each window, and the series by day."""
+    """Return the verdict of each window, and the series by day."""
     before, change, own = drift.before, worst.change, own_past_distance(drift.axis, worst.change)
     return {
         "column": drift.reference,
@@ -207,7 +260,6 @@ def drift_evidence(drift: ColumnDrift, worst: Verdict, verdicts: list[Verdict], 
         "by_day": [
             [(EPOCH + timedelta(days=day)).date().isoformat(), round(value, 6), rows] for day, value, rows in drift.by_day[-DAYS_DRAWN:]
         ],
-        **other_distances(drift.axis, before, change.after),
     }
 
 
