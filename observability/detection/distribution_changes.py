@@ -42,7 +42,7 @@ from observability.stats.dispersion import (
     psi_null,
     psi_null_of_days,
 )
-from observability.stats.level_swap import LevelShares, past_day_excesses
+from observability.stats.level_swap import LevelShares, level_shares, past_day_excesses
 from observability.stats.multiple_testing import ACT_SHARE
 
 PAST_DAYS = 28
@@ -411,19 +411,21 @@ class ColumnBlock:
         from_days = np.stack([each.between for each in varies]) * np.array(lengths)[:, None]
         relative = np.sum(from_days / (self.level_shares if whole else self.shares), axis=1).tolist()
         values, groups = distance.psi_by_row(base, counts).tolist(), np.count_nonzero(base + counts, axis=1).tolist()
+        freedom = [each.freedom if each.days else LARGE_FREEDOM for each in varies]
         found = []
-        for at, (side, each) in enumerate(zip(after, varies, strict=True)):
-            freedom = each.freedom if each.days else LARGE_FREEDOM
+        for at, side in enumerate(after):
             if whole and self.of_the_day[at]:
                 null = psi_null_of_days(self.base[at], days, other_days[at])
             else:
-                null = psi_null(n[at], side.n, groups[at], relative[at], freedom)
-            levels = None
-            if not self.columns[at].axis.ordered and not self.of_the_day[at]:
-                wild = 1 + (self.wild[at] - 1) / np.sqrt(max(days, 1))
-                levels = LevelShares(base[at], counts[at], (n[at], side.n), from_days[at], freedom, self.single, wild)
-            found.append((PsiDistance(values[at], groups[at], null, null.p_value(values[at]), n[at]), levels))
-        return found
+                null = psi_null(n[at], side.n, groups[at], relative[at], freedom[at])
+            found.append(PsiDistance(values[at], groups[at], null, null.p_value(values[at]), n[at]))
+        levels: list[LevelShares | None] = [None] * len(after)
+        if not self.columns[0].axis.ordered and not all(self.of_the_day):
+            wild = [1 + (each - 1) / np.sqrt(max(days, 1)) for each in self.wild]
+            sizes = n, [side.n for side in after]
+            known = level_shares(base, counts, sizes, from_days, freedom, self.single, wild)
+            levels = [None if calendar else shares for shares, calendar in zip(known, self.of_the_day, strict=True)]
+        return list(zip(found, levels, strict=True))
 
     @cached_property
     def single(self) -> NDArray[np.bool_]:

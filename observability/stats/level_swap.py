@@ -6,8 +6,8 @@ included. The statistic is the distance between the level that fell and the leve
 range). Every pair of levels counts as a test.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -54,43 +54,70 @@ class LevelSwap:
 
 @dataclass(frozen=True)
 class LevelShares:
-    """Counts of a category on two sides, by group.
+    """Shares of a category on two sides, by group.
 
-    n: effective rows of both; from_days: variance that days add to the difference of each share; freedom: degrees of freedom of
-    that; judged: mask of the groups that are single levels; wild: see `past_day_excesses`.
+    shares: before and now, NaN for a side without rows; pooled: of both sides together, each weighted by its effective rows (n). of_rows,
+    from_days: variance that rows and days add to the difference of each share; freedom: degrees of freedom of that of days. judged: mask
+    of the groups that are single levels. moved: change of each group in standard errors, 0 for a group of several levels. wild: see
+    `past_day_excesses`.
     """
 
-    before: Floats
-    now: Floats
+    shares: tuple[Floats, Floats]
+    pooled: Floats
     n: tuple[float, float]
+    of_rows: Floats
     from_days: Floats
     freedom: float
     judged: Bools
+    moved: Floats
     wild: float = 1.0
 
-    @cached_property
-    def shares(self) -> tuple[Floats, Floats]:
-        """Shares of the groups before and now."""
-        return self.before / self.before.sum(), self.now / self.now.sum()
 
-    @cached_property
-    def pooled(self) -> Floats:
-        """Shares of the groups in both sides together, each side weighted by its effective rows."""
-        (p, q), (n, m) = self.shares, self.n
-        return np.asarray((p * n + q * m) / (n + m))
+def level_shares(
+    before: Floats,
+    now: Floats,
+    n: tuple[ArrayLike, ArrayLike],
+    from_days: Floats,
+    freedom: Sequence[float],
+    judged: Bools,
+    wild: Sequence[float],
+) -> list[LevelShares]:
+    """Shares of many categories with equally many groups, computed together.
 
-    @cached_property
-    def of_rows(self) -> Floats:
-        """Variance of the difference of each share from rows alone."""
-        return np.asarray(self.pooled * (1 - self.pooled) * (1 / self.n[0] + 1 / self.n[1]))
+    Parameters
+    ----------
+    before : Floats
+        Counts before, columns × groups.
+    now : Floats
+        Counts now.
+    n : tuple[ArrayLike, ArrayLike]
+        Effective rows of both sides of each column.
+    from_days : Floats
+        Variance that days add to the difference of each share, columns × groups.
+    freedom : Sequence[float]
+        Degrees of freedom of that, of each column.
+    judged : Bools
+        Mask of the groups that are single levels.
+    wild : Sequence[float]
+        `past_day_excesses` of each column.
 
-    @cached_property
-    def moved(self) -> Floats:
-        """Change of each group in standard errors; 0 for a group of several levels."""
-        rows = self.of_rows
-        known = self.judged & (rows > 0)
-        widened = np.sqrt(1 + self.from_days / np.where(known, rows, 1.0))
-        return np.asarray(np.where(known, signed_likelihood_roots(*self.shares, *self.n) / widened, 0.0))
+    Returns
+    -------
+    list[LevelShares]
+    """
+    then_rows, now_rows = (np.asarray(each, np.float64)[:, None] for each in n)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        p, q = before / before.sum(axis=1, keepdims=True), now / now.sum(axis=1, keepdims=True)
+        pooled = (p * then_rows + q * now_rows) / (then_rows + now_rows)
+        of_rows = pooled * (1 - pooled) * (1 / then_rows + 1 / now_rows)
+        known = judged & (of_rows > 0)
+        widened = np.sqrt(1 + from_days / np.where(known, of_rows, 1.0))
+        moved = np.where(known, signed_likelihood_roots(p, q, then_rows, now_rows) / widened, 0.0)
+    rows = list(zip(then_rows[:, 0].tolist(), now_rows[:, 0].tolist(), strict=True))
+    return [
+        LevelShares((p[at], q[at]), pooled[at], rows[at], of_rows[at], from_days[at], freedom[at], judged, moved[at], wild[at])
+        for at in range(len(p))
+    ]
 
 
 def signed_likelihood_roots(p: ArrayLike, q: ArrayLike, n: float | Floats, m: float | Floats) -> Floats:
@@ -176,7 +203,7 @@ def find_level_swap(of: LevelShares, pair: tuple[int, int] | None = None) -> Lev
         None if fewer than three levels are tested, or none fell and none rose.
     """
     looks = int(of.judged.sum())
-    if looks < MIN_SWAP_LEVELS or min(of.before.sum(), of.now.sum(), *of.n) <= 0:
+    if looks < MIN_SWAP_LEVELS or not all(np.isfinite(each).all() for each in of.shares) or min(of.n) <= 0:
         return None
     z = of.moved
     fell, rose = pair or (int(z.argmin()), int(z.argmax()))

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from observability.stats.level_swap import LevelShares, LevelSwap, find_level_swap, past_day_excesses, signed_likelihood_roots
+from observability.stats.level_swap import LevelShares, LevelSwap, find_level_swap, level_shares, past_day_excesses, signed_likelihood_roots
 from tests.support.length import some
 
 ENDLESS = 1e6
@@ -12,8 +12,9 @@ ENDLESS = 1e6
 
 def compared(before: list[float], now: list[float], **changed) -> LevelShares:
     a, b = np.array(before, float), np.array(now, float)
-    own = {"from_days": np.zeros(a.size), "freedom": ENDLESS, "judged": np.ones(a.size, bool)} | changed
-    return LevelShares(a, b, (a.sum(), b.sum()), **own)
+    own = {"from_days": np.zeros(a.size), "freedom": ENDLESS, "judged": np.ones(a.size, bool), "wild": 1.0} | changed
+    days, sizes = own["from_days"][None], ([a.sum()], [b.sum()])
+    return level_shares(a[None], b[None], sizes, days, [own["freedom"]], own["judged"], [own["wild"]])[0]
 
 
 def test_the_root_of_a_level_is_the_likelihood_ratio_that_scipy_gives() -> None:
