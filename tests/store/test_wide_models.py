@@ -17,6 +17,7 @@ from observability.store.db.schema import COLUMN_TYPES, PREDICTION_COLUMNS
 from observability.store.ingest.stage import with_null_columns
 from observability.store.query import query_batching
 from observability.store.query.answer import AnswerCells, KeyColumn
+from observability.store.query.from_rollup import _measures_sql
 from observability.store.query.source import WindowRows, from_clause
 from observability.store.registry import admin, infer
 from tests.support.new_store import new_store
@@ -231,3 +232,10 @@ def test_a_statement_about_rows_reads_only_the_features_that_it_names(tmp_path):
             shown = cursor.execute(f"SELECT p.* {source}", parameters).description
             read[len(expressions)] = {name for name, *_ in shown}
         assert read[3] - read[0] == {"f3", "f17"} and read[0] == {"place", *PREDICTION_COLUMNS}
+
+
+def test_a_question_about_all_columns_does_not_list_them() -> None:
+    """DuckDB plans and compares a list of thousands of numbers in a third of the time that such a question takes."""
+    assert _measures_sql(range(7, 12_007)) == "measure BETWEEN 7 AND 12006"
+    assert _measures_sql([5]) == "measure BETWEEN 5 AND 5"
+    assert _measures_sql([1, 2, 4]) == "measure IN (1, 2, 4)"
