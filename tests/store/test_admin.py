@@ -249,6 +249,22 @@ def test_a_later_process_counts_only_models_that_changed(tmp_path, monkeypatch):
         assert store.activity().equals(known)
 
 
+def test_a_process_that_is_killed_leaves_the_counts_that_took_long(tmp_path, monkeypatch):
+    """A process that is killed closes no store: the next one would count every model again."""
+    home = tmp_path / "home"
+    with new_store(home) as store:
+        _load(store, prediction(model="one"), prediction(1, model="two"))
+        monkeypatch.setattr(admin, "SLOW_COUNT", 3600.0)
+        store.status(60.0)
+        assert not (home / COUNTS_FILE).exists(), "a quick count costs the next process little"
+        monkeypatch.setattr(admin, "SLOW_COUNT", 0.0)
+        _load(store, prediction(2, model="two"))
+        store.status(1e-9)
+        kept = read_counts(home)
+        assert kept[admin.STATUS, "two"] == (store.generations["two"], kept[admin.STATUS, "two"][1])
+        assert {name for _, name in kept} == {"one", "two"} and kept[admin.STATUS, "two"][1]["predictions"] == 2
+
+
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"counts": [[1]]}'])
 def test_counts_that_cannot_be_read_are_counted_again(tmp_path, text):
     (tmp_path / COUNTS_FILE).write_text(text)

@@ -131,6 +131,13 @@ class Database:
         """Write the counts of the present models into a folder, for a process that opens this state of the store."""
         write_counts(folder, dict(self.counted_models), [model.name for model in self.catalog().models])
 
+    def keep_new_counts(self) -> None:
+        """Write the counts beside the store for the next process, if any is new; only the process that owns the store does."""
+        if self._writes_commits and not self._closed and self.counted_models != self._counts_of_file:
+            with suppress(duckdb.Error, ObservabilityError, OSError):
+                self.keep_counts(self.home)
+                self._counts_of_file = dict(self.counted_models)
+
     @property
     def path(self) -> Path:
         """The path of the database file."""
@@ -456,9 +463,7 @@ class Database:
     def close(self) -> None:
         """Close every connection, and keep the counts for the next process. A second call does nothing."""
         try:
-            if self._writes_commits and not self._closed and self.counted_models != self._counts_of_file:
-                with suppress(duckdb.Error, ObservabilityError, OSError):
-                    self.keep_counts(self.home)
+            self.keep_new_counts()
         finally:
             with self._mutex:
                 self._closed = True

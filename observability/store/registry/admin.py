@@ -123,6 +123,8 @@ def _counts_of_database(store: Database, most_age: float, *, waiting: bool) -> d
     start = time.thread_time()
     counts = _database_status(store, again=not most_age)
     store.counted = Counted(generation, time.monotonic(), time.thread_time() - start, counts)
+    if store.counted.seconds > SLOW_COUNT:  # a process that is killed later leaves them to the next one
+        store.keep_new_counts()
     return counts
 
 
