@@ -14,7 +14,7 @@ DECIMAL_HELP = "decimal sign of the numbers in a .csv file; with a comma, points
 
 
 class AllowRejected(argparse.Action):
-    """The option --allow-rejected: a share from 0 to 1, by default 1. If the next argument is not a number, it is a file."""
+    """The option --allow-rejected: a share from 0 to 1, by default 1. An argument after it that is not a number is a file."""
 
     def __call__(self, parser: argparse.ArgumentParser, args: argparse.Namespace, value: object, option: str | None = None) -> None:
         """Set `allow_rejected` to the given share, or to 1 without one. A value that is no number is taken as a further file. Raises
@@ -37,7 +37,7 @@ def file_or_model(text: str) -> str:
 
 
 def absolute_path(text: str) -> str:
-    """The absolute path: the owner's process runs in another folder."""
+    """The absolute path of a file, because the owner's process runs in another folder."""
     return str(Path(text).expanduser().absolute())
 
 

@@ -1,4 +1,4 @@
-"""Arguments of the command line. Tokens, accounts and the audit log."""
+"""Define the arguments of commands about tokens, accounts and the audit log."""
 
 from observability.cli.arguments import AddCommand
 

@@ -1,4 +1,4 @@
-"""Arguments of the command line. Audits of models, data, storage, energy; probes and the gate of a batch."""
+"""Define the arguments of commands about audits of models, data, storage and energy, and about probes and the gate of a batch."""
 
 from observability.cli.arguments import DECIMAL_HELP, TABLE_FILES, AddCommand, absolute_path, file_or_model
 from observability.core.settings import AUDITS
@@ -8,7 +8,7 @@ NO_NETWORK_HELP = "do not train the small network that imitates the model"
 
 
 def add_audit_commands(add: AddCommand) -> None:
-    """Add the commands that measure once."""
+    """Add the commands that run an audit or another single measurement."""
     model_audit = add(
         "audit",
         "Audit a model version: robustness, membership, explanations, fairness under shift, data leakage, precision (forms).",

@@ -1,10 +1,10 @@
-"""Arguments of the command line. What leaves the store: queries, tables, exports, figures."""
+"""Define the arguments of commands about data that leave the store: queries, tables, exports, figures."""
 
 from observability.cli.arguments import AddCommand, absolute_path, folder_or_address
 
 
 def add_export_commands(add: AddCommand) -> None:
-    """Add the commands that answer other tools and people."""
+    """Add the commands that give data to other tools and people."""
     sql = add(
         "sql",
         "Run one SELECT over the documented views (docs/views.md), read-only.",

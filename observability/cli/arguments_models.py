@@ -1,4 +1,4 @@
-"""Arguments of the command line. Models: the sample fleet, registration, settings."""
+"""Define the arguments of commands about models: the sample fleet, registration, settings."""
 
 from observability.cli.arguments import DECIMAL_HELP, TABLE_FILES, TIMEZONE_HELP, AddCommand, absolute_path
 

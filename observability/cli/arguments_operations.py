@@ -1,4 +1,4 @@
-"""Arguments of the command line. Operating a store: backups, removal, serving."""
+"""Define the arguments of commands that operate a store: backups, removal, serving."""
 
 from observability.cli.arguments import AddCommand, absolute_path, folder_or_address
 

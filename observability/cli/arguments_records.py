@@ -1,4 +1,4 @@
-"""Arguments of the command line. Records: files, sources, other tools, items to label, batches."""
+"""Define the arguments of commands about records: files, sources, other tools, items to label, batches."""
 
 from observability.cli.arguments import (
     DECIMAL_HELP,

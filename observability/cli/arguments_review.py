@@ -1,4 +1,4 @@
-"""Arguments of the command line. Checks, reviews, cases, planted faults."""
+"""Define the arguments of commands about checks, reviews, cases and planted faults."""
 
 from observability.cli.arguments import AddCommand, absolute_path
 from observability.records.kinds import ENVIRONMENTS

@@ -1,7 +1,7 @@
-"""Let other commands in while a long command holds the store.
+"""Run commands of other processes while a long command holds the store.
 
-One process at a time has the store open. A dashboard runs the commands of other processes; so does a command that takes longer than
-SHORT, at an address of its own in `HOME/owner.json`. It ends after the commands that it let in.
+One process at a time has the store open. A dashboard runs the commands of other processes. So does a command that takes longer than SHORT;
+it writes its own address to `HOME/owner.json`. It ends after the commands that it accepted.
 """
 
 import contextlib
@@ -60,7 +60,7 @@ def letting_others_in(store: Store, say: Say) -> Iterator[None]:
 
 
 class _Host:
-    """The state that the requests share. running: commands of others that run; closed: whether no more are taken."""
+    """The state that the requests share. running: number of commands of other processes that run; closed: whether no more are accepted."""
 
     def __init__(self, store: Store) -> None:
         self.store, self.token = store, secrets.token_urlsafe(24)
@@ -68,7 +68,7 @@ class _Host:
         self.port: int | None = None
 
     def run(self) -> None:
-        """Take requests from SHORT seconds on until the work is done. If there can be no address, no command arrives."""
+        """Take requests after SHORT seconds, until the work is done. If no address can be opened, no command arrives."""
         if not self.done.wait(SHORT):
             with contextlib.suppress(OSError, ObservabilityError):
                 self.take_requests()
@@ -85,20 +85,20 @@ class _Host:
                 clear_address(self.store.home)
 
     def wake(self) -> None:
-        """Let the thread look at once whether the work is done."""
+        """Make the thread check at once whether the work is done."""
         if self.port is not None:
             with contextlib.suppress(OSError):
                 socket.create_connection(("127.0.0.1", self.port), LOOK_EVERY).close()
 
     def may_close(self) -> bool:
-        """Whether all work is done. From then on no command is taken."""
+        """Whether all work is done. If so, no further command is accepted."""
         with self.mutex:
             self.closed = self.done.is_set() and not self.running
         return self.closed
 
     @contextlib.contextmanager
     def taken(self) -> Iterator[bool]:
-        """Whether a command is taken; it counts as running until the block ends."""
+        """Yield whether a command is accepted. It counts as running until the block ends."""
         with self.mutex:
             is_taken = not self.closed
             self.running += is_taken
@@ -116,12 +116,12 @@ class _Server(socketserver.ThreadingTCPServer):
 
 
 class _Request(BaseHTTPRequestHandler):
-    """One command line of another process: lines of JSON, progress first, the outcome last."""
+    """One command line of another process. The response is lines of JSON: progress first, the outcome last."""
 
     timeout = 10
 
     def do_POST(self) -> None:
-        """Run the command of whoever can read the address."""
+        """Run the command of a sender that can read the address."""
         host: _Host = self.server.host  # type: ignore[attr-defined]  # _Server has it; the library types the attribute as its base
         given, size = self.headers.get("Authorization", ""), self.headers.get("Content-Length", "")
         if not hmac.compare_digest(given.encode(), f"Bearer {host.token}".encode()):
@@ -141,7 +141,7 @@ class _Request(BaseHTTPRequestHandler):
             return self.send_line(outcome_line(outcome))
 
     def send_line(self, line: dict[str, object]) -> None:
-        """Send a line; the command goes on where nobody reads it."""
+        """Send a line. The command continues even if nobody reads the line."""
         with contextlib.suppress(OSError):
             self.wfile.write(json.dumps(line).encode() + b"\n")
 

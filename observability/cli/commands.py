@@ -284,7 +284,8 @@ def shared_fault_line(fault: SharedFault) -> str:
 
 
 def incident_line(incident: Incident, models: Sequence[str]) -> str:
-    """One line for a terminal about an incident: claim, suspected source, onset, nearest earlier event, number of related findings.
+    """One line for a terminal about an incident, with claim, suspected source, onset, nearest earlier event and the number of related
+    findings.
 
     models: all models that have the incident.
     """
@@ -297,7 +298,7 @@ def incident_line(incident: Incident, models: Sequence[str]) -> str:
 
 
 def run_status(store: Store, args: argparse.Namespace, say: Say) -> Outcome:
-    """Report the store, sizes, freshness, backlog, the loader, rejected counts and versions; problems first."""
+    """Report the store: problems first, then sizes, freshness, backlog, the loader, rejected counts and versions."""
     from observability.server import health
 
     body = health.store_status(store)
@@ -343,7 +344,7 @@ def run_explain(store: Store, args: argparse.Namespace, say: Say) -> Outcome:
 
 
 def explain_outcome(body: dict[str, Any], as_json: bool) -> Outcome:
-    """The result of `explain`: rows and versions by model, failures, and whether its time ended first."""
+    """The result of `explain`: rows and versions by model, failures, and whether the time limit ended it."""
     lines = []
     for name, states in body["versions"].items():
         lines.append(f"{name}: {formatting.plural(body['rows'].get(name, 0), 'prediction')} processed")
@@ -365,7 +366,7 @@ def run_lab(store: Store, args: argparse.Namespace, say: Say) -> Outcome:
 
 
 def remove(store: Store, args: argparse.Namespace, say: Say) -> Outcome:
-    """Remove a model and all of its records; exit code 3 where a backup or a lake could not be reached."""
+    """Remove a model and all of its records. The exit code is 3 if a backup or a lake could not be reached."""
     from observability.store.types.erasing import all_places_were_reached, elsewhere_lines
 
     body = store.remove_model(args.model, progress=rewrite_progress(say))
@@ -376,12 +377,12 @@ def remove(store: Store, args: argparse.Namespace, say: Say) -> Outcome:
 
 
 def rewrite_progress(say: Say) -> Callable[[int, int], object]:
-    """Report how far the store is rewritten."""
+    """Report how much of the store is rewritten."""
     return lambda done, total: say(f"rewriting the store: {done:,} of {total:,} rows")
 
 
 def run_forget(store: Store, args: argparse.Namespace, say: Say) -> Outcome:
-    """Erase a subject everywhere; exit code 3 where a backup or a lake could not be reached."""
+    """Erase a subject everywhere. The exit code is 3 if a backup or a lake could not be reached."""
     from observability.store.types.erasing import all_places_were_reached, forgotten_lines
 
     body = store.forget(args.subject, progress=say)
@@ -428,7 +429,7 @@ def run_restore(args: argparse.Namespace, say: Say) -> Outcome:
 
 
 def run_verify(store: Store, args: argparse.Namespace, say: Say) -> Outcome:
-    """Read every block, or restore a backup for a test; exit code 3 where something is wrong."""
+    """Read every block, or restore a backup for a test. The exit code is 3 if something is wrong."""
     note = work_progress(say)
     body = store.verify_backup(args.backup, note) if args.backup else store.verify(note)
     say("")

@@ -1,4 +1,4 @@
-"""The command `audit-augmentation`: the effect of an augmentation, from the predictions of trainings with and without it."""
+"""The command `audit-augmentation`, which measures the effect of an augmentation from predictions of trainings with and without it."""
 
 import argparse
 from datetime import UTC, datetime, timedelta

@@ -102,7 +102,9 @@ def given_text(value: Any) -> str:
 
 
 def inert_line(text: str) -> str:
-    """The line with control and formatting characters written out, cut at `MAX_CHARACTERS`: text from logs cannot control the terminal."""
+    """The line with control and formatting characters written out, cut at `MAX_CHARACTERS`. Text from logs can therefore not control the
+    terminal.
+    """
     shown = "".join(
         character if unicodedata.category(character) not in ("Cc", "Cf", "Cs", "Co", "Zl", "Zp") else f"\\u{ord(character):04x}"
         for character in text[:MAX_CHARACTERS]
@@ -111,7 +113,7 @@ def inert_line(text: str) -> str:
 
 
 def run_relabel(store: "Store", args: argparse.Namespace, say: Say) -> Outcome:
-    """List the relabel queue; write it as a blind worksheet where `--out` names a file."""
+    """List the relabel queue. If `--out` names a file, write the queue to it as a blind worksheet."""
     from observability.export.csv import inert_csv, rows_kept_as_logged
     from observability.export.own_exports import note_own_exports
     from observability.investigation import relabel_queue as relabelling

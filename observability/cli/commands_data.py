@@ -1,4 +1,4 @@
-"""The commands `profile` and `audit-data`: records about data from its files."""
+"""The commands `profile` and `audit-data`, which make records about data from files."""
 
 import argparse
 import hashlib
@@ -202,7 +202,7 @@ def data_to_audit(store: Store, args: argparse.Namespace) -> DataToAudit:
 
 
 def rule_columns(texts: Sequence[str], label: str) -> dict[str, str]:
-    """The flag column of each rule by its name, from texts as `broken sensor=is_broken`.
+    """The flag column of each rule by its name, from texts such as `broken sensor=is_broken`.
 
     Raises UsageError for any other text, for a name that occurs twice or is the name of a check, and for the label's column.
     """
@@ -288,7 +288,7 @@ def registered_reference(store: Store, model: str, version: str | None) -> DataT
 
 
 def held_out_rows(args: argparse.Namespace, features: "DataFrame") -> "tuple[DataFrame, Series[Any]] | None":
-    """Features and labels of the held-out file; None if no file is named. The labels are in the column --label, else in `label`."""
+    """Features and labels of the held-out file; None if no file is named. The labels are in the column that --label names, else in `label`."""
     if not args.held_out:
         return None
     label, table = args.label or "label", read_table(Path(args.held_out), args.decimal)

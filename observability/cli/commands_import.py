@@ -76,7 +76,7 @@ def _far_future() -> datetime:
 
 
 def import_outcome(title: str, counts: SourceCounts, report: LoadReport, as_json: bool) -> Outcome:
-    """The result of an import: the number of entries of the source, and the number of records made from them. Exit code 2 where nothing
+    """The result of an import: the number of entries of the source, and the number of records made from them. The exit code is 2 if nothing
     could be read.
     """
     sorts = ", ".join(sort_words(sort, count) for sort, count in counts.sorts.items())
@@ -141,7 +141,7 @@ def import_request(args: argparse.Namespace, model: str, version: str, reference
 
 
 def import_tables(store: Store, args: argparse.Namespace, say: Say, paths: list[Path]) -> Outcome:
-    """Register a reference table, load the current one and check it: the findings over the time of the current rows."""
+    """Register a reference table, load the current table and check it. The outcome has the findings over the time of the current rows."""
     import pyarrow.parquet as pq
 
     from observability.importers import tables

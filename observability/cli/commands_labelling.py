@@ -31,7 +31,7 @@ def run_items(store: Store, args: argparse.Namespace, say: Say) -> Outcome:
 
 
 def _land_items(store: Store, args: argparse.Namespace, say: Say) -> Outcome:
-    """Land the rows that are new or changed, and report the rows that are not items."""
+    """Land the rows that are new or changed as items, and report the rows that cannot be items."""
     from observability.investigation.project_items import project_classes, stored_items
     from observability.metrics.labelling_items import items_of_rows
 

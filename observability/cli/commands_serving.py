@@ -1,4 +1,4 @@
-"""The commands `probe` and `gate`: models that serve elsewhere, and batches that wait for release."""
+"""The commands `probe` and `gate`, for models that serve elsewhere and for batches that wait for release."""
 
 import argparse
 import os
@@ -34,7 +34,9 @@ SHOWN = 10
 
 
 def run_probe(store: Store, args: argparse.Namespace, say: Say) -> Outcome:
-    """Send the questions of a probe set, or of every scheduled set of a model, and store the answers; or change the schedule."""
+    """Send the questions of a probe set, or of every scheduled set of a model, and store the answers. With other options, change the
+    schedule.
+    """
     if args.unschedule:
         return _unscheduled(store, args)
     of_file = args.what.endswith(".toml")
@@ -61,7 +63,7 @@ def run_probe(store: Store, args: argparse.Namespace, say: Say) -> Outcome:
 
 
 def _unscheduled(store: Store, args: argparse.Namespace) -> Outcome:
-    """Take the sets of a model off the schedule."""
+    """The outcome of taking the sets of a model off the schedule."""
     if args.what.endswith(".toml") or args.schedule:
         raise UsageError("--unschedule takes a model", got=args.what)
     files = [path for path, _ in probe_schedule.scheduled_sets(store.home, args.what)]
@@ -196,7 +198,7 @@ def gated_model(store: Store, name: str | None) -> Model:
 
 
 def decision_about(store: Store, model: str, batch: str) -> dict[str, Any] | None:
-    """The decision about a batch that is in force, whenever it was made; None without a decision."""
+    """The decision about a batch that is in force, whenever it was made; None if there is none."""
     records = store.ask(batch_gate.DECISIONS, Window(model, EPOCH, datetime.now(UTC) + NEVER_LATE))
     return batch_gate.decisions_by_batch(records, model).get(batch)
 

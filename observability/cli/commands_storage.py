@@ -1,5 +1,5 @@
-"""The commands `audit-storage`, `croissant`, `lineage`, `export-lake` and `rollup-lake`: how data are stored, and what other tools read
-about them.
+"""The commands `audit-storage`, `croissant`, `lineage`, `export-lake` and `rollup-lake`, about how data are stored and what other tools
+read about them.
 """
 
 import argparse
@@ -157,7 +157,7 @@ def _tags(store: Store, args: argparse.Namespace, frame: "DataFrame") -> dict[st
 
 
 def _cost_figures(cost: "CodecCost") -> dict[str, Any]:
-    """A codec as the record has it."""
+    """The figures of a codec in the form of the record."""
     return {"bytes": cost.bytes, "encode": round(cost.encode, 3), "decode": round(cost.decode, 3), "columns": cost.columns}
 
 
@@ -329,7 +329,7 @@ def run_rollup_lake(store: Store, args: argparse.Namespace, say: Say) -> Outcome
 
 
 def _day_of(text: str, flag: str) -> date:
-    """A day; UsageError for anything else."""
+    """The day that a text states. Raises UsageError for any other text."""
     try:
         return date.fromisoformat(text)
     except ValueError:

@@ -1,4 +1,4 @@
-"""The command `trade-offs`: forms of a model compared on the same rows."""
+"""The command `trade-offs`, which compares forms of a model on the same rows."""
 
 import argparse
 from collections.abc import Sequence

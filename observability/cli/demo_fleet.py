@@ -25,7 +25,8 @@ _loading = threading.Lock()
 
 @contextmanager
 def sample_loading(store: Store) -> Iterator[None]:
-    """Mark the home while the sample is loaded. A process that dies inside the block, or an error, leaves the mark (`remove_half_sample`).
+    """Mark the home while the sample is loaded. If the process dies inside the block, or an error ends it, the mark stays
+    (`remove_half_sample`).
 
     Raises UsageError if this process loads the sample already.
     """
@@ -53,7 +54,8 @@ def remove_half_sample(store: Store, say: Say) -> bool:
 def load_fleet(store: Store, listing: Path, say: Say) -> list[str]:
     """Register and load all entries of the list. Returns a sentence for each model and a sentence about the records.
 
-    Raises UsageError if the list or one of its files is missing or wrong. Data that were loaded before stay (`remove` deletes them).
+    Raises UsageError if the list or one of its files is missing or wrong. Data that were loaded before the error stay (`remove` deletes
+    them).
     """
     began = time.perf_counter()
     fleet = read_fleet(listing)
@@ -88,17 +90,17 @@ def read_fleet(listing: Path) -> dict[str, Any]:
 
 
 def step_of(name: str, say: Say) -> Say:
-    """The progress callback for the registration of one model."""
+    """A progress callback for the registration of one model."""
     return lambda text: say(f"{name}: {text}")
 
 
 def progress_of(name: str, say: Say) -> Callable[[int, int, int], object]:
-    """The progress callback for the load of one file."""
+    """A progress callback for the load of one file."""
     return lambda done, total, lines: say(f"{name}: {100 * done / max(total, 1):.0f} %, {lines:,} lines")
 
 
 def request_of(entry: dict[str, Any], folder: Path) -> RegistrationRequest:
-    """The registration of one model of the list."""
+    """The request to register one model of the list."""
     return RegistrationRequest(
         model=entry["name"],
         version=entry["version"],

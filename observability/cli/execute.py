@@ -43,7 +43,7 @@ MODULES = {
 def execute(store: Store, argv: list[str], say: Say, person: Person = COMMAND_LINE) -> Outcome:
     """Run a command against an open store as a person may. Every failure becomes an outcome.
 
-    Whoever can read the home runs commands as an administrator: they could read and change its files without the dashboard.
+    Whoever can read the home runs commands as an administrator, because they could read and change its files without the dashboard.
     """
     try:
         args = parser().parse_args(argv)

@@ -1,5 +1,5 @@
-"""`observability.report`: a report on two data frames, by the same registration, loading and analyzers as everywhere, in a folder that is
-removed afterwards.
+"""Report on two data frames (`observability.report`). The same registration, loading and analyzers are used as everywhere, in a folder that
+is removed afterwards.
 """
 
 import json
@@ -32,7 +32,7 @@ def report(
     at: str | None = None,
     timezone: str | None = None,
 ) -> FramesReport:
-    """Compare current rows with a reference: inputs and scores, and also performance and fairness if both have labels.
+    """Compare current rows with a reference. Inputs and scores are compared, and also performance and fairness if both have labels.
 
     The reference holds labelled rows with the model's scores. Columns that are not named are inferred from usual column names, and the
     report states which. score: a column, or `class=COLUMN` for each class. at: time of current rows without one (2026-07-01); by default

@@ -1,7 +1,7 @@
-"""The long simulated job of `demo --large`: 64 ranks × 100,000 steps, drawn from one seed while it is loaded, because it is too large for a
-file of the sample.
+"""Load the long simulated job of `demo --large`: 64 ranks × 100,000 steps. It is drawn from one seed while it is loaded, because it is too
+large for a file of the sample.
 
-Nothing was trained: the name, the parameters and the records of the run say that it is simulated. From the middle on one rank reads its
+Nothing was trained. The name, the parameters and the records of the run say that it is simulated. From the middle on, one rank reads its
 data six times as slowly, and the others wait for it. Lines of steps have no field beyond those of the contract, so that they load at the
 rate of the loader's fast path.
 """
@@ -52,8 +52,8 @@ def load_large_job(store: Store, say: Say, steps: int = STEPS) -> LoadReport:
 
 
 def step_lines(first: int, last: int, steps: int) -> Iterator[str]:
-    """The lines of all ranks for the steps from `first` to `last`. steps: number of steps of the whole job. The lines of a step are the
-    same however the job is divided into parts.
+    """The lines of all ranks for the steps from `first` to `last`. steps: number of steps of the whole job. The lines of a step do not
+    depend on how the job is divided into parts.
     """
     import numpy as np
 

@@ -1,8 +1,9 @@
-"""Replay the sample fleet as of today: its real records, their times moved by a whole number of weeks, arrive as the clock passes them.
+"""Replay the sample fleet as of today. The times of its real records are moved by a whole number of weeks, and each record arrives when the
+clock passes its time.
 
-fleet.toml lists the periods of the sample. Each period states how many weeks after the start it is to end, and is moved accordingly; the
-weekday of every record is kept, and nothing but times is changed. `live_sample.json` in the home holds the weeks and the time up to which
-records were loaded. A stop in the middle of a load loads its records again, which the store recognizes as duplicates.
+fleet.toml lists the periods of the sample. Each period states how many weeks after the start it is to end, and is moved accordingly. Every
+record keeps its weekday, and only times are changed. `live_sample.json` in the home holds the weeks and the time up to which records were
+loaded. A stop in the middle of a load loads its records again, which the store recognizes as duplicates.
 """
 
 import json
@@ -43,9 +44,9 @@ _replaying = threading.Lock()
 class Period:
     """A part of the sample that is moved by one shift.
 
-    name: the file that ends it. years: the years of its served records. since: start of its records. last: its last record. ahead: how many
-    weeks after the start of the replay it ends. only: the files that it includes; empty: the files of its time. models: the models that
-    it serves.
+    name: the file that ends it. years: the years of its served records. since: start of its records. last: its last record. ahead: number
+    of weeks after the start of the replay at which it ends. only: the files that it includes; empty: the files of its time. models: the
+    models that it serves.
     """
 
     name: str
@@ -75,7 +76,7 @@ class MovedPeriod:
 
 @dataclass(frozen=True)
 class LiveSample:
-    """The replay in a home. delivered: everything that arrived by then is loaded; None before the first load. periods: by name.
+    """The replay in a home. delivered: every record that arrived by this time is loaded; None before the first load. periods: by name.
 
     models: models whose records were loaded. If a person removes one of them, it does not come back.
     """
@@ -114,8 +115,8 @@ def write_live_sample(home: Path, state: LiveSample) -> None:
 
 
 def begin_live_sample(store: Store, listing: Path, now: datetime, say: Say) -> list[str]:
-    """Register the sample's models and load what arrived by `now` after the move; returns sentences. A run that is stopped goes on with the
-    dashboard. Raises UsageError if the list or one of its files is missing or wrong.
+    """Register the sample's models and load the records that arrived by `now` after the move. Returns sentences. If it is stopped, the
+    dashboard continues.
     """
     fleet = fleet_with_periods(listing)
     periods = sample_periods(fleet, listing.parent)
@@ -145,9 +146,9 @@ def begin_live_sample(store: Store, listing: Path, now: datetime, say: Say) -> l
 
 
 def deliver_live_sample(store: Store, listing: Path, now: datetime, say: Say, stopping: threading.Event | None = None) -> LoadReport:
-    """Load what arrived since the last delivery, up to `now`; a home that is not live loads nothing. A delivery that is stopped or fails
-    is repeated completely by the next one; the store recognizes the records that it has already. The replay ends if no model of the
-    sample is left.
+    """Load the records that arrived since the last delivery, up to `now`. A home that is not live loads nothing. If a delivery is stopped
+    or fails, the next one repeats it completely, and the store recognizes the records that it already has. The replay ends if no model of
+    the sample is left.
     """
     total = LoadReport()
     with _replaying:
@@ -188,7 +189,7 @@ def sample_models(store: Store) -> list[str]:
 
 @contextmanager
 def live_sample_stopped(home: Path) -> Iterator[None]:
-    """End the replay in a home, and let none begin inside the block."""
+    """End the replay in a home, and prevent a new one inside the block."""
     with _replaying:
         (home / STATE).unlink(missing_ok=True)
         yield
@@ -281,7 +282,7 @@ def last_event(path: Path) -> datetime:
 
 @dataclass(frozen=True)
 class Moves:
-    """By how much records are moved, and which of them are wanted.
+    """The shifts by which records are moved, and which of the records are wanted.
 
     after, until: only records that arrive after `after` and not after `until` (times after the move). gone: models whose records are left
     out.

@@ -1,4 +1,6 @@
-"""The output of `load` and `retry`: counts, and for each reason the first rejected line with advice; and the progress of long commands."""
+"""Write the output of `load` and `retry` (counts, and for each reason the first rejected line with advice) and the progress of long
+commands.
+"""
 
 import re
 import time
@@ -51,8 +53,8 @@ def load_progress(say: Say, clock: Callable[[], float] = time.monotonic) -> Call
 def work_progress(say: Say, clock: Callable[[], float] = time.monotonic) -> Callable[[str, int, int, str], None]:
     """A function that reports the current work: its name, the amount done, the whole amount, and the unit (bytes, rows or models).
 
-    After two seconds it also prints the rate and the remaining time; it prints at most ten times a second. The clock starts again where
-    less is done than before: other work began.
+    After two seconds it also prints the rate and the remaining time; it prints at most ten times a second. The clock starts again if the
+    amount done becomes smaller, because other work has then begun.
     """
     start, told, before = 0.0, 0.0, -1
 
@@ -89,8 +91,8 @@ def load_outcome(
 ) -> Outcome:
     """The outcome of a load. Segments that were set aside are listed on standard error.
 
-    first: lines that come before the counts. files, defaults: the loaded files and their defaults, with which a rejected line gets a
-    remedy. sources: the report of each source, for --json.
+    first: lines that come before the counts. files, defaults: the loaded files and their defaults, from which the advice about a rejected
+    line is made. sources: the report of each source, for --json.
     """
     body = report.to_json()
     lines = [
@@ -111,7 +113,7 @@ def load_outcome(
 
 
 def source_lines(report: "SourceReport") -> list[str]:
-    """Which entries of a source were loaded, and which could not be read."""
+    """Lines of text that say which entries of a source were loaded, and which could not be read."""
     read = {"new": report.new, "changed since they were taken": report.rewritten, "continued": report.resumed}
     parts = [f"{count:,} {word}" for word, count in read.items() if count]
     parts += [f"{report.present:,} taken before"] if report.present else []
@@ -130,7 +132,7 @@ def source_lines(report: "SourceReport") -> list[str]:
 
 
 def with_column(message: str, renames: Mapping[str, str]) -> str:
-    """The message with the column of the file after the field that it names first, if the two have different names."""
+    """The message with the name of the file's column after the first field that it names, if the two have different names."""
     theirs = {ours: name for name, ours in renames.items()}
     found = re.search(r"'([^']+)'", message)
     if found is None or found[1] not in theirs:
@@ -152,7 +154,7 @@ def rejection_remedy(reason: str, message: str, defaults: "LoadDefaults") -> str
 
 
 def rejection_error(report: "LoadReport | None", allowed: float | None) -> str:
-    """Why a load of files does not end with exit code 0; "" if it does. `rejection_exit_code` says with which one it ends.
+    """Why a load of files does not end with exit code 0; "" if it does. `rejection_exit_code` gives the exit code.
 
     allowed: the share of lines that may be rejected, from 0 to 1. None: less than all of them.
     """
@@ -168,7 +170,7 @@ def rejection_error(report: "LoadReport | None", allowed: float | None) -> str:
 
 
 def rejection_exit_code(allowed: float | None) -> int:
-    """The exit code of a load with a `rejection_error`: 1 if a share was stated and exceeded, else 2: files of which nothing fits are
-    wrong use, as they are 422 over HTTP.
+    """The exit code of a load with a `rejection_error`: 1 if a share was stated and exceeded, else 2. Files without any valid line are
+    wrong use, like status 422 over HTTP.
     """
     return 2 if allowed is None else 1

@@ -1,7 +1,7 @@
 """Parse the command line, run the command and print its answer.
 
-A command runs in this process if no other owns the store, else in the owner's process: a dashboard, or a command that takes longer.
-Both call the same `execute`.
+A command runs in this process if no other process owns the store. Otherwise it runs in the owner's process: a dashboard, or a command that
+takes longer. Both call the same `execute`.
 Exit codes: 0 done, 1 found something (only with --fail-on) or loaded nothing of the files, 2 wrong use, 3 the store is in use or broken.
 """
 
@@ -68,7 +68,7 @@ def main(argv: list[str]) -> int:
 
 
 def print_answer(text: str, stream: TextIO) -> int:
-    """Print a text. Returns 3 if it cannot be written, else 0; a reader that stops early, such as `head`, is not a failure."""
+    """Print a text. Returns 3 if it cannot be written, else 0. It is not a failure if a reader such as `head` stops early."""
     try:
         if text:
             print(text, file=stream, flush=True)
@@ -82,7 +82,7 @@ def print_answer(text: str, stream: TextIO) -> int:
 
 
 def here_or_at_owner(args: argparse.Namespace, argv: list[str]) -> Outcome:
-    """Run the command in this process where the lock is free, else in the owner's; retry while neither works."""
+    """Run the command in this process if the lock is free, else in the owner's process. If neither is possible, try again."""
     home = process_lock.home_folder()
     argv = with_absolute_paths(args, argv)
     until = time.monotonic() + WAIT
@@ -157,7 +157,7 @@ def at_owner(address: process_lock.Address, argv: list[str]) -> Outcome | None:
 
 
 def show_progress(text: str) -> None:
-    """Write one line to the terminal, overwritten by the next; nothing if the error stream is not a terminal."""
+    """Write one line to the terminal, which the next line overwrites. If the error stream is not a terminal, nothing is written."""
     if sys.stderr.isatty():
         sys.stderr.write(f"\r\033[K{text}" if text else "\r\033[K")
         sys.stderr.flush()
@@ -205,7 +205,7 @@ def serve(args: argparse.Namespace) -> int:
 
 
 def run_dashboard(args: argparse.Namespace) -> int:
-    """Check from where the pages may be opened, and become the dashboard of the home that the environment names."""
+    """Check from which addresses the pages may be opened, and become the dashboard of the home that the environment names."""
     from observability.server.access_settings import read_access_settings, require_auth_packages
     from observability.server.request_origin import require_safe_binding
 

@@ -32,7 +32,7 @@ UNITS = {"psnr": "PSNR {} dB", "ssim": "SSIM {}", "snr": "SNR {} dB"}
 
 @dataclass(frozen=True)
 class MediaToStore:
-    """Pictures or sound to audit. paths: in order. groups: by column the level of each of them."""
+    """Pictures or sound to audit. paths: the files in order. groups: by column, the level of each file."""
 
     name: str
     paths: list[Path]
@@ -69,7 +69,7 @@ def media_to_store(args: argparse.Namespace) -> MediaToStore | None:
 
 
 def _of_column(args: argparse.Namespace, tables: list[Path]) -> MediaToStore:
-    """The files that a column of a table names, relative to the table, with its other columns of few levels as groups."""
+    """The files that a column of a table names (paths relative to the table). Other columns with few levels become groups."""
     if len(tables) != 1:
         raise UsageError("--media needs one table", got=f"{len(tables)} files", expected="a file with a column of paths")
     (path,) = tables
@@ -109,7 +109,7 @@ def audit_media(media: MediaToStore, args: argparse.Namespace, say: Say) -> dict
 
 
 def media_lines(media: dict[str, Any], forms: dict[str, Any]) -> list[str]:
-    """The results of an audit of pictures or sound as text, which follows the sizes of exact forms."""
+    """The results of an audit of pictures or sound as text, to be printed after the sizes of exact forms."""
     skipped = sum(media["skipped"].values())
     lines = [f"  {media['files']:,} of {plural(media['of'], 'file')} measured" + (f", {skipped:,} skipped" if skipped else "")]
     for name, form in forms.items():

@@ -26,14 +26,14 @@ class Outcome:
 
 
 def refused_by_disk(error: OSError) -> Outcome:
-    """The outcome of a command that the system refused to read or write something."""
+    """The outcome of a command for which the system refused to read or write a file."""
     attempt = "Check the disk that holds the home, its space and its permissions"
     broken = StoreBrokenError("the disk refused", where=error.filename, got=error.strerror or error, attempt=attempt)
     return Outcome(broken.exit_code, error=str(broken))
 
 
 def json_or_lines(body: Any, lines: list[str], as_json: bool, exit_code: int = 0) -> Outcome:
-    """An outcome that prints JSON where `as_json` is set, else lines."""
+    """An outcome that prints JSON if `as_json` is set, else lines."""
     return Outcome(exit_code, json.dumps(json_plain(body), ensure_ascii=False, indent=2, default=str) if as_json else "\n".join(lines))
 
 
@@ -57,7 +57,9 @@ def write_output(path: Path, content: bytes) -> None:
 
 
 def missing_package(error: ModuleNotFoundError) -> Outcome:
-    """Exit code 2 and one sentence that names the missing package. Raises the error itself if it names a module of this product."""
+    """The outcome if a package is missing: exit code 2 and one sentence that names the package. Raises the error itself if it names a
+    module of this product.
+    """
     if error.name is None or error.name.split(".")[0] == "observability":
         raise error
     package = error.name.split(".")[0]

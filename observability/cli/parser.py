@@ -1,4 +1,4 @@
-"""Parser of the command line: every command with its help and an example, from one file for a family of commands."""
+"""The parser of the command line: every command with its help and an example. Each family of commands has a file of its own."""
 
 import argparse
 from typing import NoReturn
@@ -28,7 +28,7 @@ FAMILIES = (
 
 
 class Parser(argparse.ArgumentParser):
-    """An argument parser that raises UsageError instead of ending the process: it also runs inside the owner's process."""
+    """An argument parser that raises UsageError instead of ending the process, because it also runs inside the owner's process."""
 
     def error(self, message: str) -> NoReturn:
         """Raise UsageError. argparse calls this for every wrong use."""
@@ -36,7 +36,7 @@ class Parser(argparse.ArgumentParser):
 
 
 def parser() -> Parser:
-    """The parser of every command."""
+    """The parser of all commands."""
     root = Parser(prog="python -m observability", description="See, investigate and review the health of machine-learning models.")
     commands = root.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=Parser)
 

@@ -28,7 +28,7 @@ COPIED_FIELDS = ("model", "metric", "goal", "slice", "incident", "finding", "rev
 
 
 def promised_actions(store: Store, week: Week, earlier: Sequence[Body], known: datetime) -> list[Body]:
-    """Action items of earlier weeks that are open or were closed recently, earliest due date first. known: records up to this instant
+    """Action items of earlier weeks that are open or were closed recently, earliest due date first. known: only records up to this instant
     count.
 
     A closed action is shown in two reviews, so that its effect can be read.
@@ -70,8 +70,8 @@ def promised_actions(store: Store, week: Week, earlier: Sequence[Body], known: d
 
 
 def is_settled_action(item: decision_items.DecisionItem, week: Week, earlier: Sequence[Body]) -> bool:
-    """Whether an action was closed before last week began, or two reviews have shown it as closed; a review in which its effect could not
-    be judged yet does not count.
+    """Whether an action was closed before last week began, or two reviews have shown it as closed. A review that could not judge its effect
+    yet does not count.
     """
     if item.state not in CLOSED:
         return False
@@ -102,7 +102,7 @@ def is_overdue(due: datetime | None, state: str, day: date) -> bool:
 
 
 def done_week(item: decision_items.DecisionItem) -> Week | None:
-    """The week in which an action was done; None while it is not."""
+    """The week in which an action was done; None if it is not done."""
     if item.state not in ("done", "verified"):
         return None
     done = [entry for entry in item.entries if entry.fields.get("state") == "done"] or [item.last]
@@ -131,8 +131,8 @@ def reviews_waited(action: Body, earlier: Sequence[Body]) -> int:
 
 
 def is_action_settled(action: Body) -> bool:
-    """Whether an action is closed. Earlier versions judged the effect of open actions too: in weeks that they froze, a judged action counts
-    as closed.
+    """Whether an action is closed. Earlier versions judged the effect of open actions too. In weeks that they froze, a judged action
+    therefore counts as closed.
     """
     return action["state"] in CLOSED or (action["moved"] or {}).get("answer") in ("yes", "no")
 
@@ -143,7 +143,9 @@ def is_escalated(action: Body, weeks: int, by: datetime) -> bool:
 
 
 def action_answer(store: Store, target: Target | None, since: Week, done: Week | None, week: Week) -> Body:
-    """`moved`, or `why` it is unknown. done: the week in which the action was done, or None. An error concerns this action only."""
+    """The movement of the target metric (`moved`), or `why` it is unknown. done: the week in which the action was done, or None. An error
+    concerns this action only.
+    """
     if target is None:
         return {"moved": None, "why": "No target metric is set."}
     try:

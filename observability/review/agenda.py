@@ -30,11 +30,11 @@ class Item:
     """One agenda item.
 
     item: id, stable from week to week. title: one sentence. reasons: why it is on the agenda, short sentences. score: severity × change ×
-    exposure × weight, which orders the items. exposure: share of the fleet's weekly predictions that it may affect. weight: 1 if
-    outcomes are wrong, late or unequal, less where only inputs changed. rank: the rank of the leading finding, for ties. weeks: consecutive
-    weeks on an agenda without a decision, this one included. about: ids of the things on which it is based (incident, finding, action,
-    slice). also: further models with the same fault: model, item (its id if it stood alone), incident, finding. acknowledged: its
-    incident is critical and a person had acted on it before the week was frozen, so its severity is watch.
+    exposure × weight, which orders the items. exposure: share of the fleet's weekly predictions that it may affect. weight: 1 if outcomes
+    are wrong, late or unequal; less if only inputs changed. rank: the rank of the leading finding, for ties. weeks: consecutive weeks on an
+    agenda without a decision, this one included. about: ids of the things on which it is based (incident, finding, action, slice). also:
+    further models with the same fault, each with model, item (the id that its item alone would have), incident and finding. acknowledged:
+    whether its incident is critical and a person had acted on it before the week was frozen. Its severity is then watch.
     """
 
     item: str
@@ -70,7 +70,7 @@ class Item:
 
     @property
     def ids(self) -> frozenset[str]:
-        """Its id, and the ids it has in weeks in which only one of the other models shows the fault."""
+        """Its id, and the ids that it has in weeks in which only one of the other models shows the fault."""
         return frozenset((self.item, *(other["item"] for other in self.also if "item" in other)))
 
     @property
@@ -84,7 +84,7 @@ class Item:
         return self.about | {name: value for name, value in own.items() if name in ("incident", "finding")}
 
     def of_model(self, model: str) -> list["Item"]:
-        """The item as each of its incidents of one model alone would be, with the severity of that incident."""
+        """The item as it would be for each incident of one model alone, with the severity of that incident."""
         own = (*((self.about,) if self.model == model else ()), *(other for other in self.also if other["model"] == model))
         return [
             replace(self, severity=cast(Severity, each["severity"]), acknowledged="acknowledged" in each) if "severity" in each else self
@@ -98,7 +98,7 @@ class Item:
 
     @property
     def late(self) -> bool:
-        """Whether it is never folded: overdue, or due and its date is over."""
+        """Whether the item always stays visible: it is overdue, or its date is over."""
         return self.overdue or (self.change == "due" and self.severity == "act")
 
     def to_json(self) -> dict[str, Any]:
@@ -133,7 +133,7 @@ def agenda_score(item: Item) -> float:
 
 
 def incident_change(severity: str, value: float | None, before: Mapping[str, Any] | None, higher_is_worse: bool | None = None) -> Change:
-    """Change of an incident against last week's of the same id; `new` without one. before: its frozen severity and value."""
+    """Change of an incident against last week's incident with the same id; `new` if there was none. before: its frozen severity and value."""
     if before is None:
         return "new"
     order = ("ok", "unknown", "watch", "act")
@@ -159,8 +159,8 @@ class Arranged:
 def arranged_agenda(items: Sequence[Item], said: Sequence[Mapping[str, Any]]) -> Arranged:
     """The agenda after the changes in `said`, oldest first: {"item", "does": pin, unpin, rank or add, "text", "author", "model"}.
 
-    Pinned and added items come first, in the order of their changes; then ranked ones, up to MAX_ITEMS in all, and after them those that
-    are late. Unpinned items are folded, and `rank` returns an item to its rank. The last change of an item counts.
+    Pinned and added items come first, in the order of their changes. Then come ranked items, up to MAX_ITEMS in all, and after them late
+    items. Unpinned items are folded, and `rank` returns an item to its rank. The last change of an item counts.
     """
     known = {item.item: item for item in items}
     pinned: list[str] = []

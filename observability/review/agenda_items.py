@@ -39,8 +39,8 @@ def agenda_candidates(
     """All candidates, not ranked. models: the parts of the frozen week about models, and its part about the pipeline; earlier: frozen
     weeks, newest first; counted: the incidents of all models, as Home counts them.
 
-    known: records up to this instant count, acknowledgements among them, and records of reviews of earlier weeks: so freezing a week again
-    gives the same result.
+    known: records up to this instant count, including acknowledgements, and so do records of reviews of earlier weeks. Freezing a week
+    again therefore gives the same result.
     """
     total = sum(part["served"] for part in models) or 1
     exposure: dict[Any, float] = {part["model"]: part["served"] / total for part in models}
@@ -87,7 +87,7 @@ def due_item(
     why: Iterable[str],
     about: dict[str, str],
 ) -> Item:
-    """An item that is due: Critical where its date is over, else Warning."""
+    """An item that is due. It is Critical if its date is over, else a Warning."""
     share = round(exposure.get(model or "", 0.0), 6)
     return Item(f"{sort}:{name}", sort, title, "act" if over else "watch", "due", share, model, tuple(why), about=about)
 
@@ -112,8 +112,8 @@ def of_decisions(store: Store, week: Week, exposure: Mapping[str, float], known:
 
 
 def of_signatures(store: Store, week: Week, exposure: Mapping[str, float], known: datetime) -> Iterable[Item]:
-    """Accepted states that end before the end of the coming week: the newest signature of each, until an item about its date has an
-    outcome.
+    """Accepted states that end before the end of the coming week. The newest signature of each state counts, until an item about its date
+    has an outcome.
     """
     seen = ended_items(store, week, known)
     signed = (row for row in records_until(store, "signature", known) if from_earlier_week(row["review"], week))
@@ -164,10 +164,10 @@ def normalized_subject(subject: str) -> str:
 
 
 def of_audits(store: Store, week: Week, exposure: Mapping[str, float], known: datetime) -> Iterable[Item]:
-    """Audits that have expired or expire within two weeks: the newest of each kind and version, while its version serves. For a model
+    """Audits that have expired or expire within two weeks: the newest of each kind and version, as long as its version serves. For a model
     without predictions, the audits of the newest audited version.
 
-    The audits and the date on which they have expired are those of a check as of the end of the week.
+    The audits and their dates of expiry are those of a check as of the end of the week.
     """
     until = min(known, week.end)
     audits = made_by(map(stored_audit, audit_records(store, until)), until)

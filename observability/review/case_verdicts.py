@@ -1,4 +1,4 @@
-"""Verdicts about single predictions of a week.
+"""Collect verdicts about single predictions of a week.
 
 They are not part of the frozen numbers: a verdict belongs to the week of its prediction, whenever it was given.
 """

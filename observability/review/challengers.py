@@ -21,8 +21,8 @@ SHOWN = 12
 
 
 def challengers(store: Store, week: Week) -> list[Body]:
-    """A card for each version that answered only in the shadow in the week, as known at its end; with the reason if it cannot be
-    compared.
+    """A card for each version that answered only in the shadow in the week, as known at its end. The card gives the reason if the version
+    cannot be compared.
     """
     return [
         challenger_card(store, model, week, name, then)

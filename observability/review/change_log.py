@@ -1,6 +1,6 @@
 """Chronological list of deploys, data versions, thresholds, incidents, alerts, reviews, decisions, signatures, actions and verdicts.
 
-Read from records and the catalog; it has no storage of its own.
+The list is read from records and the catalog, and has no storage of its own.
 """
 
 from collections.abc import Callable, Iterable, Mapping

@@ -1,4 +1,4 @@
-"""References to the evidence of a decision: readable, searchable texts with ids.
+"""References to the evidence of a decision, as readable and searchable texts with ids.
 
 `2013-W27: Mean absolute error 30.5 … [incident:flights-delay:serving/performance/model/mae/]` names the review, the title of the item,
 and its id.

@@ -1,8 +1,8 @@
 """Escalation of actions and agenda items that have been open for three weeks.
 
-When a week is frozen, actions that were not done three times in a row are escalated, and owners are notified of them and of agenda
-items that were undecided for as long: through the alert channels, once every three weeks, with a deterministic key. Actions that were
-done and whose target metric improved since are recorded as verified.
+When a week is frozen, actions that were not done in three reviews in a row are escalated. Owners are notified of these actions, and of
+agenda items that were undecided for as long. The messages go through the alert channels, once every three weeks, with a deterministic key.
+Actions that were done and whose target metric improved since are recorded as verified.
 """
 
 import hashlib
@@ -25,7 +25,7 @@ NEWS = timedelta(days=30)
 
 
 def pass_up(store: Store, body: Body, now: datetime) -> None:
-    """Writes the escalations and messages that follow from a frozen week. If the alert settings cannot be read, only the messages are
+    """Write the escalations and messages that follow from a frozen week. If the alert settings cannot be read, only the messages are
     omitted.
     """
     records: list[dict[str, Any]] = [*action_escalations(body, now), *action_verifications(body, now)]

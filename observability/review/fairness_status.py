@@ -44,12 +44,12 @@ def newest_audits(records: Iterable[Body]) -> list[Body]:
 
 
 def numeric_results(audit: Body) -> dict[str, float]:
-    """The first MAX_AUDIT_RESULTS numeric results by name; nested ones by the names of their path, as `linf/0.1`."""
+    """The first MAX_AUDIT_RESULTS numeric results by name. Nested results are named by their path, such as `linf/0.1`."""
     return dict(sorted(flat_numbers(summary_results(audit)).items())[:MAX_AUDIT_RESULTS])
 
 
 def headline_intervals(audit: Body) -> dict[str, list[float]]:
-    """The low and high end of each result of an audit that has them, by metric: the headline's and those of further figures."""
+    """The low and high end of each result of an audit that has an interval, by metric: of the headline and of further figures."""
     known = [stored for each in audits_for_schedule([audit]) for stored in (each, *each.further)]
     return {str(each.metric): [each.low, each.high] for each in known if each.low is not None and each.high is not None}
 

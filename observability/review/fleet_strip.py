@@ -90,8 +90,8 @@ def whole_model_finding(findings: Sequence[Finding], analyzer: str, metric: str)
 
 
 def differs_from_last_week(now: Finding, before: Finding | None) -> str:
-    """`yes`, `no` or `cannot tell`: whether the figure differs significantly (95 %) from last week's. `cannot tell` without an interval
-    or a last week.
+    """`yes`, `no` or `cannot tell`: whether the figure differs significantly (95 %) from last week's figure. It is `cannot tell` without an
+    interval or without a last week.
     """
     if before is None or now.value is None or before.value is None:
         return "cannot tell"
@@ -107,8 +107,8 @@ def finding_interval(finding: Finding) -> Interval:
 
 
 def needs_action_cell(findings: Sequence[Finding]) -> Cell:
-    """Number of findings of one analyzer that need action, the total, and the worst one's sentence; if none needs action, the sentence and
-    word of the first OK one.
+    """Number of findings of one analyzer that need action, their total, and the sentence of the worst. If none needs action, the sentence
+    and word of the first OK finding.
     """
     if not findings:
         return {"bad": 0, "of": 0, "severity": "unknown", "because": None}

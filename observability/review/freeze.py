@@ -1,4 +1,4 @@
-"""Freezing of a review week, and reading of frozen weeks.
+"""Freeze review weeks, and read frozen weeks.
 
 A frozen week is stored as records of kind `review`. Its numbers never change: a week is frozen once, and later labels appear separately,
 as restated.
@@ -38,7 +38,7 @@ class FrozenWeek:
 
 
 def freeze(store: Store, week: Week, *, author: str, now: datetime, progress: Progress | None = None) -> Body:
-    """The frozen week: the stored one, else computed now and stored. Raises UsageError for a week that is not over."""
+    """The frozen week. If it is not stored, it is computed now and stored. Raises UsageError for a week that is not over."""
     if week.end > now:
         raise UsageError(f"week {week} is not over", got=f"it ends {week.end:%Y-%m-%d} 00:00 UTC", attempt=f"Freeze {week.back()}, or wait")
     if (found := week_body(store, str(week))) is not None:
@@ -54,7 +54,7 @@ def freeze(store: Store, week: Week, *, author: str, now: datetime, progress: Pr
 
 
 def frozen_weeks(store: Store) -> list[FrozenWeek]:
-    """All frozen weeks, newest first. For a week that was frozen twice concurrently, the first."""
+    """All frozen weeks, newest first. If a week was frozen twice concurrently, the first freezing counts."""
     frame = store.ask(Records("review", ("review", "week", "at", "author", "model"), ever=True), EVER)
     found: dict[str, FrozenWeek] = {}
     for row in frame[frame["model"].isna()].to_dict("records"):

@@ -66,7 +66,7 @@ def of_incidents(part: Body, share: float, last: Body | None, acknowledged: Ackn
 
 
 def new_fall_within(incident: Body, part: Body) -> str:
-    """The sentence of the model's main metric where it got worse this week within an incident that another finding leads; else empty."""
+    """The sentence of the model's main metric if it became worse this week within an incident that another finding leads; else empty."""
     cell = part["strip"]["performance"]
     if not needs_action(cell["severity"]) or cell["differs"] != "yes":
         return ""
@@ -77,7 +77,8 @@ def new_fall_within(incident: Body, part: Body) -> str:
 
 
 def new_details_reason(incident: Body, findings: Mapping[str, Body]) -> str:
-    """`New in it: root mean squared error.`: what is new in an incident beside its lead; empty if nothing is, or the lead is new.
+    """`New in it: root mean squared error.` names what is new in an incident beside its lead. Empty if nothing is new, or if the lead is
+    new.
 
     findings: the model's frozen findings by id.
     """
@@ -94,7 +95,7 @@ WITHOUT_RECORDS = "The week before was frozen without incidents of records, so w
 def rank_reasons(
     change: str, new: str, part: Body, share: float, collateral: int, rows: float, weight: float, *, stands: bool
 ) -> tuple[str, ...]:
-    """Why an incident has its rank, as short sentences. new: the words if no earlier week names the incident. stands: it is ongoing,
+    """Why an incident has its rank, as short sentences. new: the words if no earlier week names the incident. stands: whether it is ongoing
     although no earlier week names its lead.
     """
     first = {
@@ -111,7 +112,9 @@ def rank_reasons(
 
 
 def affected_share(incident: Body, findings: Mapping[str, Body]) -> float:
-    """Share of the model's rows that an incident affects: 1, unless it is a rate of rows, or lies in a slice with known coverage."""
+    """Share of the model's rows that an incident affects. It is 1, unless the metric is a rate of rows, or the incident lies in a slice
+    with known coverage.
+    """
     lead = findings.get(incident["lead"], {})
     coverage = lead.get("evidence", {}).get("coverage")
     if isinstance(coverage, int | float):

@@ -1,7 +1,8 @@
-"""Stakes of each incident of a week: affected predictions, cost of their errors, and groups that are affected more than others.
+"""Compute the stakes of each incident of a week: affected predictions, the cost of their errors, and groups that are affected more than
+others.
 
 The cost is estimated: the mean loss of labelled affected predictions minus the mean loss of the reference, at the owner's error costs,
-times the number of affected predictions. Ordinary errors belong to no incident. Errors of a service, and its energy, do not either. A group
+times the number of affected predictions. Ordinary errors belong to no incident, and neither do errors of a service or its energy. A group
 is named where its share among affected predictions differs significantly from its share among the others (false discovery rate 5 % over the
 incident's groups) and by at least MIN_SHARE_DIFFERENCE.
 """
@@ -48,7 +49,7 @@ OUTCOMES = Aggregate("outcomes", keys=(By("decision"), By("label")))
 
 
 def stakes(ask: Ask, model: Model, window: Window, incidents: tuple[Incident, ...]) -> Body:
-    """{"incidents": {incident id: its stake}} of the worst MAX_STAKES incidents that need action and are about predictions. window: the
+    """{"incidents": {incident id: its stake}} of the MAX_STAKES worst incidents that need action and are about predictions. window: the
     week.
     """
     of_rows = (incident for incident in incidents if incident.lead.analyzer not in record_analyzers())
@@ -57,8 +58,8 @@ def stakes(ask: Ask, model: Model, window: Window, incidents: tuple[Incident, ..
 
 
 def incident_stake(ask: Ask, model: Model, window: Window, incident: Incident) -> Body:
-    """rows: affected predictions, weighted; of: predictions of the week; slice: which ones; money, groups: None, with the reason, where
-    unknown.
+    """rows: affected predictions, weighted; of: predictions of the week; slice: the affected slice; money, groups: None, with the reason,
+    if unknown.
     """
     lead = incident.lead
     part, began = touched_slice(lead), min(max(window.start, incident.onset or window.start), window.end)

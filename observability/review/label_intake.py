@@ -24,7 +24,7 @@ PAIR = ["project", "item", "annotator"]
 
 
 def label_intake(ask: Ask, model: Model, window: Window, findings: Sequence[Finding]) -> Body:
-    """queue, agreement, price and budget, each None if unknown. window: the week; everything is as of its end."""
+    """queue, agreement, price and budget, each None if unknown, all as of the end of the week. window: the week."""
     place = PriceScope(model.name, model.settings)
     projects = model.settings.projects or (model.name,)
     assigned, annotated = (frame[frame["project"].isin(projects)] for frame in (ask(ASSIGNED, window), ask(ANNOTATED, window)))

@@ -1,4 +1,4 @@
-"""The agreements of a review meeting: its actions with owner, due date and stage, for the page and every export."""
+"""List the agreements of a review meeting (its actions with owner, due date and stage), for the page and every export."""
 
 from collections.abc import Iterable, Mapping
 from datetime import date
@@ -54,7 +54,7 @@ MEETING = "meeting"
 
 
 def closed_by(said: Iterable[Mapping[str, Any]]) -> Mapping[str, Any] | None:
-    """The record that closed a meeting; None while it is open. said: the entries of its review, oldest first."""
+    """The record that closed a meeting; None if it is open. said: the entries of its review, oldest first."""
     closed: Mapping[str, Any] | None = None
     for entry in said:
         if entry["item"] == MEETING and entry["does"] in ("close", "reopen"):
@@ -63,7 +63,7 @@ def closed_by(said: Iterable[Mapping[str, Any]]) -> Mapping[str, Any] | None:
 
 
 def closing_sentence(said: Iterable[Mapping[str, Any]]) -> str:
-    """Who closed a meeting and when, as a sentence; empty while it is open. said: the entries of its review, oldest first."""
+    """A sentence that says who closed a meeting and when; empty if it is open. said: the entries of its review, oldest first."""
     closed = closed_by(said)
     return f"The meeting was closed by {closed['author']}, {format_minute(closed['at'])}." if closed else ""
 

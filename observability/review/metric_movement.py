@@ -1,7 +1,7 @@
-"""Change of an action's target metric after the action was done, with an interval: improved, not improved, or unknown.
+"""Measure the change of an action's target metric after the action was done, with an interval: improved, not improved, or unknown.
 
-Before it is done the change is not the action's: the answer is then `moved before the action` or `not done yet`. In the week in which it
-was done it is `too early`.
+Before the action is done, it cannot have caused a change. The answer is then `moved before the action` or `not done yet`. In the week in
+which the action was done, the answer is `too early`.
 
 If another version serves than before, both are compared on the same rows. Otherwise a week is compared with the week before the
 action, which does not prove causation; the sentence says so.
@@ -127,7 +127,7 @@ def compare_weeks(target: Target, before: Finding | None, after: Finding | None,
 def improvement_sign(metric: str, before: Finding) -> float:
     """The sign that makes the change `before − after` an improvement: +1 if lower is better, −1 if higher is better.
 
-    Bias: nearer to zero is better; metrics without a better side: nearer to the reference.
+    For bias, nearer to zero is better. For metrics without a better side, nearer to the reference is better.
     """
     better = METRICS[metric].better
     if better is not None:
@@ -146,7 +146,7 @@ def signed_improvement(change: Interval, sign: float) -> Interval:
 
 
 def movement_verdict(improvement: Interval, least: float) -> Answer:
-    """Yes where the interval is above zero, no where it excludes a relevant improvement, else cannot tell."""
+    """Yes if the interval is above zero, no if it excludes a relevant improvement, else cannot tell."""
     if improvement.value is None or improvement.low is None or improvement.high is None:
         return "cannot tell"
     if improvement.low > 0:
@@ -166,7 +166,7 @@ def relevant_improvement(target: Target, before: float | None) -> float:
 
 
 def goal_reached(target: Target, after: float | None) -> bool | None:
-    """Whether the value has reached the goal; None without one."""
+    """Whether the value has reached the goal; None without a goal."""
     if target.goal is None or after is None:
         return None
     return after <= target.goal if METRICS[target.metric].better != "high" else after >= target.goal
@@ -227,7 +227,7 @@ def movement_number(value: float | None) -> str:
 
 
 def target_of(action: dict[str, Any], findings: Sequence[dict[str, Any]]) -> Target | None:
-    """Target of an action: the metric of its finding in the frozen week, else the action's own metric; None without one."""
+    """Target of an action: the metric of its finding in the frozen week, else the action's own metric. None if it has neither."""
     about = next((finding for finding in findings if finding["id"] == action.get("finding")), None)
     metric, model = action.get("metric") or (about or {}).get("metric"), action.get("model") or (about or {}).get("model")
     if not metric or not model or metric not in METRICS:

@@ -1,4 +1,4 @@
-"""State of a model in a frozen week, and how many things need action: from its findings, its incidents and its audits.
+"""Decide the state of a model in a frozen week, and how many things need action, from its findings, its incidents and its audits.
 
 An overdue action, decision or signature is a task for people and is on the agenda; it is not a state of the model.
 """
@@ -17,7 +17,7 @@ AUDIT_RULE = ("trust/audits", "audit_days_left")
 
 
 def state_items(items: Iterable[Item], model: str) -> list[Item]:
-    """The agenda items that are a state of a model: incidents and audits, an expired audit once."""
+    """The agenda items that are a state of a model: incidents and audits. An expired audit is listed once."""
     mine = [item for item in items if model in item.models and item.sort in STATE_SORTS]
     due = {item.item.rpartition(":")[2] for item in mine if item.sort == "audit"}
     return [item for item in mine if audit_of_incident(item) not in due]
@@ -30,8 +30,8 @@ def audit_of_incident(item: Item) -> str | None:
 
 
 def model_action_counts(agenda: Arranged, model: str) -> ActionCounts:
-    """How many states of a model are critical and how many are warnings, by the arranged agenda: folded items count, removed items do not.
-    In an item of several models, each incident of this model counts, with its own severity.
+    """How many states of a model are critical and how many are warnings, by the arranged agenda. Folded items count, and removed items do
+    not.
     """
     mine = state_items((item for item in (*agenda.items, *agenda.folded) if item.item not in agenda.removed), model)
     return action_counts(own for item in mine for own in item.of_model(model))

@@ -1,4 +1,4 @@
-"""Quality of the monitoring in a week: alerts, their precision, rules that never fired, and missed incidents."""
+"""Describe the quality of the monitoring in a week: alerts, their precision, rules that never fired, and missed incidents."""
 
 from collections.abc import Sequence
 from typing import Any

@@ -90,8 +90,8 @@ def in_shadow(store: "Store", model: Model, metric: str, a: Window, then: str) -
 
 
 def replayed_comparison(store: "Store", model: Model, metric: str, a: Window, then: str) -> PairedVersions | None:
-    """The newer version's logged scores against the older version's artifact on the same inputs; None without an artifact, or where it
-    fails.
+    """The newer version's logged scores compared with the older version's artifact on the same inputs. None without an artifact, or if the
+    artifact fails.
     """
     from observability.investigation.sampled_rows import artifact_of, probability_columns, task_and_classes
     from observability.worker.process import warm_worker

@@ -1,7 +1,7 @@
 """The pre-read of the weekly review: the agenda as plain text with a short summary and links for each item, sent the evening before.
 
-It is a `message` record for each channel, queued once a week and sent as alerts are. A meeting on Monday gets it on Monday morning, as soon
-as the week is frozen: on Sunday evening the week is not over.
+It is a `message` record for each channel, queued once a week and sent as alerts are. For a meeting on Monday it is sent on Monday morning,
+as soon as the week is frozen, because the week is not over on Sunday evening.
 """
 
 from collections.abc import Container, Mapping, Sequence
@@ -37,7 +37,7 @@ def pre_read_text(store: "Store", review: str, now: datetime, dashboard: str = "
 
 
 def pre_read(store: "Store", review: str, now: datetime, dashboard: str = "") -> tuple[str, list[DailyLine]]:
-    """The text, and the metrics that a mail draws in it."""
+    """The text, and the metrics that an e-mail draws in it."""
     body = week_without_small_groups(stored_week(store, review))
     agenda = arranged_agenda([Item.from_json(item) for item in body["agenda"]], said_about(store, review))
     current = {action["action"]: action for action in meeting.all_actions(store, now.date())}
@@ -80,7 +80,7 @@ def item_summary(body: Body, item: Item) -> list[str]:
 
 
 def plain_line(words: str) -> str:
-    """A text on one line, without marks of code and signs that turn its direction."""
+    """A text on one line, without backticks and without characters that change the direction of text."""
     return " ".join(formatting.escape_direction_marks(words).replace("`", "").split())
 
 
@@ -90,8 +90,8 @@ def review_address(dashboard: str, body: Body, **parameters: str) -> str:
 
 
 def pre_read_is_due(config: AlertConfig, now: datetime) -> bool:
-    """Whether it is time: from `pre_read_hour` of the evening before the meeting until midnight, in the time zone of the settings; for a
-    meeting on Monday all Monday, once the week is over in UTC as well.
+    """Whether it is time to send the pre-read. That is from `pre_read_hour` of the evening before the meeting until midnight, in the time
+    zone of the settings. For a meeting on Monday it is all Monday, once the week is over in UTC as well.
     """
     local = now.astimezone(config.zone)
     if config.meeting == WEEKDAYS[0]:

@@ -1,4 +1,5 @@
-"""Figures of the review programme by calendar month (UTC): promises kept, alarms useful, and the time to detect, acknowledge and resolve.
+"""Compute figures of the review programme by calendar month (UTC): promises kept, alarms useful, and the time to detect, acknowledge and
+resolve.
 
 A value that rests on fewer than MIN_ITEMS items is None: only its counts are known.
 """
@@ -35,8 +36,8 @@ Onsets = Mapping[str, datetime | None]
 
 @dataclass(frozen=True)
 class MonthValue:
-    """One measure of one month. value: a share, or a median in hours; None below MIN_ITEMS items. n: items that it rests on. words: value
-    and counts. left: items of the month that it does not rest on, in words.
+    """One measure of one month. value: a share, or a median in hours; None below MIN_ITEMS items. n: number of items that are counted in
+    the value. words: value and counts. left: items of the month that are not counted, in words.
     """
 
     month: datetime
@@ -51,7 +52,7 @@ def programme_by_month(
     actions: Iterable[DecisionItem], records: Sequence[Mapping[str, Any]], onsets: Onsets, day: date
 ) -> list[MonthValue]:
     """Every measure of every month, oldest first, from the first to the last that has an action or an alert. records: records of kind
-    `alert`, oldest first. day: actions that are due on it or later do not count yet, done or not.
+    `alert`, oldest first. day: actions that are due on this day or later do not count yet, whether done or not.
     """
     promises = [promise for action in actions if (promise := promise_of_action(action, day)) is not None]
     alerts = alerts_from_records(records, datetime.combine(day, time.max, UTC))
@@ -74,8 +75,8 @@ def programme_by_month(
 
 
 def promise_of_action(action: DecisionItem, day: date) -> tuple[datetime, bool] | None:
-    """The first due date of an action, and whether it was done by then; None without a due date, where that day is not over, or where the
-    action was cancelled by then. A later due date does not move the promise.
+    """The first due date of an action, and whether it was done by then. None without a due date, if that day is not over, or if the action
+    was cancelled by then. A later due date does not change the promise.
     """
     dues = [entry.fields["due"] for entry in action.entries if entry.fields.get("due")]
     due = aware_utc(dues[0]) if dues else None

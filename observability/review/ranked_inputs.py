@@ -1,7 +1,7 @@
 """Inputs of a week ranked by drift × importance.
 
-Importance is the share of the mean absolute attribution (SHAP) where attributions are stored, else the share in the owner's settings.
-Without either, inputs are ranked by drift alone, and the result says so. The product is a heuristic.
+Importance is the share of the mean absolute attribution (SHAP) if attributions are stored, else the share in the owner's settings. Without
+either, inputs are ranked by drift alone, and the result says so. The product is a heuristic.
 """
 
 from collections.abc import Callable, Sequence
@@ -30,7 +30,8 @@ SAID = {
 def inputs_by_impact(findings: Sequence[Finding], model: Model) -> Body:
     """by: source of the importance; said: the same as a sentence; rows: the MAX_RANKED_INPUTS inputs with the largest impact.
 
-    A row: feature, version, drift (PSI) with its interval, share (None without), impact, severity, n. Without drift there is only `why`.
+    A row has feature, version, drift (PSI) with its interval, share (None if unknown), impact, severity and n. Without drift there is only
+    `why`.
     """
     drifts = [
         finding for finding in findings if (finding.analyzer, finding.metric) == ("serving/drift", "psi") and finding.value is not None

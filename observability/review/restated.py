@@ -1,4 +1,4 @@
-"""Figures of a frozen week recomputed with everything that has arrived since, mainly late labels."""
+"""Recompute figures of a frozen week with all records that have arrived since, mainly late labels."""
 
 from dataclasses import dataclass
 from datetime import datetime

@@ -176,7 +176,7 @@ def label_intake_sentences(found: Body) -> dict[str, tuple[str | None, str | Non
 
 
 def interval_prefix(found: Body) -> str:
-    """`0.12 to 0.19, `; empty without an interval, or if it has no length."""
+    """An interval as `0.12 to 0.19, `; empty without an interval, or if the interval has no length."""
     known = found["low"] is not None and found["low"] != found["high"]
     return f"{format_number(found['low'])} to {format_number(found['high'])}, " if known else ""
 

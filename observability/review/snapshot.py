@@ -1,7 +1,7 @@
 """Computes a review week for freezing: every number that the meeting reads, as of the week's end.
 
-It uses only what had arrived by the week's end and the settings in force then, so any past week can be computed again with the same
-result. Once stored (freeze.py), nothing of it changes.
+Only records that had arrived by the week's end and the settings of that time are used, so any past week can be computed again with the same
+result. Once a week is stored (freeze.py), it does not change.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -53,7 +53,7 @@ MAX_FINDINGS = 200
 def week_snapshot(store: Store, week: Week, *, frozen_at: datetime, earlier: Sequence[Body] = (), progress: Progress | None = None) -> Body:
     """The week as JSON. earlier: frozen weeks before it, newest first, to see what is new and how long items have been open.
 
-    A model that fails raises nothing: its analyzers report `unknown`. If a model's settings were not recorded by the week's end, the
+    A model that fails raises no error; its analyzers report `unknown`. If a model's settings were not recorded by the week's end, the
     settings at the freezing are used, and `settings_known` is false.
     """
     then = store.settings_at(week.end, frozen_at)
@@ -106,7 +106,7 @@ def snapshot_under_settings(
 
 
 def judge_model_week(store: Store, model: Model, week: Week) -> JudgedModel:
-    """One model in the week and, for the figures of the fleet table, in the week before; both as of the week's end.
+    """The results of one model in the week and, for the figures of the fleet table, in the week before, each as of its end.
 
     A model without predictions in the week has no rows to read, and no comparison with the week before.
     """
@@ -174,7 +174,7 @@ def model_body(judged: JudgedModel) -> Body:
 
 
 def findings_by_severity(findings: Sequence[Finding]) -> dict[str, int]:
-    """Number of findings by severity."""
+    """The number of findings by severity."""
     return {name: sum(finding.severity == name for finding in findings) for name in SEVERITIES}
 
 

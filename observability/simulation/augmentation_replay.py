@@ -1,6 +1,6 @@
 """Replay the analyzer training/studies on an audit of an augmentation with a planted fault.
 
-The augmentation then counts as one that the version was trained with. The twin is the same audit without the fault. The store is only read.
+In the replay, the version counts as trained with the augmentation. The twin is the same audit without the fault. The store is only read.
 """
 
 from collections.abc import Callable
@@ -70,7 +70,7 @@ def can_have_fault(audit: AugmentationAudit) -> bool:
 
 
 def augmentation_findings_of(audit: AugmentationAudit, results: dict[str, Any]) -> tuple[Finding, ...]:
-    """Findings about an audit with these results, as of an augmentation that is in use."""
+    """Findings about an audit with these results, judged as if the augmentation were in use."""
     import pandas as pd
 
     row = {"model": audit.model, "version": audit.version, "at": naive_utc(audit.at), "audit": "augmentation", "expires": None}

@@ -1,4 +1,4 @@
-"""The clean log that faults are planted on.
+"""Make the clean log in which faults are planted.
 
 A base is a model's reference, rows to draw clean days from, and how it is registered. Each row of a day is a row of the base, or a new row
 if the base can make rows. It gets a new id, a time of the day, and the arrival times of the prediction and its label. The same seed gives

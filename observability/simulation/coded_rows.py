@@ -1,4 +1,4 @@
-"""Codes of simulated rows as arrays: bins, classes, levels and errors.
+"""Compute the codes of simulated rows as arrays: bins, classes, levels and errors.
 
 The same codes as the store's rollups (store/db/expressions.py) and the reference engine (tests/support/reference_engine.py), computed once
 for each day's rows.
@@ -92,7 +92,7 @@ class CodedRows:
         return np.column_stack([self.rows[f"score.{k}"] for k in range(len(self.model.classes))])
 
     def bins(self, reference: str, as_of: Any) -> tuple[Array, Bools]:
-        """The bin of each row, and which rows are counted."""
+        """The bin of each row, and a mask of the rows that are counted."""
         counted = self.labelled(as_of) if reference == "error" else np.ones(len(self.rows), bool)
         return self.kept(("bins", reference), lambda: self.bin(reference)), counted
 
@@ -161,7 +161,7 @@ class CodedRows:
         return np.where(np.isnan(label), np.nan, squares)
 
     def levels(self, name: str) -> tuple[Array, list[str | None]]:
-        """The level of each row of a grouping column: places, and the text at each place (None: missing)."""
+        """The level of each row of a grouping column: its place in the list of levels, and the text at each place (None: missing)."""
         return self.kept(("levels", name), lambda: self.factors(name))
 
     def factors(self, name: str) -> tuple[Array, list[str | None]]:
@@ -256,5 +256,5 @@ def _stated_currency(extra: object) -> str | None:
 
 
 def _slice_number_text(value: float) -> str:
-    """A number as slices spell it."""
+    """A number in the form in which slices write it."""
     return str(int(value)) if np.isfinite(value) and value == np.floor(value) else repr(value)

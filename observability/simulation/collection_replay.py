@@ -1,7 +1,7 @@
 """Replay the analyzer data/devices on the batches of a device with a planted fault.
 
-The fault begins with the first batch of the last week of a source. The week is evaluated as each batch of the device arrives, with only the
-batches up to it. The twin is the week without the fault. The store is only read.
+The fault begins with the first batch of the last week of a source. The week is evaluated at the arrival of each batch of the device, with
+only the batches that had arrived. The twin is the week without the fault. The store is only read.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -95,7 +95,7 @@ def _targets(batches: "DataFrame", fault: DeviceFault) -> Iterator[tuple[str, st
 
 
 def _findings(batches: "DataFrame", start: datetime, now: datetime) -> tuple[Finding, ...]:
-    """Findings about the devices of a source as its newest batch has arrived."""
+    """Findings about the devices of a source at the arrival of its newest batch."""
     end = now + timedelta(seconds=1)
     first = start.replace(tzinfo=None)
     frames = {

@@ -1,4 +1,4 @@
-"""Group-by sums over coded rows."""
+"""Compute group-by sums over coded rows."""
 
 from collections.abc import Sequence
 
@@ -12,7 +12,7 @@ Figures = tuple[Array, ...]
 
 
 def grouped_figures(keys: list[Array], mask: Bools, weights: Array | None, values: Array | None) -> Figures:
-    """Figures of the rows of a mask by the combinations of keys that occur; with no keys one row."""
+    """Figures of the rows of a mask by the combinations of keys that occur. Without keys there is one row."""
     if not mask.all():
         keys = [key[mask] for key in keys]
         weights = None if weights is None else weights[mask]

@@ -1,8 +1,8 @@
-"""Days whose rows are correlated.
+"""Make days whose rows are correlated.
 
 A correlated day resamples the rows of the log. Rows get higher weights if they are high in the columns in which the day is high
-(exponential tilting of normal scores). Relations between columns, ranges, nulls, scores and labels stay those of the log; in a column that
-is nearly always zero, the share of zeros moves. Over many days each row is drawn equally often.
+(exponential tilting of normal scores). Relations between columns, ranges, nulls, scores and labels stay as in the log. In a column that is
+nearly always zero, the share of zeros varies. Over many days each row is drawn equally often.
 """
 
 from dataclasses import dataclass

@@ -9,7 +9,7 @@ from observability.simulation.fault import DescribedFault, Strength
 
 @dataclass(frozen=True)
 class DetectionLook:
-    """One evaluation. at: the step or day; after: how many since the fault began. twin: findings without the fault."""
+    """One evaluation. at: the step or day; after: number of steps or days since the fault began. twin: findings without the fault."""
 
     at: int
     after: int
@@ -18,16 +18,16 @@ class DetectionLook:
 
     @property
     def alarms(self) -> list[Finding]:
-        """Findings that need action and are not made without the fault, worst first."""
+        """Findings that need action and do not occur without the fault, worst first."""
         known = {(each.subject, each.metric) for each in self.twin if needs_action(each.severity)}
         return [each for each in self.findings if needs_action(each.severity) and (each.subject, each.metric) not in known]
 
 
 @dataclass(frozen=True)
 class RecordDetection:
-    """The result of planting a fault in records. kind, name: what the records are, as run and its name. unit: step or day; size: the last
-    one. target: the subject of the fault, detail: further words on it; onset: the step or day at which it begins. about: where the records
-    come from.
+    """The result of planting a fault in records. kind, name: what the records belong to, such as `run` and the name of the run. unit: step
+    or day; size: the last step or day. target: the subject of the fault; detail: further words about it; onset: the step or day at which it
+    begins. about: where the records come from.
     """
 
     fault: DescribedFault
@@ -44,7 +44,7 @@ class RecordDetection:
 
     @property
     def first_said(self) -> int | None:
-        """Steps or days from the onset to the first alarm that is not made without the fault; None if there is none."""
+        """Steps or days from the onset to the first alarm that does not occur without the fault; None if there is none."""
         return next((each.after for each in self.looks if each.alarms), None)
 
     @property

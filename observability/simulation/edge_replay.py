@@ -67,7 +67,7 @@ def replay_edge_fault(reports: "DataFrame", fault: EdgeFault, strength: Strength
 
 
 def _with_earlier_version(reports: "DataFrame", at: datetime) -> "DataFrame":
-    """The reports with one of the earlier version before all others, so that its age is known."""
+    """The reports, preceded by one report of the earlier version, so that the age of this version is known."""
     import pandas as pd
 
     row = reports.iloc[[0]].assign(at=at, version="an earlier version")

@@ -1,6 +1,6 @@
-"""A simulated clean month of training: a run each night on one accelerator, hourly carbon intensities, and a sweep of a power cap.
+"""Simulate a clean month of training: a run each night on one accelerator, hourly carbon intensities, and a sweep of a power cap.
 
-Beside it, the energy of batches was measured twice.
+In addition, two audits measure the energy of batches.
 """
 
 from collections.abc import Iterator
@@ -93,7 +93,7 @@ def simulated_energy(seed: int) -> EnergyWorld:
 
 
 def _batch_audits(seed: int) -> Iterator[dict[str, Any]]:
-    """Two audits of the energy of batches, a week apart: the second differs by chance."""
+    """Two audits of the energy of batches, a week apart. They differ only by chance."""
     rng, power = np.random.default_rng([seed, 54]), core_power(ModelSettings())
     for days in (8, 1):
         costs = {batch: repeated_interval((seconds * rng.lognormal(0, 0.04, 6)).tolist()) for batch, seconds in BATCH_SECONDS.items()}

@@ -1,7 +1,7 @@
 """Replay the analyzer trust/exports on the exports of a recipient with a planted fault in their last week. The store is only read.
 
-The recipient gets levels that its clean exports meet: a budget above their spending, k at most their smallest, the hash that they attested,
-and a checklist. So the twin without the fault has no finding, whatever levels the owner set.
+The recipient gets limits that its clean exports meet: a budget above their spending, a k no larger than their smallest k, the hash that
+they attested, and a checklist. So the twin without the fault has no finding, whatever limits the owner set.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -80,7 +80,7 @@ def clean_export(row: Mapping[Any, Any]) -> dict[str, Any]:
 
 
 def kept_level(rows: "DataFrame", own: Sequence[Mapping[str, Any]], pair: tuple[str, str]) -> dict[str, Any]:
-    """Levels that the clean exports of a recipient meet with a margin."""
+    """Limits that the clean exports of a recipient meet with a margin."""
     spent = privacy_loss(export_events(_frame(rows, own)), 1e-5).epsilon
     spent = spent if np.isfinite(spent) else 0.0
     levels = {"epsilon": max(3 * spent, 1.0), "delta": 1e-5, "k": 5.0, "attestation": HASH, "checklist": list(ITEMS)}

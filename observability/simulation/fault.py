@@ -59,7 +59,7 @@ UNIT_WORDS: dict[str, Callable[[float], str]] = {
 
 
 class DescribedFault:
-    """What every fault has: a name, the part of the product that it belongs to, its amounts and the function that plants it."""
+    """The parts of every fault: a name, the part of the product that it belongs to, its amounts and the function that plants it."""
 
     name: str
     section: str
@@ -110,7 +110,7 @@ class ServingFault(DescribedFault):
 
     section: the part of the product it belongs to. amounts: weak, middle and strong, in `unit`; weak is the smallest effect that matters.
     needs: target parts (fault_targets.TARGET_PARTS). plant: changes the rows of a day; its docstring's first line is shown on the page.
-    rescored: the model's scores follow the changed inputs.
+    rescored: whether the model's scores follow the changed inputs.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""The families of faults that the lab can plant, and all of them in the order of its list."""
+"""Collect the families of faults that the lab can plant, and all faults in the order of its list."""
 
 from collections.abc import Mapping
 

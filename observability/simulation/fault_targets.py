@@ -1,6 +1,7 @@
 """The targets of a fault: a feature, level, group, replica, device or subject.
 
-Chosen by the seed among what the base has. Over many seeds every eligible target comes up; the same seed always gives the same.
+The seed chooses a target among those that the base has. Over many seeds every eligible target is chosen. The same seed always gives the
+same target.
 """
 
 from dataclasses import dataclass
@@ -139,7 +140,7 @@ def _by_importance(names: list[str], response: ScoreResponse) -> list[str]:
 
 
 def _random_choice(rng: np.random.Generator, choices: list[Candidate]) -> Candidate | None:
-    """One of the choices; None if there are none. A number is drawn either way, so that choices are independent."""
+    """One of the choices; None if there are none. A random number is drawn in both cases, so that choices are independent."""
     place = rng.random()
     return choices[int(place * len(choices))] if choices else None
 
@@ -160,7 +161,7 @@ def column_level_shares(values: Array | None) -> dict[str, float]:
 
 
 def frequent_levels(values: Array | None) -> list[str]:
-    """Levels with a share that matters."""
+    """Levels whose share is large enough for a fault to matter."""
     return [name for name, share in column_level_shares(values).items() if share >= 0.02]
 
 
@@ -170,7 +171,7 @@ def _middle_share_levels(values: Array) -> list[str]:
 
 
 def _frequent_servers(values: Array | None) -> list[str]:
-    """Replicas or devices, where two or more have a share that matters."""
+    """Replicas or devices, if two or more of them have a share that matters."""
     found = frequent_levels(values)
     return found if len(found) >= 2 else []
 

@@ -1,7 +1,8 @@
 """A cache of findings by the frames that an analyzer read.
 
-An analyzer is pure: equal frames in the same window give the same findings. Most faults leave most answers unchanged (a slow replica
-changes no feature), so a replay runs an analyzer only where its frames changed. Equal means equal bytes of each column.
+An analyzer is a pure function, so equal frames in the same window give the same findings. Most faults leave most answers unchanged (a slow
+replica changes no feature), so a replay runs an analyzer only if its frames changed. Frames are equal if the bytes of each column are
+equal.
 """
 
 import pickle
@@ -21,15 +22,15 @@ if TYPE_CHECKING:
 
 @dataclass
 class FindingsCache:
-    """Findings by analyzer, context and frames. digests: of frames that the replay keeps, by id, with the frame, so that its id is not
-    reused.
+    """Findings by analyzer, context and frames. digests: digests of frames that the replay keeps, by id. The frame is kept beside its
+    digest, so that its id is not reused.
     """
 
     said: "dict[Any, tuple[Finding, ...]]" = field(default_factory=dict)
     digests: "dict[int, tuple[DataFrame, bytes]]" = field(default_factory=dict)
 
     def keep(self, frame: "DataFrame") -> None:
-        """Compute the digest of a frame once, because it is asked for repeatedly."""
+        """Compute the digest of a frame once, because the digest is needed repeatedly."""
         self.digests[id(frame)] = frame, frame_digest(frame)
 
     def digest(self, frame: "DataFrame") -> bytes:
@@ -48,7 +49,7 @@ class FindingsCache:
 
 
 def frame_digest(frame: "DataFrame") -> bytes:
-    """A digest of names, types and values of a frame. Equal text in other bytes may give another digest, and is analyzed again."""
+    """A digest of names, types and values of a frame. Equal text in other bytes may give another digest; the frame is then analyzed again."""
     made = blake2b(digest_size=16)
     made.update(f"{len(frame)} {frame.index!r}".encode())
     for name in frame.columns:

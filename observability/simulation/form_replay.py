@@ -1,6 +1,7 @@
 """Replay the analyzer operations/trade_offs on an audit of forms with a planted fault.
 
-The fault is in one form, which then counts as the form in use. The twin is the same audit and form without it. The store is only read.
+The fault is planted in one form, which then counts as the form in use. The twin is the same audit and form without the fault. The store is
+only read.
 """
 
 from collections.abc import Callable
@@ -34,7 +35,7 @@ MAX_FLIPS = 0.01
 
 @dataclass(frozen=True)
 class FormTarget:
-    """A form that can have a fault: its audit, its place in it, and the largest of its slices but one."""
+    """A form in which a fault can be planted: its audit, its place in the audit, and its second-largest slice."""
 
     audit: TradeOffAudit
     place: int
@@ -73,7 +74,7 @@ def replay_form_fault(audits: list[TradeOffAudit], fault: FormFault, strength: S
 
 
 def form_targets(audit: TradeOffAudit) -> list[FormTarget]:
-    """The forms of an audit beside the first that are not reported themselves and have two slices or more."""
+    """The forms of an audit, without the first, that have no finding themselves and have two slices or more."""
     found = []
     for place, form in enumerate(audit.forms):
         rate = form.flip_rate
@@ -85,12 +86,12 @@ def form_targets(audit: TradeOffAudit) -> list[FormTarget]:
 
 
 def chance_alone(form: dict[str, Any], rng: np.random.Generator) -> dict[str, Any]:
-    """A form that is measured again on other rows."""
+    """The form, measured again on other rows, so that it differs by chance alone."""
     return {**form, "flips": int(rng.binomial(form["probes"], form["flips"] / form["probes"]))}
 
 
 def form_findings(audit: TradeOffAudit, place: int, form: dict[str, Any], before: dict[str, Any] | None = None) -> tuple[Finding, ...]:
-    """Findings about an audit one of whose forms is replaced, and in use. before: the form in an audit a day earlier."""
+    """Findings about an audit in which one form is replaced and in use. before: the form in an audit a day earlier."""
     import pandas as pd
 
     def row(own: dict[str, Any], days: int) -> dict[str, Any]:

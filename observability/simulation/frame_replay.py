@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 def replay_on_frames(
     engine: "Engine", fault: FrameFault, strength: Strength, now: datetime, *, model: str | None = None, seed: int = 0
 ) -> RecordDetection:
-    """Plant the fault on what a model has, or the first that can have it. Raises UsageError if none can."""
+    """Plant the fault in the data of a model, or of the first model that can have it. Raises UsageError if no model can have it."""
     analyzer = next(each for each in discover() if each.name == fault.analyzer)
     why: UsageError | None = None
     for context in _contexts(engine, analyzer, now, model):
@@ -40,7 +40,7 @@ def replay_on_frames(
 
 
 def _contexts(engine: "Engine", analyzer: Analyzer, now: datetime, model: str | None) -> Iterator[Context]:
-    """The contexts of the last window: one of all records, or one of each version that served, of each model or of one."""
+    """The contexts of the last window: one for all records, or one for each version that served, of each model or of one model."""
     if analyzer.about == "records":
         window = record_check_window(engine, analyzer, model, None, None, None, now)
         yield Context(EVERY_MODEL, NO_VERSION, window, window.end)
@@ -55,7 +55,9 @@ def _contexts(engine: "Engine", analyzer: Analyzer, now: datetime, model: str | 
 def replay_frame_fault(
     frames: Mapping[str, "DataFrame"], context: Context, fault: FrameFault, strength: Strength = "middle", seed: int = 0
 ) -> RecordDetection:
-    """Plant the fault on frames of its analyzer and evaluate them. Raises UsageError if they lack the columns that it needs."""
+    """Plant the fault in the frames of its analyzer and evaluate them. Raises UsageError if the frames lack the columns that the fault
+    needs.
+    """
     analyzer = next(each for each in discover() if each.name == fault.analyzer)
     planted = fault.plant(FramesPlant(frames, context, fault.amount(strength), np.random.default_rng([seed, 59])))
 

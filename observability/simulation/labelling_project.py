@@ -2,7 +2,7 @@
 
 Each day some items are assigned to three of five annotators each, who answer within hours to days. Each annotator has the same accuracy,
 and correct answers are as frequent as the classes in the model's own labels. Some items have a known answer (gold), most labels have a
-duration, and most annotators see a suggestion and decide independently. Nothing of it is in the store.
+duration, and most annotators see a suggestion and decide independently. None of these records is in the store.
 """
 
 from dataclasses import dataclass

@@ -1,8 +1,8 @@
 """Replay the labelling analyzers on records with a planted fault.
 
-The records come from the model's own projects if there are enough, else they are simulated. The fault begins a week before their end. Every
-day from there is evaluated as of its end by data/labels and data/labelling, with only the records up to it. The twin is the project without
-the fault. The store is only read.
+The records come from the model's own projects if these have enough of them; otherwise they are simulated. The fault begins a week before
+their end. From then on, data/labels and data/labelling evaluate each day as of its end, with only the records up to this time. The twin is
+the project without the fault. The store is only read.
 """
 
 from dataclasses import replace
@@ -111,7 +111,7 @@ def _analyzer_findings(project: LabellingRecords, analyzer: Analyzer, context: C
 
 
 def _labelling_answer(project: LabellingRecords, wanted: Ask, context: Context) -> "DataFrame":
-    """The records' answer to what the analyzer asks."""
+    """The answer of the records to the question of the analyzer."""
     question: Any = wanted.aggregate
     frame = {"annotation": project.annotated, "assignment": project.assigned, "price": project.prices}[question.kind]
     moment = "from" if question.kind == "price" else "at"

@@ -1,6 +1,6 @@
-"""The clean log of a model in a store: its own past where enough of it is labelled, else its reference.
+"""Make the clean log of a model in a store: from its own past if enough of it is labelled, else from its reference.
 
-Reads bounded samples of rows and the distribution of traffic over the day.
+Only bounded samples of rows and the distribution of traffic over the day are read.
 """
 
 from dataclasses import replace
@@ -104,7 +104,7 @@ def _log_rows(frame: "DataFrame", model: Model, columns: list[Column]) -> LogRow
 
 
 def reference_halves(rows: LogRows, seed: int) -> tuple[LogRows, LogRows]:
-    """A reference in two halves: the reference to compare with, and the pool to draw days from.
+    """A reference split in two halves: the reference to compare with, and the pool from which days are drawn.
 
     Days drawn from the very rows of the reference would be too similar to it. Days drawn from the other half only would all differ from it
     in the same way, by more than their size explains. With 71 % of the pool from the other half and 29 % from the same, the difference has
@@ -137,7 +137,7 @@ def _without_empty_columns(rows: LogRows) -> LogRows:
 
 
 def _hour_shares(store: "Store", window: Window) -> tuple[float, ...]:
-    """Share of the traffic by hour of the day; even if there is none."""
+    """Share of the traffic by hour of the day; equal shares if there is no traffic."""
     frame = store.ask(Aggregate("predictions", keys=(Bucket("hour"),)), replace(window, version=None))
     if frame.empty:
         return (1 / 24,) * 24

@@ -1,8 +1,8 @@
 """An `Engine` over rows in memory, for the replay of planted faults.
 
 Its answers equal those of the DuckDB store (tests/store/test_engine_questions.py). Rows are held by day and version. A day's part of an
-answer is counted once for each state of what had arrived, and kept. Parts add up, so planting a fault recomputes only the days that it
-changed, and the clean past is shared by all faults planted on it.
+answer is counted once for each set of arrived rows, and kept. Parts add up, so planting a fault recomputes only the days that it changed,
+and the clean past is shared by all faults planted on it.
 """
 
 import math
@@ -103,7 +103,7 @@ class MemoryEngine(Engine):
         return Catalog((self.model,))
 
     def snapshot(self) -> AbstractContextManager[None]:
-        """A context that does nothing: the rows do not change."""
+        """A context that does nothing, because the rows do not change."""
         return nullcontext()
 
     def activity(self, as_of: datetime | None = None, model: str | None = None) -> "DataFrame":
@@ -174,7 +174,7 @@ class MemoryEngine(Engine):
         return answer
 
     def counted(self, part: DayRows, question: Aggregate, window: Window, as_of: Any) -> Figures:
-        """One part's share of an answer."""
+        """The part of an answer that one day's rows give."""
         key = (question, window.slice, part.state(as_of), (window.start, window.end) if _cuts_day(part, window) else None)
         if key not in part.answers:
             part.answers[key] = self.count(part, question, _rows_in_window(part, window, as_of), as_of)
@@ -351,14 +351,14 @@ class MemoryEngine(Engine):
         return counts | {"duplicate_hours": len(of_duplicates), "rejected_hours": 0, "rules": {}, "unknown_columns": unknown}
 
     def canary_sightings(self, window: Window) -> "DataFrame":
-        """None: a simulated log has no exports."""
+        """None, because a simulated log has no exports."""
         import pandas as pd
 
         names = ("canary", "exported", "recipient", "model", "version", "environment", "id", "at", "place", "record")
         return pd.DataFrame({name: pd.Series(dtype=object) for name in names})
 
     def events(self, model: str | None, start: datetime, end: datetime) -> "DataFrame":
-        """No events: none are planted."""
+        """No events, because none are planted."""
         import pandas as pd
 
         frame = pd.DataFrame(
@@ -368,7 +368,7 @@ class MemoryEngine(Engine):
 
 
 def _array_instant(when: datetime) -> Any:
-    """An instant as numpy has it."""
+    """An instant as a numpy datetime."""
     return np.datetime64(naive_utc(when), "us")
 
 
@@ -392,7 +392,7 @@ def _whole_hour(when: Any) -> Any:
 
 
 def _next_hour(when: Any) -> Any:
-    """An instant rounded up to the hour, as the store counts arrivals."""
+    """An instant rounded up to the hour, because the store counts arrivals by whole hours."""
     hour = _whole_hour(when)
     return hour if hour == when else hour + HOUR
 
@@ -423,7 +423,7 @@ def _first_and_last_not_finite(steps: "DataFrame") -> Bools:
 
 
 def _steps_of_extremes(steps: "DataFrame") -> Bools:
-    """A mask of the steps at which the mean of a metric over ranks stands out of the blocks around (stats/extreme_blocks.py)."""
+    """A mask of the steps at which the mean of a metric over ranks stands out from the blocks around (stats/extreme_blocks.py)."""
     import pandas as pd
 
     logged = [

@@ -1,7 +1,7 @@
 """Replay the daily check on a stream with a planted fault.
 
-A scenario is a fault, its strength, and a stream. Its days are checked one by one as of each day's end, with only what had arrived by then.
-Its twin is the same stream without the fault: findings that both have are not due to the fault.
+A scenario is a fault, its strength, and a stream. Its days are checked one by one as of each day's end, with only the records that had
+arrived by then. Its twin is the same stream without the fault, so findings that both have are not due to the fault.
 """
 
 from collections.abc import Callable, Iterator
@@ -78,7 +78,7 @@ class FaultScenario:
 
 @dataclass
 class ReplayLab:
-    """A stream ready for many scenarios: its model is registered once, its clean days are drawn, binned and counted once.
+    """A stream that is prepared for many scenarios. Its model is registered once, and its clean days are drawn, binned and counted once.
 
     model: the catalog's model. `ReplayLab.of` makes one.
     """
@@ -94,7 +94,9 @@ class ReplayLab:
 
     @classmethod
     def of(cls, stream: CleanStream, model: Model | None = None) -> "ReplayLab":
-        """The lab of a stream. model: of a base that was registered before; else it is registered in a temporary store."""
+        """The lab of a stream. model: the catalog's model of a base that was registered before; without it, the base is registered in a
+        temporary store.
+        """
         if model is None:
             with temporary_store(stream.base) as store:
                 model = store.catalog().model(stream.base.name)
@@ -108,7 +110,7 @@ class ReplayLab:
         return cls(stream, model, reference, clean, {number: each for number, each in rows.items() if number >= stream.past})
 
     def planted(self, scenario: FaultScenario, number: int) -> list[DayRows]:
-        """One day, counted from the onset (from 1), with the fault in it."""
+        """The rows of one day with the fault in them. Days are counted from 1 at the onset."""
         day = self.stream.past + number - 1
         return self.clean[day] if scenario.fault is None else _day_rows(self.model, scenario.planted(day, self.rows[day]))
 

@@ -1,4 +1,4 @@
-"""How a model's score responds to a changed input.
+"""Estimate how a model's score responds to a changed input.
 
 A planted fault in an input must change the score as well. The model itself is not run: an additive model of the score (on the logit scale
 of a classifier) is fitted to the model's own log, by backfitting on about 20 bins per number and on the levels of categories. The simulated
@@ -67,7 +67,7 @@ class ScoreResponse:
 
 
 def _model_inputs(rows: LogRows, reference: str) -> Array:
-    """The input as the model reads it: a feature that is absent or of the wrong type is null."""
+    """The input as the model reads it. A feature that is absent or of the wrong type is null."""
     values, marks = rows[reference], rows.get(f"mark.{reference.partition('.')[2]}")
     if marks is None:
         return values

@@ -1,4 +1,4 @@
-"""Replay the analyzer training/selection on labelled answers of a model and of an invented version in its shadow. The store is only read.
+"""Replay the analyzer training/selection on labelled answers of a model and of an invented shadow version. The store is only read.
 
 The clean version corrects a tenth of the serving version's errors and makes the same number of new errors, so its loss is the same.
 """
@@ -41,7 +41,7 @@ def replay_on_selection(ask: Ask, model: Model, fault: SelectionFault, strength:
 def replay_selection_fault(
     model: Model, version: Version, rows: "DataFrame", fault: SelectionFault, strength: Strength, now: datetime, seed: int = 0
 ) -> RecordDetection:
-    """Plant the fault in a version beside labelled answers of one that serves, and evaluate both."""
+    """Plant the fault in a version beside labelled answers of a serving version, and evaluate both."""
     rng = np.random.default_rng([seed, 53])
     known = rows[np.isfinite(row_losses(model, rows))].reset_index(drop=True)
     clean = equal_challenger(model, known, rng).assign(version=CHALLENGER)

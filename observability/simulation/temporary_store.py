@@ -43,7 +43,7 @@ def temporary_store(base: SimulationBase) -> Iterator[Store]:
 
 
 def register_base(store: Store, base: SimulationBase) -> None:
-    """Register both versions of a base with its reference."""
+    """Register both versions of a base, each with the base's reference."""
     path = store.home / "reference.parquet"
     _write_reference(base, path)
     scores = tuple(f"{name}=lab.score.{k}" for k, name in enumerate(base.classes)) if base.task == "multiclass" else ("lab.score",)
@@ -76,7 +76,7 @@ def _write_reference(base: SimulationBase, path: Path) -> None:
 
 
 def _arrow_column(values: Array, kind: str) -> Any:
-    """A column as Arrow has it, with nulls."""
+    """A column as an Arrow array, with nulls."""
     import pyarrow as pa
 
     if kind == "number":

@@ -48,7 +48,7 @@ class TimelineRequest:
 
 @dataclass(frozen=True)
 class TimelineIncident:
-    """One incident of one day. twin: it also occurs without the fault. names: it is about a target of the fault."""
+    """One incident of one day. twin: whether it also occurs without the fault. names: whether it is about a target of the fault."""
 
     day: ReplayDay
     incident: Incident
@@ -78,7 +78,7 @@ class FaultTimeline:
 
     @property
     def first_said(self) -> int | None:
-        """The first day with an incident that is not there without the fault; None if there is none."""
+        """The first day with an incident that does not occur without the fault; None if there is none."""
         return next((each.day.number for each in self.reported() if not each.twin), None)
 
     @property
@@ -88,7 +88,7 @@ class FaultTimeline:
 
     @property
     def others(self) -> int:
-        """The most critical incidents of one day, beyond the first and beyond those without the fault."""
+        """The most critical incidents of one day, without the first and without those that also occur without the fault."""
         acts = [0] * len(self.planted)
         for each in self.reported():
             acts[each.day.number - 1] += each.incident.severity == "act" and not each.twin
@@ -162,7 +162,7 @@ COLUMNS = ("day", "as_of", "severity", *LEAD_FIELDS, "likely_source", "because",
 
 
 def _finding_claim(finding: Finding) -> tuple[str | None, ...]:
-    """What identifies a finding, whatever its window."""
+    """The fields that identify a finding, whatever its window."""
     return finding.analyzer, finding.version, finding.subject, finding.metric, finding.slice
 
 
@@ -183,7 +183,7 @@ def fault_obstacles(scene: FaultTargets) -> dict[str, str | None]:
 
 
 def build_fault_timeline(scene: FaultTargets, choice: TimelineRequest, progress: Progress = lambda share, said: None) -> FaultTimeline:
-    """Plant the fault, check each day in a temporary store, and the twin in memory (equal findings, faster).
+    """Plant the fault and check each day in a temporary store. The twin is checked in memory, which is faster and gives equal findings.
 
     Raises UsageError if the model lacks what the fault needs.
     """

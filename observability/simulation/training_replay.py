@@ -1,7 +1,7 @@
 """Replay the analyzer training/runs on a run with a planted fault.
 
-The fault begins at a step. The run is evaluated at ten steps from there to its end, with only the records up to each. The twin is the run
-without the fault. The store is only read.
+The fault begins at a step. The run is evaluated at ten steps from there to its end, each time with only the records up to that step. The
+twin is the run without the fault. The store is only read.
 """
 
 from collections.abc import Callable, Sequence
@@ -65,16 +65,16 @@ def replay_on_run(
 
 
 def earlier_alike(found: Sequence[runs.RunVerdict], name: str) -> tuple[str, ...]:
-    """The newest earlier runs of the kind of a run, oldest first."""
+    """The newest earlier runs of the same kind as a run, oldest first."""
     run = next(each.run for each in found if each.run.name == name)
     alike = [each.run for each in found if run_kind(run) is not None and run_kind(each.run) == run_kind(run) and each.run.first < run.first]
     return tuple(each.name for each in sorted(alike, key=lambda each: (each.first, each.name))[-MAX_EARLIER:])
 
 
 def run_records(ask: Ask, name: str, now: datetime, earlier: Sequence[str] = ()) -> Frames:
-    """The records of one run, as the analyzer reads them, but for the blocks of ranks, in which no fault is planted.
+    """The records of one run, as the analyzer reads them. The blocks of ranks are left out, because no fault is planted in them.
 
-    earlier: runs whose starts, ends and readings are read too.
+    earlier: other runs whose starts, ends and readings are read too.
     """
     window = Window("", EPOCH, now)
     asks = {key: asked.aggregate for key, asked in runs.needs(Context(EVERY_MODEL, NO_VERSION, window, now)).items()}
@@ -110,7 +110,7 @@ def replay_training_fault(
 
 
 def _run_findings(frames: Frames, step: int, whole: bool) -> tuple[Finding, ...]:
-    """Findings as of a step, with only the records up to it; whole: with the end of the run too."""
+    """Findings as of a step, with only the records up to it. whole: include the end of the run too."""
     steps = frames["steps"]
     end = max(frame["at"].max() for frame in frames.values() if len(frame)) if whole else steps.loc[steps["step"] <= step, "at"].max()
     seen = {key: frame[frame["at"] <= end] for key, frame in frames.items()}

@@ -1,7 +1,7 @@
 """Replay the analyzer serving/vendors on the answers of a set of questions with a planted fault.
 
-The fault begins with the last but one round. This round and the last one are each evaluated at their end, with only the answers up to then.
-The twin is the same without the fault. The store is only read.
+The fault begins with the last round but one. This round and the last round are each evaluated at their end, with only the answers up to
+then. The twin has the same answers without the fault. The store is only read.
 """
 
 from collections.abc import Callable
@@ -47,7 +47,7 @@ def replay_on_vendor(
 def replay_vendor_fault(answers: "DataFrame", fault: VendorFault, strength: Strength = "middle", seed: int = 0) -> RecordDetection:
     """Plant the fault in the answers of one set and evaluate it. Raises UsageError if no set has enough rounds.
 
-    A set whose answers changed already says nothing about the fault; its rounds from there on are left out.
+    If the answers of a set had already changed before, they say nothing about the fault. The rounds from that change on are left out.
     """
     sets = [each for each in probe_rounds(answers) if len(each.times) >= MIN_ROUNDS + ROUNDS + 1 and fault.fits(each)]
     if not sets:
@@ -107,20 +107,20 @@ def _planted(clean: "DataFrame", rounds: ProbeRounds, fault: VendorFault, amount
 
 
 def _spreads(rounds: ProbeRounds) -> dict[str, float]:
-    """The standard deviation of the numbers of each item before the fault; nothing of other answers."""
+    """The standard deviation of the numbers of each item before the fault; empty for other answers."""
     if rounds.values is None:
         return {}
     return {item: float(np.nanstd(line[:-ROUNDS])) for item, line in zip(rounds.items, rounds.values.T, strict=True)}
 
 
 def _other_answer(item: str, texts: dict[str, tuple[str, Any]]) -> tuple[str, Any]:
-    """An answer that another item got and this one did not, with its vector (None if no encoder made one)."""
+    """An answer that another item got and this item did not, with its vector (None if no encoder made one)."""
     own = texts.get(item, ("", None))[0]
     return next((each for each in sorted(texts.values(), key=lambda each: each[0]) if each[0] != own), ("another answer", None))
 
 
 def _findings(answers: "DataFrame", begin: datetime, until: datetime) -> tuple[Finding, ...]:
-    """Findings as a round is over."""
+    """Findings at the end of a round."""
     import pandas as pd
 
     window = Window("", min(aware_utc(begin), aware_utc(until) - WEEK), aware_utc(until))

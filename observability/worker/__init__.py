@@ -6,5 +6,5 @@
 
 `Worker.call` runs any job: a function `(frames, arguments, files, report) -> Output` named by a dotted path `module:function`. A model that
 exhausts memory, aborts, hangs, writes without end or returns garbage costs only its own call, which raises `WorkerError` (an
-ObservabilityError whose `reason` says why); the next call works. docs/decisions/0006-worker.md says how and why.
+ObservabilityError whose `reason` says why); the next call works. docs/decisions/0006-worker.md explains the design.
 """

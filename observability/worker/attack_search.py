@@ -1,9 +1,10 @@
-"""Searches the cheapest change of each row that gives another answer: of one feature (exact on trees), and of any (by decisions only).
+"""Search the cheapest change of each row that gives another answer. There are two searches: changes of one feature (exact on trees), and
+changes of any features (by decisions only).
 
-One feature: the score of trees is constant between neighbouring thresholds of a feature, so one value for each interval, the nearest to the
-row's own, finds the cheapest change that exists. Other models are asked on a grid of the reference's values. Any features: as HopSkipJump
-and other attacks on decisions do, it starts at real rows with another answer and walks back to the row: changes that are not needed are
-undone, and numbers are moved back by halving. It finds an upper bound of the cheapest change.
+For one feature, the score of trees is constant between neighbouring thresholds. So it is enough to try one value in each interval, the
+nearest to the row's own, to find the cheapest change. Other models are asked on a grid of the reference's values. For any features, the
+search starts at real rows with another answer and walks back to the row, as HopSkipJump and other attacks on decisions do. Changes that are
+not needed are undone, and numbers are moved back by halving. The result is an upper bound of the cheapest change.
 """
 
 from dataclasses import dataclass
@@ -27,7 +28,7 @@ class CheapestChange:
     rows: Floats
 
     def keep(self, places: Integers, cost: Floats, rows: Floats) -> None:
-        """Keep the changes that are cheaper than those known; several may be about one row."""
+        """Keep the changes that are cheaper than the known ones. Several changes may be about one row."""
         order = np.argsort(cost, kind="stable")
         places, cost, rows = places[order], cost[order], rows[order]
         first = np.unique(places, return_index=True)[1]
@@ -36,7 +37,7 @@ class CheapestChange:
 
 
 def no_change(own: Floats) -> CheapestChange:
-    """The start of a search."""
+    """The state before a search, without any known change."""
     return CheapestChange(np.full(len(own), np.inf), own.copy())
 
 
@@ -79,7 +80,9 @@ def single_changes(
 def any_changes(
     scorer: MatrixScorer, outcome: AnswerChange, free: dict[int, AttackFeature], real: Floats, start: CheapestChange, report: Report
 ) -> CheapestChange:
-    """The cheapest change of any features of each row that the search finds. start: changes to begin with, as those of one feature."""
+    """The cheapest change of any features of each row that the search finds. start: changes from which it also starts, such as changes of
+    one feature.
+    """
     own, scores = scorer.own, scorer.scores(scorer.own)
     found = CheapestChange(start.cost.copy(), start.rows.copy())
     if not free:
@@ -125,7 +128,7 @@ def _starting_points(
 
 
 def _by_cost(free: dict[int, AttackFeature], own: Floats, rows: Floats) -> tuple[Integers, Bools]:
-    """The places of the free features of each row, the dearest change first, and whether each is changed."""
+    """The places of the free features of each row, the most expensive change first, and whether each feature is changed."""
     places = np.array(list(free), np.int64)
     costs = np.column_stack([feature.costs(own[:, place], rows[:, place]) for place, feature in free.items()])
     order = np.argsort(-costs, axis=1, kind="stable")
@@ -135,7 +138,7 @@ def _by_cost(free: dict[int, AttackFeature], own: Floats, rows: Floats) -> tuple
 def _undone(
     scorer: MatrixScorer, outcome: AnswerChange, free: dict[int, AttackFeature], scores: Floats, own: Floats, rows: Floats, places: Integers
 ) -> Floats:
-    """Undo each change that is not needed, the dearest first."""
+    """Undo each change that is not needed, the most expensive first."""
     rows = rows.copy()
     order, changed = _by_cost(free, own, rows)
     for rank in range(order.shape[1]):
@@ -151,7 +154,7 @@ def _undone(
 def _halved(
     scorer: MatrixScorer, outcome: AnswerChange, free: dict[int, AttackFeature], scores: Floats, own: Floats, rows: Floats, places: Integers
 ) -> Floats:
-    """Move each changed number back towards the row's own by halving, the dearest first, as long as the answer stays another."""
+    """Move each changed number back towards the row's own by halving, the most expensive first, as long as the row keeps another answer."""
     rows = rows.copy()
     order, changed = _by_cost(free, own, rows)
     for rank in range(order.shape[1]):

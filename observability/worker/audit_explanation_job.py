@@ -35,7 +35,7 @@ def attribute_with_seed(frames: "dict[str, pd.DataFrame]", arguments: dict[str, 
 def audit_attributions(
     model: OpenModel, task: Task, table: pd.DataFrame, background: pd.DataFrame, seed: int, report: Report
 ) -> tuple[Floats, str]:
-    """Attributions (rows, features) of the decided class against a background, and the method: exact where the model allows it."""
+    """Attributions (rows, features) of the decided class against a background, and the method. They are exact if the model allows it."""
     decided = decided_classes(model, task, table)
     if model.pairwise is not None:
         try:
@@ -63,14 +63,15 @@ def decided_classes(model: OpenModel, task: Task, table: pd.DataFrame) -> Intege
 
 
 def _of_classes(values: Floats, places: Integers) -> Floats:
-    """The values of each row's class; all of them if there are no classes."""
+    """The values of each row's class; all values if there are no classes."""
     return values[np.arange(len(values)), places] if values.ndim == 3 else values
 
 
 def judge_attributions(frames: "dict[str, pd.DataFrame]", arguments: dict[str, Any], files: dict[str, Path], report: Report) -> Output:
-    """Faithfulness of the attributions in the frame `values` of the frame `rows`, and how well simple models stand in for the model.
+    """Measure how faithful the attributions in the frame `values` are to the model on the frame `rows`, and how well simple models imitate
+    the model.
 
-    Deletion replaces the features of a row by those of rows of `real`, the largest attribution first, and asks how far the score moves.
+    Deletion replaces the features of a row by those of rows of `real`, the largest attribution first, and measures how far the score moves.
     Frames: `deletion` (`features` deleted, `by_attribution`, `at_random`: mean distance of the score), `areas` (the mean over all numbers
     of features, of each row), `surrogates` (`depth` of a tree, `r2` on rows that it was not fitted on), `occlusion` (another method: how
     far the score falls where one feature alone is replaced; features as columns).
@@ -108,7 +109,7 @@ def _decided_scores(scorer: MatrixScorer, matrix: Floats, decided: Integers) -> 
 
 
 def _occlusions(scorer: MatrixScorer, own: Floats, replaced: Floats, decided: Integers) -> Floats:
-    """By row and feature, the score minus the mean score with the values of this feature from other rows. replaced: see `_moved_scores`."""
+    """By row and feature, the score minus the mean score with values of this feature from other rows. replaced: see `_moved_scores`."""
     before, found = _decided_scores(scorer, own, decided), np.zeros(own.shape)
     for place in range(own.shape[1]):
         changed = np.tile(own, (len(replaced), 1, 1))
@@ -121,7 +122,7 @@ def _occlusions(scorer: MatrixScorer, own: Floats, replaced: Floats, decided: In
 def _moved_scores(scorer: MatrixScorer, own: Floats, replaced: Floats, order: Integers, decided: Integers) -> Floats:
     """Mean distance of the score from the row's own after deleting the first 0, 1, … features of an order: (rows, features + 1).
 
-    replaced: (draws, rows, features), what takes the place of deleted features.
+    replaced: (draws, rows, features), the values that replace deleted features.
     """
     before = _decided_scores(scorer, own, decided)
     found = np.zeros((len(own), own.shape[1] + 1))

@@ -1,4 +1,6 @@
-"""Jobs of an audit of leakage: how far features alone, and the model, know the label, and held-out rows that stand in the training rows."""
+"""Jobs of an audit of leakage. They measure how well single features and the model predict the label, and count held-out rows that also
+occur among the training rows.
+"""
 
 from pathlib import Path
 from typing import Any
@@ -31,7 +33,7 @@ def label_known_alone(frames: "dict[str, pd.DataFrame]", arguments: dict[str, An
 
 
 def label_known_by_model(frames: "dict[str, pd.DataFrame]", arguments: dict[str, Any], files: dict[str, Path], report: Report) -> Output:
-    """How well the model file predicts the label of the frame `rows`: `share`, as of `label_known_alone`; None if tasks differ.
+    """How well the model file predicts the label of the frame `rows`: `share`, as in `label_known_alone`; None if the tasks differ.
 
     arguments: kind, task, classes, labels, seed.
     """
@@ -43,7 +45,7 @@ def label_known_by_model(frames: "dict[str, pd.DataFrame]", arguments: dict[str,
 
 
 def answers_by_class(scores: Floats, task: Task, data: AuditModel) -> Floats | None:
-    """The model's scores as `AuditModel` has them: values, or a column for each class that has rows; None if the tasks differ."""
+    """The model's scores in the form of `AuditModel`: values, or a column for each class that has rows. None if the tasks differ."""
     if (task.name == "regression") != (data.task == "regression"):
         return None
     if task.name == "regression":
@@ -53,7 +55,7 @@ def answers_by_class(scores: Floats, task: Task, data: AuditModel) -> Floats | N
 
 
 def training_rows_held_out(frames: "dict[str, pd.DataFrame]", arguments: dict[str, Any], files: dict[str, Path], report: Report) -> Output:
-    """How many rows of the frame `held` have the features of a row of the frame `training`, as `HeldOutOverlap.record` says it.
+    """How many rows of the frame `held` have the features of a row of the frame `training`, in the form of `HeldOutOverlap.record`.
 
     arguments: labels, held_labels.
     """

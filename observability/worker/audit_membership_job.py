@@ -1,5 +1,5 @@
-"""Jobs of a membership audit: how sure the model is of the truth of each record, how sure shadow models are of it, and baselines that need
-no model.
+"""Jobs of a membership audit: the confidence of the model in the true label of each record, the confidence of shadow models, and baselines
+that need no model.
 """
 
 import re
@@ -37,7 +37,7 @@ FLAGS = ("extra_trees", "linear_tree", "is_unbalance", "boost_from_average")
 
 
 def truth_confidences(frames: "dict[str, pd.DataFrame]", arguments: dict[str, Any], files: dict[str, Path], report: Report) -> Output:
-    """The model's confidence in the truth of the frame `rows`, in the frame `found`: `confidence`.
+    """The model's confidence in the true labels of the frame `rows`: the frame `found` with the column `confidence`.
 
     arguments: kind, task, classes, labels (class index, or the value of a regression).
     """
@@ -64,7 +64,8 @@ def true_class_log_odds(task: Task, scores: Floats, labels: Floats) -> Floats:
 def shadow_confidences(frames: "dict[str, pd.DataFrame]", arguments: dict[str, Any], files: dict[str, Path], report: Report) -> Output:
     """A model with the parameters of the model file, fitted on a random half of the frame `rows`, and its confidences (shadow_models.py).
 
-    An odd seed takes the other half of the even one before it, so that an even number of shadow models has every record on both sides.
+    An odd seed takes the half that the even seed before it left out. So with an even number of shadow models, every record is equally often
+    inside and outside.
 
     arguments: as of `truth_confidences`, and seed. The frame `found`: `confidence` and `inside` (1 if the row was fitted on). Raises
     UsageError if the file does not say how it was trained.
@@ -80,12 +81,14 @@ def shadow_confidences(frames: "dict[str, pd.DataFrame]", arguments: dict[str, A
 
 
 def shadow_hindrance(frames: "dict[str, pd.DataFrame]", arguments: dict[str, Any], files: dict[str, Path], report: Report) -> Output:
-    """Why no shadow model of the file can be fitted, as `why`; None if one can. arguments: kind."""
+    """Why no shadow model of the file can be fitted, as `why`; None if a shadow model can be fitted. arguments: kind."""
     return Output({"why": why_no_shadow(arguments["kind"], files["model"])})
 
 
 def lightgbm_shadow(path: Path, rows: pd.DataFrame, task: Task, labels: Floats, inside: Bools, seed: int) -> ShadowModel:
-    """A booster with the parameters of a LightGBM text file, fitted on the rows `inside`. Raises UsageError if it holds none."""
+    """A booster with the parameters of a LightGBM text file, fitted on the rows `inside`. Raises UsageError if the file holds no
+    parameters.
+    """
     import lightgbm
 
     model = open_model("lightgbm", path, rows, task)
@@ -101,7 +104,7 @@ def lightgbm_shadow(path: Path, rows: pd.DataFrame, task: Task, labels: Floats, 
 
 
 def learning_parameters(path: Path) -> dict[str, Any]:
-    """The parameters in a LightGBM text file that decide what is learned. Raises UsageError if it holds none."""
+    """The parameters in a LightGBM text file that determine the training. Raises UsageError if the file holds none."""
     found: dict[str, Any] = {}
     for name, value in re.findall(r"^\[(\w+): ([^\]\n]*)\]$", text_around_trees(path), re.MULTILINE):
         if name in LEARNING and value:
@@ -124,10 +127,11 @@ def _categorical_places(path: Path, booster: Any) -> list[int]:
 def membership_without_model(
     frames: "dict[str, pd.DataFrame]", arguments: dict[str, Any], files: dict[str, Path], report: Report
 ) -> Output:
-    """How well members are told from other records by their features and label alone, without the model: the frame `found`, `member_score`.
+    """How well members can be distinguished from other records by their features and label alone, without the model: the frame `found` with
+    `member_score`.
 
-    arguments: as of `truth_confidences`, members (1 or 0 for each row), seed. Scores are out of fold. Above chance, the two sides differ by
-    more than membership, and every attack gains from that.
+    arguments: as of `truth_confidences`, members (1 or 0 for each row), seed. Scores are out of fold. If the result is better than chance,
+    the two sides differ by more than membership, and every attack profits from that.
     """
     from sklearn.ensemble import HistGradientBoostingClassifier
     from sklearn.model_selection import StratifiedKFold, cross_val_predict

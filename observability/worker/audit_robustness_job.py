@@ -42,7 +42,7 @@ def attack_rows(frames: "dict[str, pd.DataFrame]", arguments: dict[str, Any], fi
 def _opened(
     frames: "dict[str, pd.DataFrame]", arguments: dict[str, Any], files: dict[str, Path]
 ) -> tuple[Task, MatrixScorer, AnswerChange, dict[int, AttackFeature], Floats]:
-    """The open model on the frames `rows` and `real` together: the scorer holds the rows, and the real rows come as a matrix."""
+    """The open model, with the frames `rows` and `real`. The scorer holds the rows, and the real rows come as a matrix."""
     task = task_from_arguments(arguments)
     rows, real = frames["rows"], frames.get("real", frames["rows"])
     model = open_model(arguments["kind"], files["model"], rows, task)
@@ -54,7 +54,7 @@ def _opened(
 
 
 def _forest_thresholds(model: OpenModel, free: dict[int, AttackFeature]) -> dict[int, Floats] | None:
-    """The thresholds of each number of a forest; None for other models, for a number split by category, and beyond MOST_THRESHOLDS."""
+    """The thresholds of each number of a forest. None for other models, for a number that is split by category, and beyond MOST_THRESHOLDS."""
     try:
         found = model.thresholds() if model.thresholds is not None else None
     except CannotExplain:
@@ -77,7 +77,7 @@ def _changed(scorer: MatrixScorer, found: CheapestChange, row: int) -> dict[str,
 def disturb_rows(frames: "dict[str, pd.DataFrame]", arguments: dict[str, Any], files: dict[str, Path], report: Report) -> Output:
     """The answers of the model to the frame `rows` with noise, and without some features.
 
-    arguments: as of `attack_rows`, and levels (of noise, in standard deviations), labels (class index, or the value of a regression), seed.
+    arguments: as in `attack_rows`, and levels (of noise, in standard deviations), labels (class index, or the value of a regression), seed.
     Frames: `right` (one column per point of the curve: 1 if the decision is the label; for regression the absolute error): `clean`,
     `noise/LEVEL`, `without/K` (the K features whose absence costs most). Values: `order` (the features in that order), `filled` (features
     that are filled with a usual value, since the model takes no missing one).
@@ -115,7 +115,7 @@ def noisy_rows(scorer: MatrixScorer, free: dict[int, AttackFeature], level: floa
 def without_features(
     scorer: MatrixScorer, measured: Any, task: Task, points: dict[str, Floats], report: Report
 ) -> tuple[list[str], list[str]]:
-    """The features by what their absence costs, and those that were filled; adds the points `without/K` to the curve."""
+    """The features ordered by the cost of their absence, and the features that were filled. Adds the points `without/K` to the curve."""
     width, filled = scorer.own.shape[1], []
     blanks = np.full(width, np.nan)
     for place in range(width):
@@ -155,9 +155,9 @@ def _takes_missing(scorer: MatrixScorer, place: int) -> bool:
 def change_texts(frames: "dict[str, pd.DataFrame]", arguments: dict[str, Any], files: dict[str, Path], report: Report) -> Output:
     """The answers of the model to rows with a changed text: typos, casing, synonyms.
 
-    arguments: as of `disturb_rows`, and texts (one for each row) and feature (None if the model file holds a vectoriser). The frame
-    `right` has `clean` and a column for each change; `flipped` the same without `clean`: 1 if the decision became another one. Values:
-    `through` (features that the text reaches the model by), `cases` (the first changed texts with another decision of each change).
+    arguments: as in `disturb_rows`, and texts (one for each row) and feature (None if the model file holds a vectoriser). The frame `right`
+    has `clean` and a column for each change; `flipped` the same without `clean`: 1 if the decision became another one. Values: `through`
+    (features through which the text reaches the model), `cases` (the first changed texts with another decision of each change).
     """
     task, texts = task_from_arguments(arguments), [str(text) for text in arguments["texts"]]
     rows, labels = frames["rows"], np.asarray(arguments["labels"], np.float64)

@@ -1,4 +1,4 @@
-"""The warm process: imports libraries, and forks one confined process for each job.
+"""The warm process, which imports libraries and forks one confined process for each job.
 
     python -m observability.worker.child
 
@@ -141,7 +141,7 @@ class WarmProcess:
         }
 
     def abandon(self, process: int, folder: Path) -> None:
-        """End the job and this process: the parent is gone, or sent a request out of turn."""
+        """End the job and this process, because the parent is gone or sent a request out of turn."""
         os.kill(process, signal.SIGKILL)
         os.waitpid(process, 0)
         exchange.remove_folder(folder)
@@ -149,7 +149,7 @@ class WarmProcess:
 
 
 class ProgressLines:
-    """A job's lines of progress. The first answer is about its confinement; of the other answers only the last one is kept."""
+    """Reads a job's lines of progress. The first line is about its confinement; of the other lines only the last one is kept."""
 
     def __init__(self, most: int) -> None:
         self.most = most

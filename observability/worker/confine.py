@@ -1,4 +1,4 @@
-"""Confines a process before it opens an untrusted file: resource limits, no privileges, no other files, no network, no child processes."""
+"""Confine a process before it opens an untrusted file: resource limits, no privileges, no other files, no network, no child processes."""
 
 import ctypes
 import os
@@ -19,7 +19,7 @@ CAPABILITY_VERSION = 0x20080522
 
 @dataclass(frozen=True)
 class Confinement:
-    """The confinement that the operating system applied. paths_hidden: other files cannot even be looked at (mount_view.py)."""
+    """The confinement that the operating system applied. paths_hidden: whether even the existence of other files is hidden (mount_view.py)."""
 
     network_blocked: bool
     files_confined: bool
@@ -31,7 +31,7 @@ WHERE_TO_ALLOW = "An administrator may allow it on the page Store, if every regi
 
 
 def missing_confinement() -> list[str]:
-    """What this system lacks to confine models, in words; empty if it lacks nothing. Changes nothing."""
+    """The means of confinement that this system lacks, in words; empty if it lacks none. Changes nothing."""
     return [
         *([] if landlock.landlock_available() else ["Landlock, which confines files"]),
         *([] if seccomp.seccomp_available() else ["seccomp filters, which deny the network and other programs"]),
@@ -39,7 +39,7 @@ def missing_confinement() -> list[str]:
 
 
 def confinement_problems() -> list[str]:
-    """Problems of models on this system, as sentences."""
+    """Problems of confining models on this system, as sentences."""
     missing = " and ".join(missing_confinement())
     if not missing:
         return []
@@ -65,7 +65,7 @@ def confine_process(folder: Path, limits: Limits, seconds: float, parent: int) -
 
 
 def set_resource_limits(limits: Limits, seconds: float) -> None:
-    """Limit memory beyond what the process uses already, processor time, sizes and numbers of files; no core dump."""
+    """Limit memory beyond the present use, processor time, and sizes and numbers of files. No core dump is written."""
     mega = 1024**2
     virtual, data = memory_in_use()
     # Allocators and thread stacks reserve address space ahead of use, so its limit is wider than that of written memory.

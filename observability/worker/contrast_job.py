@@ -64,7 +64,9 @@ def attribute_against_backgrounds(
 
 
 def exact_contrast(model: OpenModel, row: pd.DataFrame, background: pd.DataFrame, task: Task, place: int) -> ContrastValues | str:
-    """Exact values, or a sentence with the reason: none exist, they leave a residual, or they explain another output than the score."""
+    """Exact values, or a sentence with the reason why there are none: the model has none, they leave a residual, or they explain another
+    output than the score.
+    """
     pairwise = model.pairwise
     if pairwise is None:
         return ""

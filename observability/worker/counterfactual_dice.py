@@ -1,8 +1,8 @@
-"""Counterfactual proposals by dice-ml's random search.
+"""Propose counterfactuals by dice-ml's random search.
 
-Features are encoded for dice-ml, which cannot take nulls, unusual names or locked features. Its target is the binary class "the goal is
-reached", so that thresholds, classes and bands of a regression are one problem. Its genetic and kd-tree searches find nothing if
-features are locked (docs/decisions/0014); its random search does.
+Features are encoded for dice-ml, which cannot take nulls, unusual names or locked features. The target is the binary class "the goal is
+reached", so that thresholds, classes and bands of a regression are handled alike. Only the random search is used, because the genetic and
+kd-tree searches find nothing if features are locked (docs/decisions/0014).
 """
 
 import random
@@ -23,7 +23,7 @@ NOT_INSTALLED = (
 
 
 def dice_proposals(state: CounterfactualSearch, rows: pd.DataFrame, seed: int) -> pd.DataFrame:
-    """Rows that reach the goal as dice-ml finds them; none, with a note, if it is not installed or finds none."""
+    """Rows that reach the goal, as dice-ml finds them. If it is not installed or finds no row, there are none, and a note says why."""
     try:
         import dice_ml
     except ImportError:
@@ -72,7 +72,7 @@ def dice_proposals(state: CounterfactualSearch, rows: pd.DataFrame, seed: int) -
 
 
 class GoalClassifier:
-    """The model as a binary classifier for dice-ml; the second class is that the goal is reached."""
+    """The model as a binary classifier for dice-ml. The second class means that the goal is reached."""
 
     def __init__(self, state: CounterfactualSearch, free: list[FreeFeature], names: dict[str, str]) -> None:
         self.state, self.free, self.names = state, free, names
@@ -120,7 +120,7 @@ def rows_covering_levels(state: CounterfactualSearch, free: list[FreeFeature], n
 
 
 def decode_levels(state: CounterfactualSearch, free: list[FreeFeature], names: dict[str, str], table: pd.DataFrame) -> pd.DataFrame:
-    """Rows as the model takes them. The row's own code becomes the row's own value, null and unseen levels included."""
+    """Rows as the model takes them. The row's own code becomes the row's own value again, including null and unseen levels."""
     own = encode_levels(free, names, state.row)
     found = state.copies(len(table))
     for feature in free:

@@ -1,9 +1,9 @@
-"""The job that searches counterfactuals: near, sparse and diverse, each confirmed by the model itself.
+"""The job that searches counterfactuals. They are near, sparse and diverse, and each is confirmed by the model itself.
 
 Proposals come from dice-ml, from real rows with another answer, and from changes of one feature at a time. Each proposal is reduced
 (unneeded changes are undone, numbers are moved back towards their value as long as the goal is reached) and scored again at the end. A
-locked feature keeps its value, a number stays within the reference's range and grain, a category is a level of the reference, and nothing
-becomes missing.
+locked feature keeps its value, a number stays within the reference's range and decimals, a category is a level of the reference, and no
+value becomes missing.
 """
 
 from pathlib import Path
@@ -138,7 +138,7 @@ def undo_unneeded_changes(state: CounterfactualSearch, table: pd.DataFrame) -> p
 
 
 def shrink_changes(state: CounterfactualSearch, table: pd.DataFrame) -> pd.DataFrame:
-    """Move the numbers of each candidate back as long as the goal is reached. A number that was missing is left."""
+    """Move the numbers of each candidate back as long as the goal is reached. A number that was missing is left unchanged."""
     table = table.copy()
     for feature in state.free:
         if feature.kind == "number" and len(table) and feature.own == feature.own:
@@ -168,7 +168,7 @@ def shrink_number(state: CounterfactualSearch, table: pd.DataFrame, feature: Fre
 
 
 def diverse_candidates(state: CounterfactualSearch, table: pd.DataFrame, number: int) -> list[int]:
-    """Indices of the cheapest candidates that change different sets of features; then of others with different values."""
+    """Indices of the cheapest candidates that change different sets of features, followed by others with different values."""
     if not len(table):
         return []
     changed = np.column_stack([~feature.same(table[feature.name]) for feature in state.free])

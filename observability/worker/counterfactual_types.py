@@ -16,8 +16,8 @@ from observability.worker.target_scores import reaches_goal
 class FreeFeature:
     """A feature that may change.
 
-    kind: number, category or boolean. low, high, decimals (0: whole numbers), scale (standard deviation): of numbers. levels: of the
-    others. own: the row's value.
+    kind: number, category or boolean. low, high, decimals (0: whole numbers) and scale (standard deviation) are those of a number; levels
+    are those of a category or boolean. own: the row's value.
     """
 
     name: str
@@ -30,11 +30,11 @@ class FreeFeature:
     levels: tuple[Any, ...] = ()
 
     def rounded(self, values: Floats) -> Floats:
-        """Numbers on the reference's grain and within its range."""
+        """Numbers rounded to the reference's decimals and limited to its range."""
         return np.asarray(np.clip(np.round(values, self.decimals), self.low, self.high))
 
     def same(self, values: "pd.Series[Any]") -> Bools:
-        """Whether values are the row's own."""
+        """Whether values equal the row's own value."""
         own_missing = self.own is None or self.own != self.own
         return np.asarray(values.isna() if own_missing else values == self.own, np.bool_)
 

@@ -1,4 +1,6 @@
-"""The job that turns texts into vectors with a sentence encoder in ONNX: mean pooling over the attention mask, length 1."""
+"""The job that turns texts into vectors with a sentence encoder in ONNX. Token vectors are averaged over the attention mask and scaled to
+length 1.
+"""
 
 import os
 from pathlib import Path
@@ -43,7 +45,7 @@ def encode_texts(frames: "dict[str, pd.DataFrame]", arguments: dict[str, Any], f
 
 
 def _missing_package(name: str) -> UsageError:
-    """The error where an optional package is not installed."""
+    """The error for an optional package that is not installed."""
     attempt = "Run: pip install 'observability-dashboard[encoder]'"
     return UsageError(f"the sentence encoder needs the package {name}, which is not installed", attempt=attempt)
 
@@ -89,7 +91,7 @@ def _open_session(path: Path) -> Any:
 
 
 def _model_inputs(rows: list[Any]) -> dict[str, Array]:
-    """The inputs of tokenized texts, filled up with zeros that the mask leaves out. For a text without tokens, one of the zeros counts."""
+    """The inputs of tokenized texts, padded with zeros that the mask leaves out. For a text without tokens, one of the zeros counts."""
     longest = max(1, *(len(row.ids) for row in rows))
     given = {name: np.zeros((len(rows), longest), np.int64) for name in INPUTS}
     for place, row in enumerate(rows):

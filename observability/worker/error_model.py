@@ -1,4 +1,4 @@
-"""Estimates the errors of scores without labels by a second model that is fitted on the reference's errors (direct loss estimation).
+"""Estimate the errors of scores without labels, with a second model that is fitted on the reference's errors (direct loss estimation).
 
 A LightGBM regressor predicts the absolute error (on request also the squared error) from the features and the score. One fit on all of the
 reference estimates the requested rows. Five more fits, each on four fifths of the reference, estimate the fifth left out, so that these
@@ -89,7 +89,7 @@ def encode_error_features(reference: pd.DataFrame, rows: pd.DataFrame) -> tuple[
 
 
 def assign_folds(times: "pd.Series | None", rows: int, seed: int) -> Integers:
-    """Fold of each row: consecutive periods of equal size where times are given, else at random."""
+    """Fold of each row: consecutive periods of equal size if times are given, else at random."""
     if times is None:
         return np.random.default_rng(seed).permutation(np.arange(rows) % FOLDS)
     rank = np.empty(rows, dtype=np.int64)
@@ -102,7 +102,8 @@ def cross_fit_errors(
 ) -> dict[str, tuple[Floats, Floats]]:
     """For each target: cross-fitted estimates of the training rows, and estimates of the requested rows.
 
-    One thread per fit and several fits at once: several threads in one fit wait on each other, on a busy machine fifty times longer.
+    Several fits run at once with one thread each. Several threads in one fit would wait for each other, on a busy machine fifty times
+    longer.
     """
     found = {name: (np.empty(len(target)), np.empty(0)) for name, target in targets.items()}
     done = 0
@@ -129,8 +130,8 @@ def cross_fit_errors(
 def fit_error_regressor(inputs: Floats, target: Floats, requested: Floats, categorical: list[int], seed: int) -> Floats:
     """Expected errors of the requested rows from a regressor of the target; never negative.
 
-    Prediction uses one thread too: LightGBM keeps the number of threads for the whole process, and a fit that meets a larger number than it
-    allocated buffers for writes beyond them (SIGSEGV).
+    Prediction uses one thread too. LightGBM keeps the number of threads for the whole process. If a fit meets a larger number than it
+    allocated buffers for, it writes beyond them (SIGSEGV).
     """
     import lightgbm
 

@@ -1,4 +1,4 @@
-"""Maps logged features to a model's inputs: columns by name, categories by their text, nulls as missing."""
+"""Map logged features to a model's inputs: columns by name, categories by their text, nulls as missing."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -91,12 +91,12 @@ def feature_matrix(frame: pd.DataFrame, columns: Sequence[str], categories: Mapp
 
 
 def taken_values(columns: Sequence[str], categories: Mapping[int, Sequence[Any]]) -> dict[str, Sequence[Any] | None]:
-    """What a model takes, by column: the categories that it knows, or None for a number. categories: by index of a categorical feature."""
+    """By column, what a model takes: the categories that it knows, or None for a number. categories: by index of a categorical feature."""
     return {name: categories.get(place) for place, name in enumerate(columns)}
 
 
 def unknown_categories(frame: pd.DataFrame, takes: Mapping[str, Sequence[Any] | None]) -> dict[str, list[str]]:
-    """Columns that hold values, none of which is among the categories that the model knows: some of its categories, as text."""
+    """Columns all of whose values are unknown to the model, each with some of the model's categories as text."""
     return {
         name: [canonical_scalar(category) for category in list(known)[:MAX_NAMED]]
         for name, known in takes.items()
@@ -116,7 +116,7 @@ def canonical_scalar(value: Any) -> str:
 
 
 def class_order(known: Sequence[Any] | None, classes: Sequence[str], number: int) -> list[int]:
-    """Index among the model's classes of each of `classes`. known: the model's own names, None if it has numbers 0, 1, … only.
+    """For each of `classes`, its index among the model's classes. known: the model's own names; None if it only has numbers 0, 1, ….
 
     Raises UsageError if the number of classes or a name differs.
     """

@@ -1,4 +1,4 @@
-"""Exchanges tables and files with a job through a private temporary folder. The job's output is read as untrusted data.
+"""Exchange tables and files with a job through a private temporary folder. The job's output is read as untrusted data.
 
 The parent writes `inputs.json`, `<n>.arrow` and `<n>.<ending>`; the job writes `answer.json`, `out-<n>.arrow` and `out-<n>.bin`. The parent
 reads the output only through the folder handle that it opened before the job began. It accepts only regular files of bounded size, and
@@ -40,7 +40,7 @@ def private_folder() -> Iterator[Path]:
 
 
 def remove_folder(folder: Path) -> None:
-    """Remove a folder, also where a job removed the permissions of its subfolders."""
+    """Remove a folder, even if a job removed the permissions of its subfolders."""
     shutil.rmtree(folder, ignore_errors=True)
     if folder.exists():
         for inner, _, _ in os.walk(folder):

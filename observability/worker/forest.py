@@ -40,7 +40,7 @@ class Tree:
 
 
 def feature_thresholds(trees: Sequence[Tree]) -> dict[int, Floats]:
-    """The thresholds at which the output of a forest may change, by the place of their feature; none for a feature without a split.
+    """The thresholds at which the output of a forest may change, by the place of their feature. A feature without a split has none.
 
     They include NaN if a split of the feature lists categories.
     """
@@ -52,7 +52,7 @@ def feature_thresholds(trees: Sequence[Tree]) -> dict[int, Floats]:
 def forest_attributions(trees: Sequence[Tree], row: Floats, background: Floats, output: int = 0) -> Floats:
     """Attributions (background rows, features) of one output of the sum of `trees`: `row` (features,) against each background row.
 
-    Raises CannotExplain where the trees are too many and too deep.
+    Raises CannotExplain if the trees are too many and too deep.
     """
     both = np.concatenate([row[None, :], background])
     found = np.zeros(background.shape)

@@ -1,4 +1,4 @@
-"""Reads the trees of LightGBM, XGBoost and scikit-learn with the split rules of each library."""
+"""Read the trees of LightGBM, XGBoost and scikit-learn with the split rules of each library."""
 
 import json
 from collections.abc import Sequence
@@ -22,7 +22,7 @@ def lightgbm_trees(booster: Any) -> list[Tree]:
 
 
 def lightgbm_tree(structure: dict[str, Any], output: int) -> Tree:
-    """One tree of LightGBM's JSON: `<=` on numbers with a rule for missing ones, `==` on lists of categories."""
+    """One tree of LightGBM's JSON: `<=` on numbers with a rule for missing numbers, `==` on lists of categories."""
     splits: list[dict[str, Any]] = []
     values: list[float] = []
     children: list[list[int]] = []
@@ -74,9 +74,10 @@ def xgboost_trees(booster: Any, rounds: tuple[int, int]) -> list[Tree]:
 
 
 def xgboost_tree(body: dict[str, Any], output: int) -> Tree:
-    """One tree: single-precision `<` on numbers, a listed category goes right, missing values take the split's default.
+    """One tree. Numbers are compared by `<` in single precision, a listed category goes right, and missing values take the split's default.
 
-    A number takes the side of the single-precision number that it is rounded to: the side changes halfway to the one below the threshold.
+    A number takes the side of the single-precision number that it is rounded to. So the side changes halfway between the threshold and the
+    single-precision number below it.
     """
     left, right = np.array(body["left_children"], np.int64), np.array(body["right_children"], np.int64)
     inner = left != -1
@@ -124,7 +125,8 @@ def sklearn_trees(estimator: Any) -> list[Tree]:
 
 
 def sklearn_tree_outputs(body: Any, scale: float, outputs: Sequence[int] | None) -> list[Tree]:
-    """One tree of scikit-learn as one tree per output: single-precision rows, `<=`, missing values take the split's default.
+    """One tree of scikit-learn as one tree per output. Rows are in single precision, `<=` goes left, and missing values take the split's
+    default.
 
     The side changes halfway between the last single-precision number up to the threshold and the next one.
     """

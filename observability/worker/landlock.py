@@ -1,6 +1,7 @@
-"""Restricts a job's file access with Landlock (Linux 5.13 and later): its own folder, and for reading the interpreter and its libraries.
+"""Restrict a job's file access with Landlock (Linux 5.13 and later). The job may use its own folder, and read the interpreter and its
+libraries.
 
-Needs no privileges; called through ctypes. If the kernel has no Landlock, `confine_files` returns False and changes nothing.
+Landlock needs no privileges and is called through ctypes. If the kernel has no Landlock, `confine_files` returns False and changes nothing.
 """
 
 import ctypes
@@ -96,7 +97,7 @@ def landlock_available() -> bool:
 
 
 def confine_files(folder: Path, readable: Iterable[Path] = ()) -> bool:
-    """Restrict this process to files beneath `folder`, and for reading libraries and `readable`. False without Landlock."""
+    """Restrict this process to files beneath `folder`; it may also read libraries and `readable`. False without Landlock."""
     version = landlock_version()
     if version < 1:
         return False

@@ -71,7 +71,7 @@ def _answered(worker: Worker, store: "Store", query: str, most_rows: int, second
 
 
 def _query_error(error: WorkerError, seconds: float) -> Exception:
-    """The error of a query whose process failed, in words about the query."""
+    """The error for a query whose process failed, in words about the query."""
     if error.reason == "time":
         attempt = "Ask for fewer rows: name a version, an environment and times"
         return UsageError("the query took too long", expected=f"at most {seconds:g} seconds", attempt=attempt)
@@ -88,7 +88,9 @@ _shared_lock = threading.Lock()
 
 
 def query_worker() -> Worker:
-    """The worker of this process for queries, apart from that for models, so that none waits for the other; it ends with the process."""
+    """The worker of this process for queries. It is separate from the worker for models, so that neither waits for the other. It ends with
+    the process.
+    """
     global _shared
     with _shared_lock:
         if _shared is None:

@@ -1,4 +1,4 @@
-"""Scores many variations of rows: rows as matrices of numbers, in which a category is the index of its level and missing is NaN."""
+"""Score many variations of rows. Rows are matrices of numbers, in which a category is the index of its level and missing is NaN."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,9 +19,9 @@ CHUNK = 100_000
 class AttackFeature:
     """A feature that an attack may change.
 
-    kind: number, category or boolean. cost: of one standard deviation of a number, or of another level. direction: `up` or `down` where a
-    number or boolean may only rise (false to true) or fall. low, high, decimals, scale: of numbers, as of `FreeFeature`. levels: of the
-    others; of a boolean false first.
+    kind: number, category or boolean. cost: of one standard deviation of a number, or of another level. direction: `up` or `down` if a
+    number or boolean may only rise (false to true) or fall. low, high, decimals, scale: of numbers, as in `FreeFeature`. levels: of
+    categories and booleans; of a boolean, false first.
     """
 
     name: str
@@ -40,11 +40,11 @@ class AttackFeature:
         return self.kind == "number"
 
     def within(self, values: Floats) -> Floats:
-        """Numbers on the reference's grain and within its range."""
+        """Numbers rounded to the reference's decimals and limited to its range."""
         return np.asarray(np.clip(np.round(values, self.decimals), self.low, self.high))
 
     def costs(self, own: Floats, values: Floats) -> Floats:
-        """Cost of each change; infinite if it is not allowed: against the direction, from a missing value or to one."""
+        """Cost of each change. It is infinite if the change is not allowed: against the direction, or from or to a missing value."""
         with np.errstate(invalid="ignore"):
             size = np.abs(values - own) / (self.scale or 1.0) if self.is_number else (values != own).astype(np.float64)
             wrong = {"up": values < own, "down": values > own}.get(self.direction, False)
@@ -105,7 +105,7 @@ class MatrixScorer:
 
     @staticmethod
     def _encoded(matrix: Floats, codes: dict[int, Floats]) -> Floats:
-        """Rows as the model takes them."""
+        """Rows in the form that the model takes."""
         found = matrix.copy()
         for place, values in codes.items():
             column = matrix[:, place]

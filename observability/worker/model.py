@@ -21,7 +21,7 @@ class Attribution:
     """One explanation.
 
     values: (n, features) or (n, classes, features). base: () or (classes,). output: (n,) or (n, classes). error: standard errors of values
-    if they were sampled. scores: the model's scores where the output gives them by its link.
+    if they were sampled. scores: the model's scores if the output gives them by its link.
     """
 
     values: "Floats"
@@ -42,7 +42,7 @@ class CannotExplain(Exception):  # noqa: N818 - a result that is always caught, 
 
 @dataclass(frozen=True)
 class Native:
-    """Exact attributions of a model. explain: from encoded rows and encoded background (None if it needs none)."""
+    """Exact attributions of a model. explain: a function of encoded rows and encoded background (None if it needs no background)."""
 
     method: Method
     link: Link
@@ -54,8 +54,9 @@ class Native:
 class Pairwise:
     """Exact attributions against each single row of a background.
 
-    values: from one row, the background (tables of the model's columns) and the index of the class (multiclass) to (background rows,
-    features), which add up to output(row) - output(background row). output: (n,) or (n, classes), in the space of the link.
+    values: a function of one row, the background (tables of the model's columns) and the index of the class (multiclass). It returns
+    (background rows, features), which add up to output(row) - output(background row). output: (n,) or (n, classes), in the space of the
+    link.
     """
 
     link: Link
@@ -67,11 +68,12 @@ class Pairwise:
 class OpenModel:
     """An open model.
 
-    columns: the rows' columns that it takes, in its order. features: its own names of them. encode: from those columns to the input of its
-    library. score: from that input to scores as logged, (n,) or (n, classes). native: None if only sampling explains it. pairwise: None
-    if attributions against single background rows are not exact. thresholds: the numbers at which the score may change, by the place of
-    their column, as `feature_thresholds` gives them; None if a score is no function of thresholds, or they are not known. takes: by
-    column, the categories that the model knows (none: any text), or None for a number; without the columns of which the file does not say.
+    columns: the rows' columns that it takes, in its order. features: its own names of these columns. encode: a function from these columns
+    to the input of its library. score: a function from that input to scores as logged, (n,) or (n, classes). native: None if only sampling
+    explains it. pairwise: None if attributions against single background rows are not exact. thresholds: the numbers at which the score may
+    change, by the place of their column, as `feature_thresholds` gives them; None if a score is no function of thresholds, or they are not
+    known. takes: by column, the categories that the model knows (none: any text), or None for a number. Columns are left out if the file
+    does not say what they are.
     """
 
     columns: tuple[str, ...]
@@ -104,7 +106,7 @@ def score_from_output(link: Link, output: "Floats") -> "Floats":
 
 
 def missing_library(library: str, package: str) -> UsageError:
-    """The error where an optional library is not installed."""
+    """The error for an optional library that is not installed."""
     return UsageError(f"{library} is not installed, and the model needs it", where="artifact", attempt=f"Run: pip install {package}")
 
 
@@ -142,13 +144,13 @@ def output_index(groups: int, task: Task, order: Sequence[int] | None, place: in
 
 
 def task_outputs(raw: "Floats", task: Task, order: Sequence[int] | None = None) -> "Floats":
-    """From (n, groups) outputs to the task's shape, as `select_outputs` does."""
+    """Outputs (n, groups) in the task's shape, selected as by `select_outputs`."""
     nothing = np.zeros((*raw.shape, 0))
     return select_outputs(Attribution(nothing, np.zeros(raw.shape[1]), raw), task, order).output
 
 
 def select_outputs(attribution: Attribution, task: Task, order: Sequence[int] | None = None) -> Attribution:
-    """From (n, groups, features) to the task's shape: the classes in their order, the only group, or the positive one of two."""
+    """Outputs (n, groups, features) in the task's shape: the classes in their order, the only group, or the positive one of two groups."""
     groups = attribution.values.shape[1]
     if task.multiclass:
         if groups != len(task.classes):

@@ -1,4 +1,4 @@
-"""Opens a model file with the library that wrote it."""
+"""Open a model file with the library that wrote it."""
 
 from importlib import import_module
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Opens and explains LightGBM text files. `pred_contrib` is exact TreeSHAP over the trees' training counts."""
+"""Open and explain LightGBM text files. `pred_contrib` is exact TreeSHAP over the trees' training counts."""
 
 import re
 from collections.abc import Sequence

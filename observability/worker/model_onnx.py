@@ -1,4 +1,4 @@
-"""Opens ONNX files with onnxruntime. Their scores are explained by sampling, because a graph gives no attributions.
+"""Open ONNX files with onnxruntime. Their scores are explained by sampling, because a graph gives no attributions.
 
 Two forms of input are supported: one matrix of all features, and one column per feature under its name (as skl2onnx writes tables).
 If the model gives labels and probabilities, the probabilities are used.

@@ -1,4 +1,4 @@
-"""Opens scikit-learn models in skops files. Linear models and trees are explained exactly, others by sampling.
+"""Open scikit-learn models in skops files. Linear models and trees are explained exactly, other models by sampling.
 
 skops builds only trusted types: those that skops trusts itself, and classes defined by scikit-learn, NumPy and SciPy. Any other type in the
 file, such as a function, is refused by name before an object is built.
@@ -129,7 +129,7 @@ def is_trusted_type(name: str) -> bool:
 
 
 def sklearn_thresholds(estimator: Any) -> Callable[[], dict[int, Floats]] | None:
-    """The thresholds of a forest, moved back through the steps before it; None for other models, and where a step mixes columns."""
+    """The thresholds of a forest, mapped back through the steps before it. None for other models, or if a step mixes columns."""
     last, _, one_to_one = pipeline_steps(estimator)
     if not one_to_one or type(last).__name__ not in (*AVERAGED, *BOOSTED):
         return None
@@ -226,7 +226,7 @@ def has_log_link(estimator: Any) -> bool:
 
 
 def boosted_link(estimator: Any, task: Task) -> Link | None:
-    """The space in which boosted trees add up; None for categorical features or an exponential loss."""
+    """The space in which boosted trees add up; None if there are categorical features or the loss is exponential."""
     if splits_by_category(estimator):
         return None
     if task.multiclass:

@@ -1,4 +1,4 @@
-"""Opens and explains XGBoost files (JSON or UBJSON). `pred_contribs` is exact TreeSHAP in single precision."""
+"""Open and explain XGBoost files (JSON or UBJSON). `pred_contribs` is exact TreeSHAP in single precision."""
 
 import json
 import re

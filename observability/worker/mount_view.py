@@ -1,8 +1,9 @@
-"""Gives a job a file tree of its own that holds its folder, the interpreter and its libraries: nothing else can be named or looked at.
+"""Give a job a file tree of its own that holds only its folder, the interpreter and its libraries. No other path exists for the job.
 
 Landlock denies opening other files, but `stat` and `access` of any path need no right that Landlock knows. So the process gets a mount
-namespace (in a user namespace of its own, which needs no privileges) whose root is an empty file system with the readable places bound
-into it. If the system allows no such namespace, `hide_other_paths` returns False, and other files can be looked at, not opened.
+namespace (in a user namespace of its own, which needs no privileges) whose root is an empty file system with the readable places bound into
+it. If the system allows no such namespace, `hide_other_paths` returns False. The job can then see that other files exist, but cannot open
+them.
 """
 
 import ctypes
@@ -84,7 +85,7 @@ def _outermost(paths: Iterable[Path]) -> list[Path]:
 
 
 def _passes_link(path: Path, above: Path) -> bool:
-    """Whether a link stands on the way from a folder to a path beneath it."""
+    """Whether there is a link on the way from a folder to a path beneath it."""
     return any(step.is_symlink() for step in (path, *path.parents) if step != above and step.is_relative_to(above))
 
 

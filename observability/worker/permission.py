@@ -1,4 +1,4 @@
-"""Whether models may run if the system cannot confine them: the decisions of the owner of a home, with their authors.
+"""Decide whether models may run if the system cannot confine them. The decisions of the owner of a home are kept with their authors.
 
 `HOME/unconfined-models.jsonl` (0600) holds one decision per line; the last decision is in force, and a decision that cannot be read permits
 nothing. Backups leave it out, because a permission is about one system.

@@ -26,9 +26,9 @@ MAX_SCHEMA_BYTES = 64 * 1024**2
 
 
 class ModelOptions(TypedDict, total=False):
-    """Options of every request about a model file. classes: names of the classes in the order of the task (none of a regression).
+    """Options of every request about a model file. classes: names of the classes in the order of the task (none for a regression).
 
-    progress: called with the share that is done and a text. seconds: the most time; the worker's own limit if it is not given.
+    progress: called with the share that is done and a text. seconds: the time limit; the worker's own limit if it is not given.
     """
 
     task: Required[str]
@@ -65,7 +65,7 @@ def _task_of(options: ModelOptions) -> tuple[str, tuple[str, ...]]:
 
 
 def predict_scores_and_features(worker: Worker, artifact: Path, rows: "pd.DataFrame", **options: Unpack[ModelOptions]) -> ScoredReference:
-    """The model's scores of `rows`, as `predict_scores` gives them, and what it takes of the columns of `rows`."""
+    """The model's scores of `rows`, as `predict_scores` gives them, and the features that it takes from the columns of `rows`."""
     answer = _call_model_job(worker, "explain_job:score_rows", artifact, {"rows": rows}, options)
     with checked_answer():
         columns = tuple(str(name) for name in answer.values["columns"])
