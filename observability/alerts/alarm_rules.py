@@ -1,8 +1,8 @@
 """Alarm rules of a model with their limits, a preview of a change over past weeks, and saved changes of settings.
 
-A rule is an analyzer's metric with a limit (`analyzer.limits`), so the list of rules is derived, not written down. The preview
-evaluates each past week as of its end, with the current and with the new settings. Saved changes are recorded as events with
-author and reason, changes of monitored slices included.
+A rule is an analyzer's metric with a limit (`analyzer.limits`), so the list of rules is derived from the analyzers. The preview evaluates
+each past week as of its end, with the current and with the new settings. Saved changes are recorded as events with author and reason,
+changes of monitored slices included.
 """
 
 from collections.abc import Callable, Iterable
@@ -73,8 +73,8 @@ def alarm_rules_of(settings: ModelSettings) -> list[AlarmRule]:
 class WeekPreview:
     """Findings of one week that need action under the old and the new settings.
 
-    before, after: how many there are. began, ended: findings only under the new, only under the old settings. changed: pairs
-    (old, new) whose severity differs.
+    before, after: number of findings under the old and the new settings. began: findings under the new settings alone. ended: findings
+    under the old settings alone. changed: pairs (old, new) whose severity differs.
     """
 
     week: Week
@@ -112,7 +112,7 @@ def preview_settings(
 
 
 def analyzers_concerned(old: ModelSettings, new: ModelSettings) -> tuple[str, ...]:
-    """Names of the analyzers that a change of limits concerns; empty (all analyzers) where another setting changed."""
+    """Names of the analyzers that a change of limits concerns. Empty (which means all analyzers) if another setting changed."""
     if replace(old, limits=new.limits) != new:
         return ()
     names = {key for key in {*old.limits, *new.limits} if old.limits.get(key) != new.limits.get(key)}
@@ -130,7 +130,7 @@ def serving_period(store: "Store", model: Model) -> tuple[datetime, datetime] | 
 
 
 def is_partial_preview(old: ModelSettings, new: ModelSettings) -> bool:
-    """Whether the preview leaves out analyzers that read single rows: for all analyzers and weeks they would take minutes."""
+    """Whether the preview leaves out analyzers that read single rows, because these would take minutes for all analyzers and weeks."""
     return not analyzers_concerned(old, new)
 
 
@@ -140,8 +140,8 @@ def changes_no_finding(old: ModelSettings, new: ModelSettings) -> bool:
 
 
 def findings_under(store: "Store", model: Model, week: Week, only: tuple[str, ...]) -> list[Finding]:
-    """Findings of a model's week under its settings. `only`: these analyzers, with all their data; without it: all analyzers that need only
-    counts.
+    """Findings of a model's week under its settings. `only`: run these analyzers with all their data; without it, run all analyzers that
+    need only counts.
     """
     window = Window(model.name, week.start, week.end, as_of=week.end)
     found = check.model_findings(store, model, window, week.end, only, "all" if only else "counts")

@@ -1,7 +1,8 @@
 """Decide which alerts to open, repeat or resolve, and which messages to send. Pure functions.
 
-One message per fault; none while it is acknowledged, snoozed, or resolved with a reason by a person and still present. A fault is
-recognized by what its findings are about: its estimated onset, and so its incident's id, may differ at each check.
+One message is sent per fault. None is sent while the fault is acknowledged, snoozed, or resolved with a reason by a person and still
+present. A fault is recognized by what its findings are about, because its estimated onset, and so its incident's id, may differ at each
+check.
 """
 
 import hashlib
@@ -36,7 +37,9 @@ SETTLE = timedelta(hours=6)
 
 @dataclass(frozen=True)
 class AlertDecision:
-    """records: `alert` and `message` records to store before anything is sent. there: ids of the alerts whose incidents persist."""
+    """The decision about alerts. records: `alert` and `message` records to store before anything is sent. there: ids of the alerts whose
+    incidents persist.
+    """
 
     records: tuple[dict[str, Any], ...] = ()
     there: frozenset[str] = frozenset()
@@ -95,9 +98,9 @@ def shared_alerts(
 ) -> tuple[list[Incident], frozenset[str]]:
     """The incidents, with one sentence for a fault that several models share, and the ids of incidents that open no alert.
 
-    A shared fault opens one alert for each owner of its models. The alert belongs to the incident that has one already, else to the worst
-    incident. An incident without an alert that the fleet has not confirmed cannot stand for the others, because then the alarm of another
-    model would be lost. alerts: current state by id.
+    A shared fault opens one alert for each owner of its models. The alert belongs to the incident that already has an alert, else to the
+    worst incident. An incident without an alert that the fleet has not confirmed cannot stand for the others, because then the alarm of
+    another model would be lost. alerts: current state by id.
     """
     told: dict[str, Incident] = {}
     quiet = set(fleet.unconfirmed)
@@ -117,8 +120,9 @@ def shared_alerts(
 def same_fault(incident: Incident, standing: Mapping[str, Alert]) -> Alert | None:
     """The open alert about the same fault as an incident, the oldest of several; None for a new fault.
 
-    It has the same id; or its claims include the incident's lead; or its own lead is among the incident's claims and both leads
-    come from one analyzer (two columns that drift together lead by turns). A new claim of another analyzer is a new fault.
+    The fault is the same in three cases: the alert has the same id, its claims include the incident's lead, or its own lead is among the
+    incident's claims and both leads come from one analyzer (two columns that drift together lead by turns). A new claim of another analyzer
+    is a new fault.
     """
     if incident.id in standing:
         return standing[incident.id]
@@ -139,7 +143,7 @@ def incident_claims(incident: Incident) -> list[str]:
 
 
 def alert_news(incident: Incident, alert: Alert | None) -> str | None:
-    """News about an incident: `opened`, `worse` or `woken` (its snooze is over); None without news."""
+    """News about an incident: `opened`, `worse` or `woken` (its snooze is over); None if there is no news."""
     if alert is None:
         return "opened"
     if is_worse(incident.severity, alert.severity) or is_worse_than_told(incident.lead, alert) or answers_fell(incident, alert):
@@ -148,10 +152,11 @@ def alert_news(incident: Incident, alert: Alert | None) -> str | None:
 
 
 def answers_fell(incident: Incident, alert: Alert) -> bool:
-    """Whether the primary metric became critical after the last message: an input incident already reported now affects the predictions.
+    """Whether the primary metric became critical after the last message. An input incident that was already reported then affects the
+    predictions.
 
-    A fall that was reported before is reported again if the metric had recovered: it was better in the time before the window, and the last
-    message is older than the window. A snoozed alert waits.
+    A fall that was reported before is reported again if the metric had recovered. It had recovered if it was better in the time before the
+    window and the last message is older than the window. A snoozed alert waits.
     """
     fell = [finding for finding in incident.findings if finding.evidence.get("primary") and finding.severity == "act"]
     return bool(alert.claims) and any(finding.claim not in alert.claims or _fell_again(finding, alert) for finding in fell)
@@ -177,7 +182,7 @@ def is_worse_than_told(lead: Finding, alert: Alert) -> bool:
 
 
 def told_sentence(incident: Incident) -> str:
-    """The sentence of an incident as it is sent. Channels have no role, so a sentence about a small group contains only its name and
+    """The sentence of an incident as it is sent. Channels have no role, so for a small group the sentence contains only its name and
     metric.
     """
     if not is_about_few(incident.lead):
@@ -210,7 +215,7 @@ def person_records(
 ) -> list[dict[str, Any]]:
     """The records of a person's entry about an incident. The entry belongs to its alert; without an alert, one is opened first.
 
-    model_owner: the owner of the model. more: further fields of the entry, as `until`, `reason` or `text`.
+    model_owner: the owner of the model. more: further fields of the entry, such as `until`, `reason` or `text`.
     """
     opened: list[dict[str, Any]] = []
     if alert is None:
@@ -221,8 +226,8 @@ def person_records(
 
 
 def incident_lines(incident: Incident) -> list[DailyLine]:
-    """The leading metric by day, as the incident's page draws it, under the first line of its message; none of a small group, since
-    channels have no role.
+    """The leading metric by day as the incident's page draws it, below the first line of its message. There is none for a small group,
+    because channels have no role.
     """
     finding = first_daily_finding(incident.findings)
     if finding is None or is_about_few(finding) or is_about_few(incident.lead):
@@ -237,7 +242,9 @@ def incident_lines(incident: Incident) -> list[DailyLine]:
 def messages_for_alert(
     alert: Mapping[str, Any], told_times: int, config: AlertConfig, now: datetime, lines: Sequence[DailyLine] = ()
 ) -> list[dict[str, Any]]:
-    """One `message` record for each channel of the owner; making it again gives the same key. lines: drawn in mails."""
+    """One `message` record for each channel of the owner. A record that is made again has the same key. lines: lines that are drawn in
+    e-mails.
+    """
     body = {
         "kind": "message",
         "at": now,

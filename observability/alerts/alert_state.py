@@ -31,11 +31,11 @@ HELD = timedelta(days=7)
 class Alert:
     """One alert.
 
-    state: after the last record; an expired snooze is open again. severity: the severity in the last message. until: end of the snooze.
-    useful: None until someone rated it. by: author of the last record. told: number of messages (opened, worse, woken), part of
-    their keys. rule: analyzer/metric of the lead. claims: claim keys of the last message, lead first; value: of the lead.
-    woke: the snooze expired and no message was sent yet. reason: why a person resolved it, one of REASONS. assignee: who takes it.
-    changed_at, changed_by: when the state was set last, and by whom. told_at: time of the last message.
+    state: the state after the last record; an alert whose snooze has expired is open again. severity: the severity in the last message.
+    until: end of the snooze. useful: None until someone rated it. by: author of the last record. told: number of messages (opened, worse,
+    woken), which is part of their keys. rule: analyzer/metric of the lead. claims: claim keys of the last message, lead first; value: of
+    the lead. woke: whether the snooze expired and no message was sent yet. reason: why a person resolved it, one of REASONS. assignee: the
+    person who is responsible. changed_at, changed_by: when the state was set last, and by whom. told_at: time of the last message.
     """
 
     incident: str
@@ -61,7 +61,9 @@ class Alert:
     told_at: datetime | None = None
 
     def is_held(self, now: datetime) -> bool:
-        """Whether a person resolved it with a reason in the last HELD days, so that its incident asks for nothing while it is present."""
+        """Whether a person resolved the alert with a reason in the last HELD days, so that its incident asks for no action while it is
+        present.
+        """
         return self.state == "resolved" and self.reason is not None and now - self.changed_at < HELD
 
 
@@ -78,7 +80,7 @@ def alerts_from_records(records: Iterable[Mapping[str, Any]], now: datetime) -> 
 
 
 def opened_alert(record: Mapping[str, Any]) -> Alert:
-    """The alert of its first record."""
+    """The alert that its first record opens."""
     return Alert(
         incident=record["incident"],
         model=record.get("model"),
@@ -129,7 +131,7 @@ def alert_after(alert: Alert, record: Mapping[str, Any]) -> Alert:
 
 
 def alert_after_snooze(alert: Alert, now: datetime) -> Alert:
-    """The alert, open again where its snooze has expired."""
+    """The alert; it is open again if its snooze has expired."""
     if alert.state == "snoozed" and alert.until is not None and alert.until <= now:
         return replace(alert, state="open", until=None, woke=True)
     return alert
@@ -142,7 +144,7 @@ def is_worse(one: str, other: str) -> bool:
 
 @dataclass(frozen=True)
 class AlertPrecision:
-    """Precision of alerts: the share rated useful with its 95 % interval (None below `ENOUGH` ratings); counts useful, judged, all."""
+    """Precision of alerts: the share rated useful with its 95 % interval (None below `ENOUGH` ratings); useful, judged, all: counts."""
 
     share: Interval | None
     useful: int

@@ -1,7 +1,7 @@
 """Send queued messages, with retries.
 
-A message is on disk before it is sent. After a crash between sending and recording that, it is sent again with the same key: a
-webhook can drop the repeat by its `Idempotency-Key` header; other channels cannot, and the page says so.
+A message is on disk before it is sent. After a crash between sending and recording this, the message is sent again with the same key. A
+webhook can drop the repeated message by its `Idempotency-Key` header. Other channels cannot, and the page says so.
 """
 
 import logging
@@ -48,8 +48,8 @@ def deliver_messages(
 ) -> int:
     """Send the messages that are due, oldest first; returns how many were sent. A failure delays only its own message, longer each time.
 
-    A message to an issue tracker becomes an issue, whose id is kept with the action or decision. ask: sends a request to a tracker.
-    draw: draws the pictures of mails; without it they hold text alone.
+    A message to an issue tracker becomes an issue, whose id is kept with the action or decision. ask: a function that sends a request to a
+    tracker. draw: a function that draws the pictures of e-mails; without it, e-mails hold text alone.
     """
     send, sent = notify or partial(by_apprise, draw=draw), 0
     for message in alert_log.messages_by_key(store).values():
@@ -82,15 +82,17 @@ def deliver_messages(
 
 
 def message_exports(message: Message) -> list[dict[str, object]]:
-    """The record of the export that a sent message is: summaries of dashboards and agendas of reviews hold figures of models. Alerts hold
-    the sentence and the days of one finding, and issues what a person wrote; they are listed on the page Alerts alone.
+    """The record that a sent message is an export, for summaries of dashboards and agendas of reviews, because they hold figures of models.
+    Alerts hold the sentence and the days of one finding, and issues hold the text of a person. Both are listed on the page Alerts alone.
     """
     name = next((name for begin, name in NOTED.items() if message.key.startswith(begin)), None)
     return [] if name is None else [own_export(f"{name}: {message.title}", f"channel {message.channel}", model=message.model)]
 
 
 def may_leave(message: Message, now: datetime) -> bool:
-    """Whether a message is due: not sent, quiet hours over, fewer than `TRIES` failures, and the pause since the last failure over."""
+    """Whether a message is due. It is due if it is not sent, quiet hours are over, it has fewer than `TRIES` failures, and the pause since
+    the last failure is over.
+    """
     if message.state == "sent" or message.failed >= TRIES or (message.not_before is not None and message.not_before > now):
         return False
     if message.failed and message.last_at is not None:
@@ -101,7 +103,7 @@ def may_leave(message: Message, now: datetime) -> bool:
 def by_apprise(address: str, message: Message, draw: Draw | None = None) -> None:
     """Send through apprise (mail, Slack, Teams, webhooks, …). Raises UsageError for an unknown address, OSError if sending failed.
 
-    draw: draws the pictures of a mail; other channels get the text alone.
+    draw: a function that draws the pictures of an e-mail; other channels get the text alone.
     """
     import apprise
     from apprise.attachment.memory import AttachMemory

@@ -65,7 +65,7 @@ def other_tables(text: str) -> dict[str, Any]:
 
 
 def replace_alert_settings(path: Path, content: str) -> None:
-    """Replace the file, readable by its owner only: it holds secrets. Raises StoreBrokenError if the disk refuses."""
+    """Replace the file, readable by its owner only because it holds secrets. Raises StoreBrokenError if the disk refuses."""
     try:
         replace_private_file(path, content)
     except OSError as error:
@@ -73,5 +73,5 @@ def replace_alert_settings(path: Path, content: str) -> None:
 
 
 def masked_address(address: str) -> str:
-    """An address reduced to its kind: the rest may be secret."""
+    """An address reduced to its kind, because the rest may be secret."""
     return f"{address.partition(':')[0]}://…" if address else ""

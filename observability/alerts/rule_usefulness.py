@@ -1,4 +1,4 @@
-"""Usefulness of alarm rules: how many alerts each raised, and how many were rated useful."""
+"""Compute the usefulness of alarm rules: how many alerts each rule raised, and how many of these were rated useful."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ ENOUGH = 3
 
 @dataclass(frozen=True)
 class RuleUse:
-    """Ratings of one rule's alerts. rule: its name in the settings, serving/drift/psi. last: when it last raised an alert, or None."""
+    """Ratings of one rule's alerts. rule: its name in the settings, such as serving/drift/psi. last: when it last raised an alert, or None."""
 
     rule: str
     answers: AlertPrecision

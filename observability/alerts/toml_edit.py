@@ -1,4 +1,4 @@
-"""Change values of a TOML file and keep its comments, its order and what nobody asked to change."""
+"""Change values of a TOML file. Its comments, its order and all other values stay."""
 
 from collections.abc import Mapping, MutableMapping
 from typing import Any
@@ -7,8 +7,8 @@ from typing import Any
 def edited_toml(old: str, tables: Mapping[str, Any]) -> str:
     """The text of a file whose named tables hold exactly the wanted values.
 
-    Other tables stay as they are; a table without values is removed. `old` is the present text, empty for a new file. Raises ValueError
-    if it is not TOML.
+    Other tables stay as they are; a table without values is removed. `old` is the present text, empty for a new file. Raises ValueError if
+    the text is not TOML.
     """
     import tomlkit
 

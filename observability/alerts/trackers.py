@@ -1,8 +1,8 @@
 """Send actions and decisions to an issue tracker (GitHub, Jira Cloud, Linear), each as one issue, and keep the tracker's own id with it.
 
 An issue is a `message` record that is queued before it is sent, and sent with the retries of alerts (alerts/delivery.py). Each issue
-carries a reference that follows from the id of its action; before one is created the tracker is asked for that reference, so that a crash
-between creating an issue and recording it makes no second one.
+carries a reference that follows from the id of its action. Before an issue is created, the tracker is asked for that reference, so that a
+crash between creating an issue and recording it makes no second issue.
 """
 
 import hashlib
@@ -45,8 +45,8 @@ Send = Callable[[Request], Any]
 
 @dataclass(frozen=True)
 class Tracker:
-    """A tracker of the alert settings. project: owner/name (GitHub), project key (Jira) or team id (Linear). models: whose actions it
-    takes; empty for all. send: actions, decisions or both.
+    """A tracker of the alert settings. project: owner/name (GitHub), project key (Jira) or team id (Linear). models: the models whose
+    actions it takes; empty for all. send: actions, decisions or both.
     """
 
     name: str
@@ -64,7 +64,9 @@ class Tracker:
 
 @dataclass(frozen=True)
 class WorkItem:
-    """An action or a decision as an issue says it. due: a date as 2013-07-15, or None. reference: the same for the same item."""
+    """The content of an issue about an action or a decision. due: a date such as 2013-07-15, or None. reference: the same for the same
+    item.
+    """
 
     title: str
     lines: tuple[str, ...]
@@ -79,7 +81,7 @@ class WorkItem:
 
 @dataclass(frozen=True)
 class Issue:
-    """An issue of a tracker: its own id, as people write it, and its page."""
+    """An issue of a tracker: its own id in the form that people write, and its page."""
 
     id: str
     url: str
@@ -141,9 +143,9 @@ def tracker_token(tracker: Tracker, environ: Mapping[str, str]) -> str:
 
 
 def queue_issues(store: "Store", trackers: Mapping[str, Tracker], known: Collection[str], dashboard: str, now: datetime) -> list[str]:
-    """Queue an issue for every open action and standing decision of the last days that has none; returns the keys of the messages.
+    """Queue an issue for every open action and standing decision of the last days that has no issue. Returns the keys of the messages.
 
-    known: keys of the messages that are there. dashboard: the address for links.
+    known: keys of the messages that exist already. dashboard: the address for links.
     """
     records, kept = [], set(known)
     items = [*store.actions(), *store.decisions()] if trackers else []
@@ -223,20 +225,20 @@ def deliver_issue(
 
 
 def json_request(url: str, headers: Mapping[str, str], body: object = None) -> Request:
-    """A request with JSON; POST if there is a body."""
+    """A request with a JSON body. Its method is POST if there is a body."""
     own = {"User-Agent": f"observability/{VERSION}", "Accept": "application/json", "Content-Type": "application/json", **headers}
     return Request(url, data=None if body is None else json.dumps(body).encode(), headers=own)  # noqa: S310 - the scheme was checked
 
 
 class _NoRedirect(HTTPRedirectHandler):
-    """The token goes to the configured address alone."""
+    """Refuses redirects, so that the token goes to the configured address alone."""
 
     def redirect_request(self, *_: Any, **__: Any) -> None:
-        """Follow nothing: the redirect is an error."""
+        """Follow no redirect, so that a redirect is an error."""
 
 
 def send_request(asked: Request) -> Any:
-    """The parsed response. Raises OSError with the status only: a tracker's message may repeat the request, secrets included."""
+    """The parsed response. Raises OSError with the status only, because a tracker's message may repeat the request, secrets included."""
     try:
         with build_opener(_NoRedirect).open(asked, timeout=SECONDS) as response:
             return json.loads(response.read(MAX_RESPONSE))
@@ -273,7 +275,7 @@ def github_issue(tracker: Tracker, found: Mapping[str, Any]) -> Issue:
 
 
 def jira_headers(tracker: Tracker, token: str) -> dict[str, str]:
-    """Headers of Jira Cloud: the account with its token."""
+    """Headers of Jira Cloud, with the account and its token."""
     return {"Authorization": f"Basic {b64encode(f'{tracker.user}:{token}'.encode()).decode()}"}
 
 

@@ -22,7 +22,7 @@ class ObservabilityMiddleware(Middleware[App]):
     """
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
-        """Pass a connection on unchanged, and record it where it may carry a prediction."""
+        """Pass a connection on unchanged, and record it if it may carry a prediction."""
         headers = _named(scope.get("headers", ())) if scope["type"] == "http" else {}
         if scope["type"] != "http" or not self._recorder.wants(scope["method"], scope["path"], headers.get("content-type", "")):
             await self.app(scope, receive, send)
@@ -48,14 +48,14 @@ class _AsgiExchange:
         self._end: float | None = None
 
     async def receive(self) -> Message:
-        """The server's next message to the application."""
+        """The next message from the server to the application."""
         message = await self._receive()
         if message["type"] == "http.request":
             self._request.add(message.get("body", b""))
         return message
 
     async def send(self, message: Message) -> None:
-        """The application's next message to the server; the last one ends the exchange."""
+        """Pass on the next message from the application to the server. The last message ends the exchange."""
         if message["type"] == "http.response.start":
             self._status = message.get("status")
             if not may_be_json(_named(message.get("headers", ()))):

@@ -1,7 +1,7 @@
 """Callbacks that record a training of another library as run and step records.
 
 Each takes a `TrackedRun` (observability.client.runs) and returns the kind of callback that the library needs. Nothing here imports a
-library before its callback is made, and no callback raises into the training: a value that is not a number is left out.
+library before its callback is made. No callback raises into the training; a value that is not a number is left out.
 """
 
 import hashlib
@@ -35,7 +35,8 @@ def record_step(run: TrackedRun, step: int, metrics: Mapping[str, float], rank: 
 
 
 def lightgbm_callback(run: TrackedRun, every: int = 1) -> Callable[[Any], None]:
-    """For `lightgbm.train(…, callbacks=[…])` and `fit(…, callbacks=[…])`: a step for every n-th tree, with each metric of each dataset.
+    """A callback for `lightgbm.train(…, callbacks=[…])` and `fit(…, callbacks=[…])`. It writes a step for every n-th tree, with each metric
+    of each dataset.
 
     The last values are the run's final metrics. For `lightgbm.cv`, the means over the folds are recorded.
     """
@@ -51,8 +52,8 @@ def lightgbm_callback(run: TrackedRun, every: int = 1) -> Callable[[Any], None]:
 
 
 def xgboost_callback(run: TrackedRun, every: int = 1) -> Any:
-    """For `xgboost.train(…, callbacks=[…])` and the `callbacks` of its estimators: a step for every n-th round, with each metric of each
-    dataset. The last values are the run's final metrics.
+    """A callback for `xgboost.train(…, callbacks=[…])` and the `callbacks` of its estimators. It writes a step for every n-th round, with
+    each metric of each dataset. The last values are the run's final metrics.
     """
     from xgboost.callback import TrainingCallback
 
@@ -80,10 +81,10 @@ FITTED_CURVES = {
 
 
 def record_fit(run: TrackedRun, estimator: Any, **final: object) -> int:
-    """Record what a fitted scikit-learn estimator kept of its training: a step for each iteration. Returns the number of steps.
+    """Record what a fitted scikit-learn estimator kept of its training, with a step for each iteration. Returns the number of steps.
 
     Gradient boosting, its histogram variant and multi-layer perceptrons keep a curve. The `train_score_` of gradient boosting is a loss, so
-    it is recorded as one. A pipeline's last step counts. final: metrics of the run, for instance a score on held-out rows.
+    it is recorded as one. Of a pipeline, the last step is recorded. final: metrics of the run, for instance a score on held-out rows.
     """
     last = estimator.steps[-1][1] if hasattr(estimator, "steps") else estimator
     curves: dict[str, list[float]] = {}
@@ -101,9 +102,10 @@ def record_fit(run: TrackedRun, estimator: Any, **final: object) -> int:
 
 
 def record_search(search: Any, log: Logger, study: str, model: str | None = None, version: str | None = None) -> list[str]:
-    """Record a fitted GridSearchCV or RandomizedSearchCV: a run of the study for each candidate, with its mean scores. Returns their ids.
+    """Record a fitted GridSearchCV or RandomizedSearchCV. Each candidate becomes a run of the study, with its mean scores. Returns the ids
+    of the runs.
 
-    scikit-learn keeps no time of a candidate: start and end of each are the time of the call.
+    scikit-learn keeps no time of a candidate, so start and end of each are the time of the call.
     """
     results, runs = search.cv_results_, []
     for place, params in enumerate(results["params"]):
@@ -131,13 +133,13 @@ def optuna_run_id(study: str, number: int, start: object) -> str:
 
 
 def optuna_objectives(named: Iterable[str] | None, count: int) -> list[str]:
-    """The names of a study's objectives: its own, else `objective`, or `objective_0` and so on if there are several."""
+    """The names of a study's objectives: its own names, else `objective`, or `objective_0` and so on if there are several."""
     return list(named or ()) or (["objective"] if count < 2 else [f"objective_{place}" for place in range(count)])
 
 
 def optuna_callback(log: Logger, model: str | None = None, version: str | None = None) -> Callable[[Any, Any], None]:
-    """For `study.optimize(…, callbacks=[…])`: each trial that ends is a run of the study, with its parameters, intermediate values and
-    objective values. The records are those that `observability import optuna` makes of the study's storage.
+    """A callback for `study.optimize(…, callbacks=[…])`. Each trial that ends becomes a run of the study, with its parameters, intermediate
+    values and objective values. The records are those that `observability import optuna` makes of the study's storage.
     """
 
     def after_trial(study: Any, trial: Any) -> None:
@@ -158,12 +160,13 @@ def optuna_callback(log: Logger, model: str | None = None, version: str | None =
 
 
 def _aware(moment: datetime | None) -> datetime | None:
-    """A local time without an offset with the offset of this machine."""
+    """A time; a local time without an offset gets the offset of this machine."""
     return moment if moment is None or moment.tzinfo is not None else moment.astimezone()
 
 
 def record_epochs(run: TrackedRun, epochs: Iterable[Any], train: Callable[[Any], Mapping[str, Any]]) -> None:
-    """A hand-written training loop, as in PyTorch: call `train` for each epoch and record its result, {metric: number or tensor}.
+    """Record a hand-written training loop, as in PyTorch. It calls `train` for each epoch and records the result, {metric: number or
+    tensor}.
 
     The last values are the run's final metrics.
     """
@@ -174,8 +177,8 @@ def record_epochs(run: TrackedRun, epochs: Iterable[Any], train: Callable[[Any],
 
 
 def lightning_callback(run: TrackedRun) -> Any:
-    """For `Trainer(callbacks=[…])` of Lightning: a step for each epoch of training and each validation, with the metrics that the module
-    logs. With several processes each gives its rank.
+    """A callback for `Trainer(callbacks=[…])` of Lightning. It writes a step for each epoch of training and each validation, with the
+    metrics that the module logs. With several processes, each process gives its rank.
     """
     try:
         from lightning.pytorch import Callback
@@ -201,7 +204,9 @@ def lightning_callback(run: TrackedRun) -> Any:
 
 
 def keras_callback(run: TrackedRun) -> Any:
-    """For `model.fit(…, callbacks=[…])` of Keras: a step for each epoch, with the loss and metrics of training and validation."""
+    """A callback for `model.fit(…, callbacks=[…])` of Keras. It writes a step for each epoch, with the loss and metrics of training and
+    validation.
+    """
     from keras.callbacks import Callback
 
     class RecordLogs(Callback):
@@ -214,7 +219,9 @@ def keras_callback(run: TrackedRun) -> Any:
 
 
 def transformers_callback(run: TrackedRun) -> Any:
-    """For `Trainer(…, callbacks=[…])` of Transformers: a step for each log entry, and the results of the training as final metrics."""
+    """A callback for `Trainer(…, callbacks=[…])` of Transformers. It writes a step for each log entry, and the results of the training as
+    final metrics.
+    """
     from transformers import TrainerCallback
 
     class RecordTrainerLogs(TrainerCallback):

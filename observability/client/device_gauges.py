@@ -1,6 +1,6 @@
-"""Utilisation, memory and temperature of processors and accelerators, each if it can be read on this machine.
+"""Read utilisation, memory and temperature of processors and accelerators, as far as they can be read on this machine.
 
-Processors are read from what Linux gives (/proc, /sys/class/hwmon), accelerators through NVML's Python binding. A value that cannot be read
+Processors are read from files of Linux (/proc, /sys/class/hwmon), accelerators through NVML's Python binding. A value that cannot be read
 is None.
 """
 
@@ -68,7 +68,7 @@ def _number(read: Callable[[], Any]) -> float | None:
 
 
 def _memory_in_use(proc: Path, *, process: bool) -> float:
-    """GiB of memory in use by the machine (not available to new processes), or resident of this process."""
+    """GiB of memory in use by the machine (memory that is not available to new processes), or resident memory of this process."""
     text = (proc / ("self/status" if process else "meminfo")).read_text(encoding="ascii", errors="replace")
     kilobytes = {line.partition(":")[0]: line.split()[1] for line in text.splitlines() if line.endswith(" kB")}
     used = int(kilobytes["VmRSS"]) if process else int(kilobytes["MemTotal"]) - int(kilobytes["MemAvailable"])

@@ -1,4 +1,4 @@
-"""Encodes records of any Python values (numpy scalars, NaN, datetimes) as one line of JSON.
+"""Encode records of any Python values (numpy scalars, NaN, datetimes) as one line of JSON.
 
 NaN and infinities become the strings "NaN", "Infinity" and "-Infinity", distinct from null. Foreign types are recognised by their methods,
 without an import. A value without a JSON form is written as text, so that one such feature does not lose the record.
@@ -54,7 +54,7 @@ def utc_now_text() -> str:
 
 
 def describe_error(error: BaseException | None) -> str:
-    """An exception as a short line of text, also one whose `str` fails."""
+    """An exception as a short line of text. It also works if the exception's `str` fails."""
     try:
         return f"{type(error).__name__}: {error}"[:_MAX_ERROR]
     except Exception:

@@ -1,4 +1,4 @@
-"""Builds the prediction record of an HTTP request and its response, for the ASGI and the WSGI middleware."""
+"""Build the prediction record of an HTTP request and its response, for the ASGI and the WSGI middleware."""
 
 import json
 import logging
@@ -26,18 +26,18 @@ Application = TypeVar("Application")
 class Options(TypedDict, total=False):
     """Keywords of both middlewares.
 
-    home, sample: as for Logger; logger: an existing one instead. paths: which requests (all by default); a path that ends with * stands for
-    all with that prefix. methods: POST by default. environment: written to each record. max_body_bytes: largest request or response body
-    that is read, 1 MB by default; larger bodies pass unchanged, and the record is dropped.
+    home, sample: as for Logger; logger: an existing logger instead. paths: paths of the requests that are logged (all by default); a path
+    that ends with * stands for all paths with that prefix. methods: POST by default. environment: written to each record. max_body_bytes:
+    largest request or response body that is read, 1 MB by default; larger bodies pass unchanged, and the record is dropped.
     features(request) -> {name: value} or None to skip; by default request["features"], or the request without id and subject.
     outcome(response) -> fields of the record, of a successful response; by default score (or probability), prediction, threshold, status,
     version of the response; a bare number is a score. identify(request, response, headers) -> id or None for a new one; by default `id` of
     the response, `id` of the request, or the header x-request-id. subject(request, headers) -> text or None; by default request["subject"].
-    A request that is a list of objects, or has one in `instances`, `inputs` or `records`, is one prediction each: the response is a list of
-    as many answers, or has one in `predictions`, `outputs`, `results` or `scores`, and the functions are called with each pair.
-    extract(request, response, headers) -> fields of each record, `features` among them; in place of all of these functions, for other
-    shapes. The response is None if the application failed. Bodies are parsed; a response that is not JSON is None. Header names are in
-    lower case.
+    A request may be a list of objects, or have such a list in `instances`, `inputs` or `records`. Each object is then one prediction. The
+    response must be a list of as many answers, or have one in `predictions`, `outputs`, `results` or `scores`. The functions are called
+    with each pair. extract(request, response, headers) -> fields of each record, `features` among them; in place of all of these functions,
+    for other shapes. The response is None if the application failed. Bodies are parsed; a response that is not JSON is None. Header names
+    are in lower case.
     """
 
     home: str | os.PathLike[str] | None
@@ -122,8 +122,8 @@ class Recorder:
         return self._exact is None or path in self._exact or path.startswith(self._prefixes)
 
     def record(self, exchange: Exchange) -> None:
-        """Log the exchange if it is a prediction: not a body without a JSON object or a list of objects, nor a status such as 302 or
-        404.
+        """Log the exchange if it is a prediction. It is none if the body holds no JSON object or list of objects, or if the status is one
+        such as 302 or 404.
         """
         try:
             self._record(exchange)
@@ -158,7 +158,7 @@ class Recorder:
     def _records(
         self, base: dict[str, Any], requests: Sequence[Any], responses: Sequence[Any], headers: Mapping[str, str], *, numbered: bool = False
     ) -> list[dict[str, Any]]:
-        """The fields of each prediction of a request. numbered: an id of the header gets the place in the list."""
+        """The fields of each prediction of a request. numbered: whether an id from the header is followed by the place in the list."""
         found = []
         for place, (request, response) in enumerate(zip(requests, responses, strict=True)):
             features = self._features(request) if isinstance(request, dict) else None
@@ -177,7 +177,7 @@ class Recorder:
         return found
 
     def _write_scored(self, records: Iterable[dict[str, Any]]) -> None:
-        """Log the records. Answers without a score are counted, with a warning."""
+        """Log the records. Answers without a score are only counted, with a warning."""
         unscored = 0
         for fields in records:
             if fields["status"] not in FAILED and fields.get("score") is None and fields.get("prediction") is None:
@@ -244,13 +244,13 @@ def response_status(status: int | None, failure: BaseException | None) -> str | 
 
 
 def request_items(request: Any) -> list[Any] | None:
-    """The predictions that a request asks for together; None for a request of one."""
+    """The predictions that a request asks for together; None for a request for one prediction."""
     found = request if isinstance(request, list) else _list_in(request, REQUEST_LISTS)
     return found if found and all(isinstance(item, dict) for item in found) else None
 
 
 def response_items(response: Any) -> list[Any] | None:
-    """The answers in a response to several predictions; None if it holds no list."""
+    """The answers in a response to several predictions; None if the response holds no list."""
     return response if isinstance(response, list) else _list_in(response, RESPONSE_LISTS)
 
 
@@ -267,7 +267,7 @@ def may_be_json(headers: Mapping[str, str]) -> bool:
 
 
 def default_features(request: Any) -> Mapping[str, object]:
-    """request["features"] where that is an object, else the request without its id and subject."""
+    """request["features"] if that is an object, else the request without its id and subject."""
     features = request.get("features")
     return features if isinstance(features, dict) else {name: value for name, value in request.items() if name not in ("id", "subject")}
 
@@ -295,7 +295,7 @@ def default_identity(request: Any, response: Any, headers: Mapping[str, str]) ->
 
 
 def default_subject(request: Any, headers: Mapping[str, str]) -> object:
-    """request["subject"] where that is text or a whole number, else None."""
+    """request["subject"] if that is text or a whole number, else None."""
     subject = request.get("subject")
     return str(subject) if isinstance(subject, str | int) else None
 

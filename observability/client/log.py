@@ -1,6 +1,6 @@
 """The logger of services, jobs and scripts: one method per kind of record, one write per record.
 
-No method raises into the caller: records that could not be written are counted in `Logger.dropped`, with the reason in `Logger.last_error`.
+No method raises into the caller. Records that could not be written are counted in `Logger.dropped`, with the reason in `Logger.last_error`.
 """
 # ruff: noqa: A002 -- parameters have the names of the contract's fields, `id` and `bytes` among them
 
@@ -79,20 +79,20 @@ _identified = _guarded(lambda given: str(given["id"]) if type(given.get("id")) i
 class Logger:
     """Writes records to the landing folder of `home` (else OBSERVABILITY_HOME, else `.observability` in the current folder).
 
-    With `url` and `token` they go to a collector on another host instead: they are written to a spool on this disk (the folder `spool`, by
+    With `url` and `token` they go to a collector on another host instead. They are written to a spool on this disk (the folder `spool`, by
     default `outbox` in the home, at most `spool_bytes`) and sent in the background. Each record is stored once, also after a restart of
     either side.
 
-    Methods take the fields of their kind as keywords. `at` defaults to now; datetimes need an offset. A field that is None is left out, one
-    that is not listed is kept as an extra. Ids and names are written as text: 3 is "3". The methods return True once the record is written
-    to the kernel (on disk, where `fsync` is "always"); `prediction` returns the id.
+    Methods take the fields of their kind as keywords. `at` defaults to now; datetimes need an offset. A field that is None is left out, and
+    a field that is not listed is kept as an extra. Ids and names are written as text: 3 is "3". The methods return True once the record is
+    written to the kernel (on disk if `fsync` is "always"); `prediction` returns the id.
 
     fsync: "never", "background" (at most every 0.2 s) or "always". A segment is published once it has `segment_bytes` bytes or is
-    `segment_seconds` old. `sample` logs that share of predictions, chosen by their id, each with the weight 1/sample; a label is logged
-    where its prediction was. Where `quota_bytes` wait in landing, or the disk has less than `floor_bytes` free (default: 128 MB, at most
-    2 % of the disk), records are dropped and counted (`dropped`, `last_error`) before anything of them is written. Features that the
-    model's settings protect are hashed, put into buckets or dropped before that too. The constructor raises UsageError for a wrong
-    option; no method raises.
+    `segment_seconds` old. `sample` logs that share of predictions, chosen by their id, each with the weight 1/sample; a label is logged if
+    its prediction was. If `quota_bytes` wait in landing, or the disk has less than `floor_bytes` free (default: 128 MB, at most 2 % of the
+    disk), records are dropped and counted (`dropped`, `last_error`) before anything of them is written. Features that the model's settings
+    protect are hashed, put into buckets or dropped before a record is written. The constructor raises UsageError for a wrong option; no
+    method raises.
     """
 
     def __init__(
@@ -150,7 +150,7 @@ class Logger:
         return self._spool.flush(timeout)
 
     def close(self, timeout: float = 5.0) -> bool:
-        """As `flush`. A later record opens a new segment."""
+        """Publish or send the logged records, as `flush` does. A later record opens a new segment."""
         return self.flush() if isinstance(self._spool, Spool) else self._spool.close(timeout)
 
     def __enter__(self) -> Self:
@@ -164,7 +164,7 @@ class Logger:
         self._spool.drop(reason, count)
 
     def timed(self) -> Timer:
-        """A timer: `with log.timed() as t: score = model(x)`, then `latency_ms=t.ms`."""
+        """A timer. Use `with log.timed() as t: score = model(x)`, then `latency_ms=t.ms`."""
         return Timer()
 
     @_acknowledged
@@ -245,7 +245,9 @@ class Logger:
         mechanism: Fields | None = None, attestation: str | None = None, canaries: Sequence[Fields] | None = None,
         checklist: Fields | None = None, model: str | None = None, version: str | None = None, run: str | None = None, **extra: object
     ) -> bool:
-        """Log that data left: an event of what `export`. columns: names, or {name: {"tag", "transform"}} (docs/exports.md)."""
+        """Log that data left the organisation, as an event of what `export`. columns: names, or {name: {"tag", "transform"}}
+        (docs/exports.md).
+        """
         fields = _given(locals())
         if isinstance(columns, Sequence):
             fields["columns"] = {str(name): {} for name in columns}
@@ -305,7 +307,7 @@ class Logger:
         self, /, *, batch: str, model: str, at: Moment | None = None, version: str | None = None, rows: int | None = None,
         keys: Sequence[str] | None = None, due: Moment | None = None, **extra: object
     ) -> bool:
-        """Log that a batch of predictions should be delivered: how many rows, which keys, and when it is due."""
+        """Log that a batch of predictions is expected: how many rows, which keys, and when it is due."""
         return self._write("expected_batch", _given(locals()))
 
     @_acknowledged
@@ -316,7 +318,7 @@ class Logger:
         agreed: int | None = None, battery: Number | None = None, memory_peak_mb: Number | None = None,
         latency_p99_ms: Number | None = None, source: str | None = None, **extra: object
     ) -> bool:
-        """Log what a device that serves a model did since its last report."""
+        """Log the activity of a device that serves a model since its last report."""
         return self._write("device_report", _given(locals()))
 
     @_acknowledged
@@ -382,7 +384,7 @@ class Logger:
         return self._spool.append(line)
 
     def _is_sampled(self, name: str) -> bool:
-        """Whether the prediction `name` is in the logged share: the same in every process."""
+        """Whether the prediction `name` is in the logged share. The answer is the same in every process."""
         if self.sample >= 1:
             return True
         return int.from_bytes(blake2b(name.encode("utf-8", "replace"), digest_size=8).digest()) < self.sample * 2**64
@@ -401,7 +403,7 @@ def _remote_spool(
 
 
 def _given(arguments: dict[str, Any]) -> dict[str, Any]:
-    """A method's arguments without the logger, extras included."""
+    """The arguments of a method without the logger, extras included."""
     extra = arguments.pop("extra")
     del arguments["self"]
     return {**arguments, **extra}

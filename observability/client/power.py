@@ -1,10 +1,10 @@
-"""Measures the energy of this process, of the machine and of single predictions.
+"""Measure the energy of this process, of the machine and of single predictions.
 
-Sources, best first: the processor's counters (RAPL under /sys/class/powercap: measured); Zeus' monitor, if it is installed and reads
-them (measured); CodeCarbon's offline tracker, if it is installed (estimated); else the process's CPU time times an assumed power per
-busy core (assumed). Accelerators are read through NVML where its Python binding is installed, else through Zeus (measured). Each record
-names its `meter`. Utilisation, memory and temperature of each device are read with its energy if the machine
-offers them (device_gauges). Nothing is imported before a meter starts, and nothing raises into the caller.
+Sources, best first: the processor's counters (RAPL under /sys/class/powercap: measured); Zeus' monitor, if it is installed and reads them
+(measured); CodeCarbon's offline tracker, if it is installed (estimated); else the process's CPU time times an assumed power per busy core
+(assumed). Accelerators are read through NVML if its Python binding is installed, else through Zeus (measured). Each record names its
+`meter`. Utilisation, memory and temperature of each device are read with its energy if the machine offers them (device_gauges). Nothing is
+imported before a meter starts, and nothing raises into the caller.
 """
 
 import os
@@ -30,7 +30,7 @@ Share = Literal["machine", "process"]
 
 @dataclass(frozen=True)
 class EnergyReading:
-    """Energy of a device since its last reading. source: measured, estimated or assumed. meter: what gave it."""
+    """Energy of a device since its last reading. source: measured, estimated or assumed. meter: the meter that gave the value."""
 
     device: str
     joules: float
@@ -96,7 +96,7 @@ class Nvml:
 
 
 class Zeus:
-    """Zeus' monitor, with one window per reading. processor, accelerators: whether it shall give these. Raises if it is not installed or
+    """Zeus' monitor, with one window per reading. processor, accelerators: whether it measures these. Raises if it is not installed or
     measures none of them.
     """
 
@@ -112,7 +112,9 @@ class Zeus:
         self.begin()
 
     def begin(self) -> None:
-        """Begin a window with a new name, without waiting for the work of accelerators: one that could not be ended may still be open."""
+        """Begin a window with a new name, because an earlier window that could not be ended may still be open. It does not wait for the
+        work of accelerators.
+        """
         self.count += 1
         self.window = f"observability {self.count}"
         self.monitor.begin_window(self.window, sync_execution=False)
@@ -203,10 +205,11 @@ class PowerMeter:
     """Writes a `resource` record for each device every `every` seconds, in its own thread, until it is stopped: energy and power, and
     its utilisation, memory and temperature as far as they can be read.
 
-    `with PowerMeter(log, model="loan") as meter:` around a service; `track_run(power=True)` starts one for a training run. share: "machine"
-    counts all energy of the devices; "process" the part of this process by its share of the CPU time (RAPL's values then count as
-    estimated, and idle power is divided among busy processes). run, model, version and phase are written with each record.
-    `joules` is the sum so far, `source` its least certain source, `dropped` the number of failed readings, `last_error` their last reason.
+    Use `with PowerMeter(log, model="loan") as meter:` around a service; `track_run(power=True)` starts one for a training run. share:
+    "machine" counts all energy of the devices. "process" counts the part of this process by its share of the CPU time; RAPL's values then
+    count as estimated, and idle power is divided among busy processes. run, model, version and phase are written with each record. `joules`
+    is the sum so far, `source` its least certain source, `dropped` the number of failed readings, `last_error` the reason of the last
+    failure.
     """
 
     def __init__(
@@ -244,7 +247,7 @@ class PowerMeter:
 
     @property
     def joules_per_cpu_second(self) -> float:
-        """Energy of this process per CPU second so far; the assumed power of a core before the first reading."""
+        """Energy of this process per CPU second so far; before the first reading, the assumed power of a core."""
         return self._process_joules / self._cpu_seconds if self._cpu_seconds > 0 and self._process_joules > 0 else self.watts_per_core
 
     def hardware(self) -> dict[str, float]:
@@ -302,14 +305,14 @@ class PowerMeter:
 
     @staticmethod
     def _try(make: Callable[[], Any]) -> Any:
-        """A reader, None if it does not work here."""
+        """A reader; None if it does not work on this machine."""
         try:
             return make()
         except Exception:
             return None
 
     def _watch(self) -> None:
-        """The thread: take readings until it is stopped."""
+        """Take readings until the meter is stopped. This is the body of the thread."""
         while not self._stop.wait(self.every):
             self._read()
 

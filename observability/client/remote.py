@@ -1,7 +1,8 @@
-"""Sends records to a collector over HTTP: a spool on disk, and a thread that sends the content of the spool. Standard library only.
+"""Send records to a collector over HTTP. Records are written to a spool on disk, and a thread sends the content of the spool. Only the
+standard library is needed.
 
-A record is written to a segment of the spool (spool.py), as on the collector's own machine, and counts as logged from then on. Only one of
-the processes that share a spool sends: the one that holds the lock on `sender.lock`. A segment is deleted once the collector has it on
+A record is written to a segment of the spool (spool.py), as on the collector's own machine, and counts as logged from then on. Of the
+processes that share a spool, only the one that holds the lock on `sender.lock` sends. A segment is deleted once the collector has it on
 disk. If lines are sent twice because an answer was lost, the collector stores them once.
 """
 
@@ -55,12 +56,12 @@ class _PoisonedError(Exception):
 
 
 def outbox_folder(home: str | os.PathLike[str] | None, url: str) -> Path:
-    """The default spool of a collector: beside the landing folder of the home, one for each address. Creates nothing."""
+    """The default spool of a collector. It is beside the landing folder of the home, with one folder for each address. Creates nothing."""
     return landing_folder(home).parent / "outbox" / hashlib.sha256(url.rstrip("/").encode()).hexdigest()[:16]
 
 
 def collector_address(url: str) -> SplitResult:
-    """The parts of a collector's address. Raises UsageError if it is none."""
+    """The parts of a collector's address. Raises UsageError if the text is not an address."""
     try:
         parts = urlsplit(url)
         usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
@@ -158,7 +159,7 @@ class RemoteSpool:
         return done
 
     def _keep_sending(self) -> None:
-        """Start the thread where none runs in this process."""
+        """Start the thread if none runs in this process."""
         if self._pid == os.getpid() and (thread := self._thread) is not None and thread.is_alive() and not self._stop.is_set():
             return
         if self._pid != os.getpid():  # a fork without hooks
@@ -174,7 +175,7 @@ class RemoteSpool:
                     self._thread = thread
 
     def _send_forever(self, stop: threading.Event, wake: threading.Event) -> None:
-        """The thread: holds the lock where it can, and sends published segments, oldest first."""
+        """Take the lock if it is free, and send published segments, oldest first. This is the body of the thread."""
         lock: int | None = None
         connection = _CollectorConnection(self._address, self._token)
         try:
@@ -239,7 +240,7 @@ class RemoteSpool:
         self._done.pop(path.name, None)
 
     def _later(self, reason: str, after: float | None = None) -> None:
-        """Pause after a failure: as long as the collector asked, else twice as long as before, with jitter."""
+        """Pause after a failure: as long as the collector asked, else twice as long as the last pause, with jitter."""
         self._sending_error = reason
         pause = min(FIRST_PAUSE * 2 ** min(self._failures, 10), LONGEST_PAUSE)
         self._failures += 1
@@ -250,7 +251,7 @@ class RemoteSpool:
             _warnings.warning("records wait in %s, since the collector does not take them: %s", self.folder, reason)
 
     def _forget(self) -> None:
-        """Reset to no thread: at first, and in a child process, if the thread is the parent's."""
+        """Forget the thread. This is the state at first, and in a child process, where the thread is the parent's."""
         self._pid = os.getpid()
         self._mutex = threading.Lock()
         self._stop, self._wake = threading.Event(), threading.Event()
@@ -272,7 +273,7 @@ class RemoteSpool:
 
 
 class _CollectorConnection:
-    """A connection to the collector, opened when needed."""
+    """A connection to the collector, which is opened when it is needed."""
 
     def __init__(self, address: SplitResult, token: str) -> None:
         self._address = address
@@ -281,7 +282,7 @@ class _CollectorConnection:
         self._http: http.client.HTTPConnection | None = None
 
     def post(self, lines: bytes, dropped: int) -> tuple[int, list[str]]:
-        """Send lines: the status (202, 413 or 422) and why lines were rejected. Raises _LaterError, _PoisonedError."""
+        """Send lines. Returns the status (202, 413 or 422) and why lines were rejected. Raises _LaterError, _PoisonedError."""
         headers = self._headers | ({"Observability-Dropped": str(dropped)} if dropped else {})
         try:
             if self._http is None:
@@ -386,7 +387,7 @@ def _after_fork_in_child() -> None:
 
 
 def _close_at_exit() -> None:
-    """Send the remaining records; if the collector was away at the last attempt, they stay for the next process."""
+    """Send the remaining records. If the collector did not answer at the last attempt, they stay for the next process."""
     for spool in list(_remote_spools):
         if spool._thread is not None:
             spool.close(0.0 if spool._failures else EXIT_SECONDS)

@@ -34,13 +34,13 @@ def track_run(
 ) -> "TrackedRun":
     """Record a training run in a `with` block: `with obs.track_run(model="loan", params={...}) as run: run.step(10, loss=0.3)`.
 
-    Writes the run's start, and its end as finished or failed; an exception passes unchanged. `run` is the id, a new one if none is
-    given. `hardware` adds to the facts that the standard library knows. Processes of one distributed run share `run` and give their `rank`:
-    rank 0 writes start and end, another rank only its own failure. `device`: what this process computes on, as "gpu0" or "cuda:1"; it is
-    written with each step beside the name of this machine. `logger`: an existing one, which is left open. `directions`: {metric: "low" or
-    "high"}, whichever is better, where a metric's name does not tell. `power`: the machine's power is read in a thread and written as
-    `resource` records of the run (observability.client.power). `device_memory_gb` is then among the hardware, if NVML tells how much memory
-    each accelerator has and all have the same.
+    Writes the run's start, and its end as finished or failed; an exception passes unchanged. `run` is the id, a new one if none is given.
+    `hardware` adds to the facts that the standard library knows. Processes of one distributed run share `run` and give their `rank`: rank 0
+    writes start and end, another rank only its own failure. `device`: the device on which this process computes, such as "gpu0" or
+    "cuda:1"; it is written with each step beside the name of this machine. `logger`: an existing logger, which is left open. `directions`:
+    {metric: "low" or "high"}, which side is better, for metrics whose name does not tell. `power`: the machine's power is read in a thread
+    and written as `resource` records of the run (observability.client.power). `device_memory_gb` is then among the hardware, if NVML tells
+    how much memory each accelerator has and all have the same.
     """
     fields = {"model": model, "version": version, "params": params, "dataset": dataset, "study": study, "seed": seed}
     fields |= {"directions": directions} if directions else {}

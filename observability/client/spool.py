@@ -1,4 +1,4 @@
-"""Writes records to segments in the landing folder, from any number of processes, and publishes them for the loader.
+"""Write records to segments in the landing folder, from any number of processes, and publish them for the loader.
 
 `landing/open/` holds the segments of running writers, each under an exclusive lock; `landing/ready/` holds published ones. Publishing is a
 rename. The lock of a writer that died is free, so the reader publishes its segment. A segment is JSONL, split at the newline byte only.
@@ -58,9 +58,9 @@ def ready_segments(landing: Path) -> list[Path]:
 def publish_abandoned(landing: Path, is_written: Callable[[Path], bool] = lambda path: False) -> list[Path]:
     """Move the segments of writers that died to `ready/` and return their new paths; empty ones are removed.
 
-    The segments of running writers stay. A last line without a newline is kept. Several readers may call this at once. is_written: whether
-    this process still writes a segment, which a platform without locks cannot tell. Raises OSError if the folder cannot be read or
-    written.
+    The segments of running writers stay. A last line without a newline is kept. Several readers may call this at once. is_written: a
+    function that tells whether this process still writes a segment, because a platform without locks cannot tell. Raises OSError if the
+    folder cannot be read or written.
     """
     published = []
     for path in sorted((landing / "open").glob("*.jsonl")):
@@ -89,7 +89,7 @@ def publish_abandoned(landing: Path, is_written: Callable[[Path], bool] = lambda
 def lack_of_room(landing: Path, quota_bytes: int, floor_bytes: int | None = None) -> str | None:
     """Why no further segment may be opened in a landing folder; None if there is room. Read-only. Raises OSError.
 
-    Waiting segments, those being written and those set aside count; loaded ones, which are deleted after a week, do not.
+    Segments count if they wait, are being written, or were set aside. Loaded segments, which are deleted after a week, do not count.
     """
     waiting = 0
     for name in ("open", "ready", "failed"):
@@ -122,7 +122,7 @@ def _publish_file(path: Path, size: int) -> list[Path]:
 
 
 def _is_at(fd: int, path: Path) -> bool:
-    """Whether the open file still has that name: it may have been published or removed before it was locked."""
+    """Whether the open file still has that name. Another process may have published or removed it before it was locked."""
     try:
         return os.path.samestat(os.fstat(fd), os.stat(path, follow_symlinks=False))
     except FileNotFoundError:
@@ -165,8 +165,8 @@ class Spool:
 
     `dropped` counts records that were not acknowledged; `last_error` is the reason of the last one, None without an error. After a failed
     sync the system may have dropped written lines, so the lines since the last good sync are written to another segment; the loader stores
-    equal lines once. Where `quota_bytes` wait to be loaded, or the disk has less than `floor_bytes` free (default FLOOR_BYTES), no segment
-    is opened and records are dropped and counted, before anything of them is written.
+    equal lines once. If `quota_bytes` wait to be loaded, or the disk has less than `floor_bytes` free (default FLOOR_BYTES), no segment is
+    opened and records are dropped and counted, before anything of them is written.
     """
 
     def __init__(
@@ -279,7 +279,7 @@ class Spool:
                 self._kept -= sum(map(len, tail))
 
     def _write_failed_again(self) -> None:
-        """Write the lines whose sync failed to a new segment; if the disk refuses again, later."""
+        """Write the lines whose sync failed to a new segment. If the disk refuses again, this is repeated later."""
         with self._mutex:
             failed, self._failed = self._failed, []
         if not failed:
@@ -296,7 +296,7 @@ class Spool:
                 self._kept -= sum(map(len, failed))
 
     def _write_segment(self, lines: bytes) -> None:
-        """Write lines to a segment of their own, sync and publish it. Raises OSError and then leaves none."""
+        """Write lines to a segment of their own, sync and publish it. Raises OSError, and then leaves no segment."""
         path, fd = create_segment(self.landing, synced=True)
         try:
             view = memoryview(lines)
@@ -364,7 +364,7 @@ class Spool:
         return fd
 
     def _look_for_room(self) -> None:
-        """Look whether there is room for another segment. The flusher does it while there is, so that callers do not wait for it."""
+        """Check whether there is room for another segment. As long as there is room, the flusher checks, so that callers do not wait."""
         self._looked_at, self._since_look = time.monotonic(), 0
         try:
             self._full = lack_of_room(self.landing, self.quota_bytes, self.floor_bytes)
@@ -435,7 +435,7 @@ class Spool:
         return True
 
     def _forget(self) -> None:
-        """Reset to no open segment: at first, and in a child process, where the open segment is the parent's."""
+        """Forget the open segment. This is the state at first, and in a child process, where the open segment is the parent's."""
         self._pid = os.getpid()
         self._mutex = threading.RLock()
         self._wake = threading.Event()
@@ -445,7 +445,7 @@ class Spool:
         self._tail, self._failed, self._kept = [], [], 0
 
     def _release_fds(self) -> None:
-        """Close a child's copies of the parent's descriptors; an open copy keeps the parent's lock after its death."""
+        """Close a child's copies of the parent's descriptors, because an open copy keeps the parent's lock after its death."""
         held = [fd for fd, _ in (*self._retired, *self._syncing)]
         for fd in (*held, *([] if self._fd is None else [self._fd])):
             with suppress(OSError):

@@ -13,13 +13,14 @@ App = Callable[[Environ, StartResponse], Iterable[bytes]]
 
 
 class ObservabilityWSGIMiddleware(Middleware[App]):
-    """`ObservabilityMiddleware` for WSGI: the same record for the same exchange, the same keywords (`exchange.Options`).
+    """`ObservabilityMiddleware` for WSGI, with the same record for the same exchange and the same keywords (`exchange.Options`).
 
-    A list or tuple is passed on and logged at once; another iterable is passed on chunk by chunk and logged at its end or `close`.
+    A response that is a list or tuple is passed on and logged at once. Any other iterable is passed on chunk by chunk, and logged at its
+    end or at `close`.
     """
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
-        """Pass a request on unchanged, and record it where it may carry a prediction."""
+        """Pass a request on unchanged, and record it if it may carry a prediction."""
         if not self._recorder.wants(environ["REQUEST_METHOD"], environ.get("PATH_INFO") or "/", environ.get("CONTENT_TYPE", "")):
             return self.app(environ, start_response)
         watch = _WsgiExchange(self._recorder, environ, start_response)

@@ -1,4 +1,4 @@
-"""The difference of the calibration error of a classifier between two sides, each on its own labelled rows."""
+"""Compare the calibration error of a classifier between two sides, each on its own labelled rows."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""One difference between two sides, and its verdict: beyond chance or not, large enough to matter or not."""
+"""Describe one difference between two sides, with its verdict: whether it is beyond chance, and whether it is large enough to matter."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -32,9 +32,8 @@ class Difference:
     """One comparison.
 
     a, b: both sides with their 95 % intervals; for a distribution, only n is set. change: a - b; for a distribution, the distance between
-    both sides. least: the smallest change that matters, in its unit. p_value: NaN if it cannot be tested. adjusted: the p-value
-    corrected for all comparisons. why: the reason why there is no verdict, if it is known. more: about how many more rows would give
-    one.
+    both sides. least: the smallest change that matters, in its unit. p_value: NaN if it cannot be tested. adjusted: the p-value corrected
+    for all comparisons. why: the reason why there is no verdict, if it is known. more: about how many more rows would give a verdict.
     """
 
     section: Section

@@ -1,8 +1,8 @@
-"""Changes of the gaps between groups from one side to the other.
+"""Compute changes of the gaps between groups from one side to the other.
 
-The largest gap of each criterion is compared on the groups that are large enough on both sides. A largest gap is above zero by chance, more
-so on the smaller side, so its change is not tested directly. The test is whether the gap between the two groups that differ most on one
-side is different on the other side, corrected for the number of pairs of groups.
+The largest gap of each criterion is compared on the groups that are large enough on both sides. A largest gap is above zero by chance, and
+more so on the smaller side, so its change is not tested directly. Instead the test is whether the gap between the two groups that differ
+most on one side is different on the other side, corrected for the number of pairs of groups.
 """
 
 from dataclasses import replace
@@ -65,7 +65,7 @@ def _task_criteria(model: Model) -> list[Criterion]:
 
 
 def _aligned_groups(ask: AskEngine, model: Model, a: Window, b: Window, attribute: Attribute) -> tuple[GroupMetrics, GroupMetrics]:
-    """The groups of both sides at the same places."""
+    """The groups of both sides, so that the same group has the same place on each side."""
     asked = group_question(model, [attribute])
     now, then = (group_metrics(model, ask(asked, window), [attribute]) for window in (a, b))
     levels = [*now.levels, *(each for each in then.levels if each not in now.levels)]

@@ -1,4 +1,4 @@
-"""Distances between the inputs and the scores of two sides, on the same bins.
+"""Compute distances between the inputs and the scores of two sides, on the same bins.
 
 If every version on both sides was registered with the same edges for a column, the counts of all rows are compared. Otherwise a bounded
 sample of each side is binned on the edges of one version; each difference states how many rows were used.
@@ -100,7 +100,7 @@ def _compared_columns(model: Model, versions: Sequence[Version]) -> list[str]:
 
 
 def _shared_edges(model: Model, versions: Sequence[Version], column: str) -> Edges | None:
-    """The edges of a column where every version has the same; else None."""
+    """The edges of a column if every version has the same; else None."""
     if column == "score" and model.classes:
         return SCORE_EDGES_FIXED
     found = [version.edges.get(column) for version in versions]
@@ -169,7 +169,7 @@ def _sampled_values(ask: AskEngine, a: Window, b: Window, columns: Sequence[str]
 
 
 def _refused_column(column: str, name: str, why: str) -> Difference:
-    """A column that cannot be compared."""
+    """The difference of a column that cannot be compared, with the reason."""
     return replace(unavailable_difference("score" if column == "score" else "inputs", name, "psi", "nats", why), distance=True)
 
 
@@ -263,7 +263,7 @@ def _rows_alone(side: ColumnHistogram) -> Interval:
 
 def _block_differences(columns: Sequence[_ComparedColumn]) -> list[Difference]:
     """The PSI of columns with the same number of groups, on the deciles of the reference, with its interval and its p-value. The other
-    distances of a column follow if they are read.
+    distances of a column are computed when they are read.
     """
     groups_of = [each.axis.group for each in columns]
     base, now = (grouped_columns([getattr(each, side) for each in columns], groups_of) for side in ("before", "after"))
@@ -276,7 +276,7 @@ def _block_differences(columns: Sequence[_ComparedColumn]) -> list[Difference]:
 
 
 def _psi_difference(column: _ComparedColumn, value: float, groups: int, p_value: float, ends: tuple[float, float]) -> Difference:
-    """The difference of one column from its PSI. groups: those that hold rows."""
+    """The difference of one column from its PSI. groups: the groups that hold rows."""
     pair, after, before = column.pair, column.after, column.before
     section: Section = "score" if pair.column == "score" else "inputs"
     needed = histogram_distance.psi_rows_needed(groups, before.n, MINIMUM_PSI)

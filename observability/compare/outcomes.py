@@ -1,6 +1,6 @@
-"""Differences of decisions and errors between two sides.
+"""Compute differences of decisions and errors between two sides.
 
-Figures are those of the analyzers. The rows of the two sides are independent, so the variances of their figures add up.
+The figures are computed as in the analyzers. The rows of the two sides are independent, so the variances of their figures add up.
 """
 
 from dataclasses import replace
@@ -126,7 +126,7 @@ def watched_slice_differences(ask: AskEngine, model: Model, a: Window, b: Window
 
 
 def _intersected_window(window: Window, text: str) -> Window:
-    """The window restricted to a watched slice; if both name a column, the watched slice's condition holds."""
+    """The window restricted to a watched slice. If both name a column, the condition of the watched slice counts."""
     part = Slice.parse(text)
     held = dict((*(window.slice.conditions if window.slice else ()), *(part.conditions if part else ())))
     return replace(window, slice=Slice(tuple(held.items())))
@@ -142,7 +142,7 @@ def _minimum_change(metric: str, base: dict[str, Interval]) -> float:
 
 
 def label_maturity_note(a: tuple[float, float], b: tuple[float, float]) -> str | None:
-    """A note where one side has a far smaller share of its labels than the other; else None."""
+    """A note if one side has a far smaller share of its labels than the other; else None."""
     if not (a[0] and b[0] and a[1] and b[1]):
         return None
     shares = a[1] / a[0], b[1] / b[0]

@@ -1,9 +1,10 @@
-"""Rows that both sides predicted, and how the two sides differ on exactly these rows.
+"""Find rows that both sides predicted, and how the two sides differ on exactly these rows.
 
-Two rows match where two versions answered one request (a challenger in shadow of the serving version, or two versions that score one file):
-the same id, or else equal values of every feature that both sides read, and of the subject where both log one, at the same instant. Among
-the remaining rows, two match if their feature values occur once on each side and their times are less than an hour apart. A pair has the
-label known on either side, because a shadow's rows rarely have labels of their own. Pairs whose labels contradict each other are left out.
+Two rows match if two versions answered one request (a challenger in shadow of the serving version, or two versions that score one file).
+They have the same id. Otherwise they have equal values of every feature that both sides read, the same subject if both log one, and the
+same instant. Among the remaining rows, two match if their feature values occur once on each side and their times are less than an hour
+apart. A pair has the label that is known on either side, because a shadow's rows rarely have labels of their own. Pairs whose labels
+contradict each other are left out.
 """
 
 from collections.abc import Sequence
@@ -38,9 +39,10 @@ SMALLEST_PROBABILITY = float(np.finfo(np.float64).eps)
 
 @dataclass(frozen=True)
 class PairSummary:
-    """Rows that both sides predicted. n: pairs; labelled: those whose label is known; contradicting: left out because their labels differ.
+    """Rows that both sides predicted. n: pairs; labelled: pairs whose label is known; contradicting: pairs that are left out because their
+    labels differ.
 
-    looked_at: rows of each side that were searched. flips: pairs with different decisions (None for regression); only_a, only_b: labelled
+    looked_at: number of searched rows of each side. flips: pairs with different decisions (None for regression); only_a, only_b: labelled
     pairs that are right on one side only (regression: with the smaller error there). score_gap: mean absolute difference of the scores.
     """
 
@@ -128,7 +130,7 @@ def matching_places(a: "DataFrame", b: "DataFrame", features: Sequence[str]) -> 
 
 
 def _joined_places(a: "DataFrame", b: "DataFrame", on: list[str]) -> list[tuple[int, int]]:
-    """Pairs of places whose key is unique on each side, less than MAX_TIME_APART from each other."""
+    """Places of the pairs of rows whose key is unique on each side and whose times are less than MAX_TIME_APART apart."""
     once = [frame[~frame.duplicated(on, keep=False)] for frame in (a, b)]
     both = once[0].merge(once[1], on=on, suffixes=("_a", "_b"))
     if "at" not in on:
@@ -137,7 +139,7 @@ def _joined_places(a: "DataFrame", b: "DataFrame", on: list[str]) -> list[tuple[
 
 
 def _row_keys(a: "DataFrame", b: "DataFrame", features: Sequence[str]) -> list["Series[Any]"]:
-    """A 64-bit hash of each row's features, and of its subject where both sides log one; missing values are equal to each other."""
+    """A 64-bit hash of each row's features, and of its subject if both sides log one. Missing values are equal to each other."""
     import pandas as pd
 
     columns = list(features)

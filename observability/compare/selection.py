@@ -1,6 +1,7 @@
-"""Whether a challenger should replace the champion: promote, hold or reject, from a comparison and the slices in which it is worse.
+"""Decide whether a challenger should replace the champion (promote, hold or reject), from a comparison and the slices in which the
+challenger is worse.
 
-Side A of the comparison is the challenger. A criterion is worse or better only where the difference is significant and relevant.
+Side A of the comparison is the challenger. A criterion is worse or better only if the difference is significant and relevant.
 """
 
 from collections.abc import Sequence
@@ -25,8 +26,8 @@ UNPAIRED = " (on all labelled rows of each)"
 
 @dataclass(frozen=True)
 class SelectionCriterion:
-    """One criterion. name: of the group of metrics; state: the worst of its metrics; words: the metric that decides, with its change;
-    how: the 95 % interval of that change, the paired test, and what the figure rests on if it is not measured, "" if none is known.
+    """One criterion. name: name of the group of metrics; state: the worst state of its metrics; words: the metric that decides, with its
+    change; how: the 95 % interval of that change, the paired test, and the basis of the figure if it is not measured; "" if none is known.
     """
 
     name: str
@@ -60,7 +61,7 @@ def challenger_state(difference: Difference) -> State:
 
 
 def worst_of_group(name: str, found: Sequence[Difference]) -> SelectionCriterion | None:
-    """The criterion of a group of metrics; None without any."""
+    """The criterion of a group of metrics; None if the group has no metrics."""
     order: tuple[State, ...] = ("worse", "differs", "better", "undecided", "alike")
     ranked = sorted(found, key=lambda each: (order.index(challenger_state(each)), -abs(each.relative or 0.0)))
     if not ranked:
@@ -101,7 +102,9 @@ def selection_criteria(found: WindowComparison, regressed_slices: int, tested: i
 
 
 def recommendation(model: Model, found: WindowComparison, regressed_slices: int = 0, tested: int = 0) -> Recommendation:
-    """Promote where the challenger is no worse in the main metric and worse in nothing else; reject if it is worse in it; else hold."""
+    """Promote if the challenger is no worse in the main metric and worse in nothing else. Reject if it is worse in the main metric.
+    Otherwise hold.
+    """
     main = model.settings.primary_metric or HEADLINE.get(model.task or "binary", "accuracy")
     quality = [each for each in (*found.of("pairs"), *found.of("performance")) if each.subject == "model" and each.metric == main]
     criteria = selection_criteria(found, regressed_slices, tested)

@@ -1,4 +1,4 @@
-"""Sentences of a comparison: the result, and notes about the two sides."""
+"""Write the sentences of a comparison: the result, and notes about the two sides."""
 
 from collections.abc import Sequence
 
@@ -91,13 +91,13 @@ def change_interval_words(each: Difference) -> str | None:
 
 
 def _signed(value: float, form: str) -> str:
-    """A number with its sign; what rounds to zero has none."""
+    """A number with its sign. A number that rounds to zero has no sign."""
     text = f"{value:+,{form}}"
     return text.replace("-", MINUS) if text.strip("+-0.") else text.strip("+-")
 
 
 def basis_words(each: Difference) -> str | None:
-    """What a figure of cost or energy rests on if it is not measured; None for a measured one."""
+    """The basis of a figure of cost or energy that is not measured; None for a measured figure."""
     source = each.evidence.get("source")
     if source not in ("estimated", "assumed"):
         return None

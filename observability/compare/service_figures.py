@@ -1,7 +1,7 @@
-"""Differences of latency, failed requests, energy and cost between two sides.
+"""Compute differences of latency, failed requests, energy and cost between two sides.
 
-Figures are those of the analyzers of latency, energy and cost. Device readings belong to a whole service, so the energy of a slice or of a
-shadow comes from its predictions' own fields.
+The figures are computed as in the analyzers of latency, energy and cost. Device readings belong to a whole service, so the energy of a
+slice or of a shadow comes from its predictions' own fields.
 """
 
 from dataclasses import dataclass, replace

@@ -1,1 +1,1 @@
-"""Files for others: case, weekly review, model card, CSV, SVG charts, Evidently report."""
+"""Files for other people and tools: case, weekly review, model card, CSV, SVG charts, Evidently report."""

@@ -74,7 +74,7 @@ def last_review(store: Store, name: str) -> tuple[Body | None, Body | None]:
 
 
 def findings_about_forms(store: Store, name: str, review: Body | None, now: datetime) -> list[Body]:
-    """The findings about a model's forms: those that the review kept (none of them OK); without a review, the current ones."""
+    """The findings about a model's forms that the review kept (none of them is OK). Without a review, the current findings."""
     if review is not None:
         return [finding for finding in review.get("records", ()) if (finding["analyzer"], finding["model"]) == (FORMS, name)]
     return [finding.to_json() for finding in check.record_findings(store, name, now=now, only=(FORMS,))]
@@ -90,7 +90,7 @@ def card_findings(measured: Iterable[Body]) -> Iterable[Body]:
 
 
 def standing_decisions(store: Store, name: str) -> list[Body]:
-    """Decisions about a model that were not withdrawn, newest first; of each version only the newest choice stands."""
+    """Decisions about a model that were not withdrawn, newest first. For each version, only the newest choice counts."""
     found: list[Body] = []
     chosen: set[str | None] = set()
     for item in sorted(store.decisions(), key=lambda item: item.first.at, reverse=True):
@@ -108,7 +108,7 @@ def standing_decisions(store: Store, name: str) -> list[Body]:
 
 
 def open_holds(decisions: Iterable[Body]) -> Iterable[str]:
-    """The versions that are held or rejected, in words: they stay so until another decision about them."""
+    """The versions that are held or rejected, in words. They stay held or rejected until another decision about them."""
     for made in decisions:
         if made["choice"] in ("hold", "reject"):
             state = "on hold" if made["choice"] == "hold" else "rejected"
@@ -137,7 +137,7 @@ def describe_version(version: Version) -> Body:
 
 
 def target_words(finding: Body) -> str:
-    """The limit of a finding in its unit, or a dash."""
+    """The limit of a finding in its unit, or a dash if it has none."""
     limit = finding["limit"]
     if limit is None:
         return formatting.DASH

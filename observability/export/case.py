@@ -1,4 +1,4 @@
-"""Export of the evidence about one prediction: a printable HTML file, CSV, and Markdown for a ticket.
+"""Export the evidence about one prediction: a printable HTML file, CSV, and Markdown for a ticket.
 
 The file states when it was made and the basis of each number (measured, estimated, simulated); it runs no script and requests
 nothing. The subject and the values of sensitive columns are masked everywhere, unless a person chooses otherwise.
@@ -120,12 +120,12 @@ def case_html(frozen: FrozenCase) -> str:
 
 
 def triage_name(triage: Triage) -> str:
-    """The name of a suspected source, or that no source stands out (also for a prediction that is not an error)."""
+    """The name of a suspected source, or the words that no source stands out (also for a prediction that is not an error)."""
     return "None stands out" if triage.source == "unknown" else SOURCES[triage.source]
 
 
 def outcome_in_words(model: Model, outcome: str | None) -> str:
-    """A label or decision in words; a dash where unknown."""
+    """A label or decision in words; a dash if it is unknown."""
     return outcome_words(model, outcome) if outcome is not None else formatting.DASH
 
 
@@ -231,7 +231,7 @@ def action_text(item: DecisionItem, masked: Collection[str]) -> str:
 
 
 def shown_fields(item: DecisionItem, masked: Collection[str]) -> dict[str, Any]:
-    """The fields of a verdict or an action; a slice of a masked column is hidden."""
+    """The fields of a verdict or an action. A slice of a masked column is hidden."""
     fields = dict(item.fields)
     part = Slice.parse(str(fields["slice"])) if fields.get("slice") else None
     if part is not None and any(name in masked for name, _ in part.conditions):
@@ -297,7 +297,7 @@ def shown_inputs(case: Case, masked: Collection[str]) -> list[Input]:
 
 
 def value_text(value: Any) -> str:
-    """A value for a person."""
+    """A value as text for a person."""
     if value is None:
         return "missing"
     if isinstance(value, bool):
@@ -306,7 +306,7 @@ def value_text(value: Any) -> str:
 
 
 def shown_contrast(contrast: AttributionContrast | None, masked: Collection[str]) -> AttributionContrast | None:
-    """The attributions with masked values, in the bars and in the sentences."""
+    """The attributions with masked values, both in the bars and in the sentences."""
     if contrast is None or not masked:
         return contrast
     bars = tuple(replace(bar, value=MASKED) if bar.feature in masked else bar for bar in contrast.bars)
@@ -316,8 +316,8 @@ def shown_contrast(contrast: AttributionContrast | None, masked: Collection[str]
 
 
 def shown_rule(rule: ErrorRule | None, masked: Collection[str]) -> ErrorRule | None:
-    """The rule; without its text where it concerns a masked column, because the text would reveal the value. None if it covers fewer
-    than MIN_ROWS rows.
+    """The rule as people may see it. Its text is left out if it concerns a masked column, because the text would reveal the value. None if
+    the rule covers fewer than MIN_ROWS rows.
     """
     if rule is not None and rule.n < MIN_ROWS:
         return None
@@ -328,7 +328,9 @@ def shown_rule(rule: ErrorRule | None, masked: Collection[str]) -> ErrorRule | N
 
 
 def triage_sentence(triage: Triage, case: Case, rule: ErrorRule | None, masked: Collection[str]) -> str:
-    """The sentence of a triage with the rule's text as shown, without what depends on the value of a masked input."""
+    """The sentence of a triage, with the text of the rule as people may see it, and without anything that depends on the value of a masked
+    input.
+    """
     sentence = triage.because
     if case.rule is not None and rule is None and case.rule.text in sentence:
         return SMALL_RULE

@@ -1,4 +1,4 @@
-"""A data file described in Croissant 1.0 (JSON-LD), for tools that load datasets by their description."""
+"""Describe a data file in Croissant 1.0 (JSON-LD), for tools that load datasets by their description."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -44,7 +44,8 @@ def croissant_of_file(
     license_url: str | None = None,
     url: str | None = None,
 ) -> dict[str, Any]:
-    """The description. logged: the record of the dataset with this checksum, whose version, date and parents are added; None without one.
+    """The description of a file. logged: the record of the dataset with this checksum, whose version, date and parents are added; None if
+    there is none.
 
     Raises UsageError for a file of another format than .csv, .parquet or .jsonl.
     """
@@ -84,7 +85,9 @@ def croissant_of_file(
 
 
 def data_type(values: "Series[Any]", *, exact: bool) -> str:
-    """The type of a column in the words of schema.org. exact: the file states types; else numbers without a fraction or a gap are whole."""
+    """The type of a column in the words of schema.org. exact: whether the file states types. If not, numbers without a fraction or a gap
+    are whole.
+    """
     import pandas as pd
 
     kinds, dtype = pd.api.types, values.dtype

@@ -1,4 +1,4 @@
-"""CSV without spreadsheet formulas (OWASP, CSV injection).
+"""Write CSV without spreadsheet formulas (OWASP, CSV injection).
 
 A spreadsheet interprets a cell that begins with = + - @, a tab or a line break as a formula, even if the text came from a log.
 Such texts, and such column names, get a leading apostrophe. Numbers, and texts that are numbers, are unchanged.
@@ -25,12 +25,12 @@ def inert_csv(frame: "DataFrame") -> str:
 
 
 def rows_kept_as_logged(frame: "DataFrame", column: str) -> "DataFrame":
-    """Rows whose text in a column is exported unchanged: an id with an added apostrophe would no longer match on import."""
+    """Rows whose text in a column is exported unchanged, because an id with an added apostrophe would no longer match on import."""
     return frame[[inert_text(value) == value for value in frame[column]]]
 
 
 def inert_text(value: Any) -> Any:
-    """A text with an apostrophe where a spreadsheet would see a formula; any other value unchanged."""
+    """A text with an apostrophe if a spreadsheet would take it for a formula; any other value unchanged."""
     if not isinstance(value, str) or not FORMULA.match(value) or NUMBER.fullmatch(value):
         return value
     return f"'{value}"

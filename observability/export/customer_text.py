@@ -1,4 +1,4 @@
-"""What may be told to the person whom a prediction is about: one plain paragraph of facts that the case holds, to copy."""
+"""Write what may be told to the person whom a prediction is about: one plain paragraph of facts from the case, to copy."""
 
 from collections.abc import Collection, Sequence
 
@@ -37,7 +37,7 @@ def customer_paragraph(
 
 
 def _prediction_sentence(row: Row) -> str:
-    """The prediction, the model that made it, and the time."""
+    """A sentence with the prediction, the model that made it, and the time."""
     began = f"On {formatting.format_minute(row.at)} UTC an automated system ({row.model.name}, version {row.version.name})"
     if row.answer is None:
         return f"{began} gave no prediction; the request ended with status {row.status}."
@@ -53,7 +53,7 @@ def _prediction_sentence(row: Row) -> str:
 
 
 def _outcome_sentence(row: Row) -> str:
-    """The recorded outcome, and how the prediction compares with it."""
+    """A sentence with the recorded outcome, and how the prediction compares with it."""
     if row.label is None:
         return "No outcome is recorded yet, so it is not known whether the prediction was right."
     said = f"The recorded outcome is {outcome_words(row.model, row.label.value)} ({formatting.format_day(row.label.at)})"
@@ -67,13 +67,13 @@ def _outcome_sentence(row: Row) -> str:
 
 
 def _missing_sentence(row: Row) -> str:
-    """How many inputs were missing."""
+    """A sentence that says how many inputs were missing."""
     missing = sum(value is None for value in row.features.values())
     return f"{missing} of {len(row.features)} inputs were missing." if missing else ""
 
 
 def _inputs_sentence(contrast: AttributionContrast | None, masked: Collection[str]) -> str:
-    """The inputs that moved the score most in each direction."""
+    """A sentence with the inputs that moved the score most in each direction."""
     if contrast is None or not contrast.adds_up or contrast.mismatch:
         return "How much each input weighed in it is not known."
     latent = latent_features([bar.feature for bar in contrast.bars])
@@ -102,7 +102,7 @@ def _value_words(value: object) -> str:
 
 
 def _review_sentence(verdicts: Sequence[DecisionItem]) -> str:
-    """The text of a person's newest verdict that is in force."""
+    """A sentence with the text of a person's newest verdict that is in force."""
     standing = next(
         (verdict for verdict in verdicts if verdict.state != "withdrawn" and str(verdict.fields.get("wrong")) in REVIEWED), None
     )

@@ -1,4 +1,4 @@
-"""A dashboard as one self-contained HTML file: texts, figures with their sentences and tables. It requests nothing.
+"""Write a dashboard as one self-contained HTML file: texts, and figures with their sentences and tables. The file requests nothing.
 
 The figures are drawn by the script in the file; without scripts, and on paper, sentences and tables are read.
 """
@@ -69,7 +69,7 @@ def exported_rows(item: ExportedItem) -> tuple[list[str], list[list[str]]]:
 
 
 def exported_cell(value: object) -> str:
-    """A value of a table as text; nothing for a missing one."""
+    """A value of a table as text; empty if it is missing."""
     if value is None or value != value:
         return ""
     return f"{value:.6g}" if isinstance(value, float) else str(value)

@@ -1,8 +1,8 @@
-"""Evidently reports: a window against another as one HTML file and one JSON snapshot.
+"""Write Evidently reports that compare a window with another, as one HTML file and one JSON snapshot.
 
-A bounded sample of both sides goes to the worker, which has no network and cannot write elsewhere; there `report` makes the
-files. Both files and their names state the sample size. Evidently copies names of columns and categories unescaped into a script
-of the page, so characters that could end the script or become markup are replaced first.
+A bounded sample of both sides goes to the worker, which has no network and cannot write elsewhere. There, `report` makes the files. Both
+files and their names state the sample size. Evidently copies names of columns and categories unescaped into a script of the page, so
+characters that could end the script or become markup are replaced first.
 """
 
 import hashlib

@@ -131,7 +131,7 @@ def explain_scores(
     permutations: int = 4,
     **options: Unpack[ModelOptions],
 ) -> Explanation:
-    """Attributions of the model's scores of `rows`: exact where the model allows it, else by sampling permutations.
+    """Attributions of the model's scores of `rows`. They are exact if the model allows it; otherwise permutations are sampled.
 
     background: the rows that define the base value, for linear models, models of scikit-learn other than trees, and ONNX; at most 100 of
     them are used. permutations: antithetic pairs for each row of the background, at least 2.
@@ -163,7 +163,7 @@ def explain_scores(
 
 
 def artifact_kind(artifact: Path) -> str:
-    """lightgbm, xgboost, skops or onnx, from the file's content. Raises UsageError for any other file, such as a pickle."""
+    """The kind of a model file from its content: lightgbm, xgboost, skops or onnx. Raises UsageError for any other file, such as a pickle."""
     from observability.store.registry.artifacts import detect_artifact_kind
 
     try:
@@ -178,7 +178,7 @@ def artifact_kind(artifact: Path) -> str:
 
 
 def skops_has_trees(artifact: Path) -> bool:
-    """Whether a skops file holds trees, for which shap is imported (seconds, once)."""
+    """Whether a skops file holds trees. Only for these is shap imported, which takes seconds, once."""
     try:
         with zipfile.ZipFile(artifact) as archive, archive.open("schema.json") as file:
             text = file.read(MAX_SCHEMA_BYTES)
@@ -192,10 +192,10 @@ class ErrorEstimate:
     """Expected errors of rows without labels (direct loss estimation), and the accuracy of such estimates on the reference.
 
     absolute_error, squared_error: (n,) of the rows; squared_error is None if it was not requested. reference: one row per reference row,
-    with `absolute_error` (measured), `absolute_error_estimated` (by a model that had not seen the row), the same for squared, and `at`
-    where times were given, in the order given. check: per month, and one row `month` = "all": `month`, `n`, `measured`, `estimated`.
-    bias: mean estimated less mean measured absolute error on the reference. skill: share of the variance of the absolute error that the
-    estimates explain out of fold (negative: worse than the mean). note: a sentence.
+    with `absolute_error` (measured), `absolute_error_estimated` (by a model that had not seen the row), the same for squared, and `at` if
+    times were given, in the given order. check: per month, and one row `month` = "all": `month`, `n`, `measured`, `estimated`. bias: mean
+    estimated less mean measured absolute error on the reference. skill: share of the variance of the absolute error that the estimates
+    explain out of fold (negative: worse than the mean). note: a sentence.
     """
 
     absolute_error: "np.ndarray"
@@ -372,7 +372,7 @@ def find_counterfactuals(
 def encode_texts(worker: Worker, encoder: SentenceEncoder, texts: Sequence[str], progress: Progress | None = None) -> "np.ndarray":
     """The vectors of texts by a sentence encoder, (texts, numbers), each of length 1.
 
-    Raises UsageError if a package is missing or the files are not an encoder, WorkerError if it breaks.
+    Raises UsageError if a package is missing or the files are not an encoder, WorkerError if the encoder breaks.
     """
     answer = worker.call(
         "observability.worker.encode_job:encode_texts",

@@ -25,7 +25,7 @@ HERE = ("time", "memory", "start", "size")
 
 
 def register_and_compare(store: "Store", request: "RegistrationRequest", progress: Callable[[str], object]) -> "Registration":
-    """Register a model version, all or nothing; the scores of its model file, if it has one, are compared with those of the reference.
+    """Register a model version, all or nothing. If it has a model file, the scores of the file are compared with those of the reference.
 
     Raises UsageError.
     """
@@ -40,7 +40,8 @@ def reference_scorer(worker: Worker) -> ReferenceScorer:
 def score_reference(worker: Worker, artifact: Path, rows: "pd.DataFrame", task: str, classes: tuple[str, ...]) -> ScoredReference:
     """The model's scores of some rows, and the columns that it takes.
 
-    Raises NotScoredError if it cannot be run here (no library, too slow, too large), and UsageError if it does not take these rows.
+    Raises NotScoredError if the model file cannot be run here (no library, too slow, too large), and UsageError if it does not take these
+    rows.
     """
     missing = [name for name in LIBRARIES[artifact_kind(artifact)] if find_spec(name.partition(".")[0]) is None]
     if missing:

@@ -1,10 +1,9 @@
-"""Denies system calls to a job with a seccomp filter, set through ctypes without privileges.
+"""Deny system calls to a job with a seccomp filter, which is set through ctypes without privileges.
 
 Denied: sockets (also through io_uring), new processes and programs (threads are allowed), signals to and memory of other processes, raised
 limits, anonymous files outside the limits, System V memory and queues, namespaces and keys, and changes of modes, owners, times and
-extended attributes of any file, which Landlock does not know. A denied call fails with EPERM; the job
-continues. Numbers are from the kernel's tables for x86_64 and aarch64; elsewhere there is no filter, and `block_system_calls` returns
-False.
+extended attributes of any file, which Landlock does not know. A denied call fails with EPERM, and the job continues. Numbers of calls are
+from the kernel's tables for x86_64 and aarch64. On other processors there is no filter, and `block_system_calls` returns False.
 """
 
 import ctypes
@@ -103,7 +102,7 @@ def seccomp_available() -> bool:
 
 
 def block_system_calls() -> bool:
-    """Set the filter for this process permanently; False if the system has none. Call it while there is only one thread."""
+    """Set the filter for this process permanently; False if the system has no filters. Call it while there is only one thread."""
     if not seccomp_available():
         return False
     machine = platform.machine()

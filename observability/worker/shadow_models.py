@@ -1,4 +1,4 @@
-"""Shadow models: a model of the same kind and parameters as a model file, fitted on some of the records.
+"""Fit shadow models: models of the same kind and parameters as a model file, fitted on some of the records.
 
 LightGBM text holds its training parameters. A scikit-learn estimator holds them too: `clone` returns it unfitted. An XGBoost file holds
 them only if the training wrote them into its attributes (`booster.set_attr(eta="0.1", max_depth="6")`).
@@ -112,7 +112,7 @@ def xgboost_shadow(path: Path, model: OpenModel, rows: pd.DataFrame, task: Task,
 
 
 def why_no_shadow(kind: str, path: Path) -> str | None:
-    """Why no shadow model of a file can be fitted; None if one can. For LightGBM, only the fit itself finds out."""
+    """Why no shadow model of a file can be fitted; None if one can. For LightGBM, only the fit itself shows whether it is possible."""
     try:
         if kind == "skops":
             sklearn_template(path)

@@ -2,8 +2,8 @@
 
 For a row x and a row b of the background, features are switched from b's to x's values one after the other, in a random order and in its
 reverse (antithetic); the changes of the score are averaged. Every row of the background is used equally often, so that the values add up to
-score(x) minus the mean score of the background, except for rounding. The permutations are the same for all rows: a row's values do not
-depend on the others. The standard error is computed as for a stratified mean; the strata are the rows of the background. Sources: Štrumbelj
+score(x) minus the mean score of the background, except for rounding. The permutations are the same for all rows, so a row's values do not
+depend on the other rows. The standard error is that of a stratified mean, whose strata are the rows of the background. Sources: Štrumbelj
 and Kononenko, Knowledge and Information Systems 41 (2014); Mitchell and others, Journal of Machine Learning Research 23 (2022).
 """
 
@@ -41,8 +41,8 @@ def sample_attributions(
 ) -> Attribution:
     """Attributions of `score(encode(rows))` against `background`, both with the model's columns.
 
-    permutations: pairs per row of the background, at least 2. Returns values (n, features), or (n, classes, features) where `score` gives
-    several, with standard errors.
+    permutations: pairs per row of the background, at least 2. Returns values (n, features), or (n, classes, features) if `score` gives
+    several outputs, with standard errors.
     """
     plan = permutation_plan(rows.shape[1], len(background), permutations, seed)
     # The first and the last step are the rows themselves, so that their scores are shared by all permutations.

@@ -1,4 +1,4 @@
-"""Tests whether scores reach the goal of a counterfactual; used by the search and by the pages."""
+"""Test whether scores reach the goal of a counterfactual. The search and the pages use this test."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -1,4 +1,4 @@
-"""Changes of a text that leave its meaning: typos, casing, synonyms. Each takes the text and a random generator."""
+"""Change a text without changing its meaning: typos, casing, synonyms. Each function takes the text and a random generator."""
 
 import re
 from collections.abc import Callable
@@ -22,7 +22,7 @@ ANY_WORD = re.compile("|".join(rf"\b{word}\b" for word in SYNONYMS), re.IGNORECA
 
 
 def with_typos(number: int) -> Callable[[str, np.random.Generator], str]:
-    """A change that swaps two neighbouring inner letters in up to `number` words of at least four letters."""
+    """The text with two neighbouring inner letters swapped in up to `number` words of at least four letters."""
 
     def change(text: str, rng: np.random.Generator) -> str:
         spans = [found.span() for found in WORD.finditer(text)]
@@ -46,7 +46,7 @@ def in_upper_case(text: str, _rng: np.random.Generator) -> str:
 
 
 def with_synonyms(text: str, _rng: np.random.Generator) -> str:
-    """The text with each word of SYNONYMS replaced; a capital at its beginning is kept."""
+    """The text with each word of SYNONYMS replaced by its synonym; a capital at its beginning is kept."""
 
     def other(found: re.Match[str]) -> str:
         word = SYNONYMS[found[0].lower()]

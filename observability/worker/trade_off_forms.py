@@ -1,4 +1,4 @@
-"""Further forms of a model: fewer trees, more threads, other precisions, and a small network that imitates it.
+"""Build further forms of a model: fewer trees, more threads, other precisions, and a small network that imitates it.
 
 A form gives scores of encoded rows in the task's shape. A form that cannot be built is left out with the reason.
 """
@@ -35,10 +35,10 @@ PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
 class Form:
     """One form of a model.
 
-    parent: the form that it was made from. score: from encoded rows to scores. rows: the encoded probes. threads: number of threads that it
-    may use. provider, used: the requested device of the runtime, and the device that it runs on. size: bytes of its file. operations,
-    cpu_operations: how many a request takes, and how many of these ran on the processor, by type (`MatMul`); counted where another device
-    was requested.
+    parent: the form that it was made from. score: a function from encoded rows to scores. rows: the encoded probes. threads: number of
+    threads that it may use. provider, used: the requested device of the runtime, and the device that it runs on. size: bytes of its file.
+    operations, cpu_operations: by type (`MatMul`), the number of operations of a request, and the number of these that ran on the
+    processor. They are counted if another device was requested.
     """
 
     name: str
@@ -57,7 +57,7 @@ class Form:
 
 @dataclass(frozen=True)
 class MissingForm:
-    """A form that was not built, and why."""
+    """A form that was not built, and the reason."""
 
     name: str
     why: str
@@ -98,7 +98,7 @@ def onnx_forms(
 ) -> Iterator[Form | MissingForm]:
     """Yield an ONNX graph in fp32 with one and all threads, on other devices, in fp16, bf16 and int8, and with small weights at zero.
 
-    name: of the fp32 form. encode: from encoded probes to the graph's inputs.
+    name: name of the fp32 form. encode: a function from encoded probes to the graph's inputs.
     """
     import onnxruntime
 
@@ -164,7 +164,9 @@ def profiled_operations(file: Path, provider: str, inputs: dict[str, Any]) -> Co
 
 
 def operations_by_provider(profile: str) -> Counter[tuple[str, str]]:
-    """The number of operations in a profile of ONNX Runtime (its JSON) by provider and type; one that ran several times counts once."""
+    """The number of operations in a profile of ONNX Runtime (its JSON) by provider and type. An operation that ran several times counts
+    once.
+    """
     ran = {}
     for event in json.loads(profile):
         about = event.get("args") or {}
@@ -174,7 +176,9 @@ def operations_by_provider(profile: str) -> Counter[tuple[str, str]]:
 
 
 def onnx_session(file: Path, threads: int, provider: str, *, profile: bool = False) -> Any:
-    """A session of ONNX Runtime on the requested device; on the processor where the runtime does not offer it. profile: it writes one."""
+    """A session of ONNX Runtime on the requested device, or on the processor if the runtime does not offer the device. profile: whether it
+    writes a profile.
+    """
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
@@ -201,7 +205,8 @@ def half_precision_file(path: Path) -> Path:
 
 
 def bfloat16_file(path: Path) -> Path:
-    """The graph with its fp32 weights rounded to bf16, each cast to fp32 if it is used. Raises ValueError if it holds none.
+    """The graph with its fp32 weights rounded to bf16. Each weight is cast to fp32 where it is used. Raises ValueError if the graph holds
+    no fp32 weights.
 
     ONNX Runtime has no arithmetic in bf16 on the processor, so only the file is smaller.
     """
@@ -250,7 +255,9 @@ def pruned_file(path: Path) -> Path:
 
 
 class NetworkInput:
-    """Turns a table into the network's input: standardised numbers, 0 and a flag for a null; a column for each level of a category."""
+    """Turns a table into the network's input. A number becomes its standardised value (0 for null) and a flag for null; a category becomes
+    a column for each level.
+    """
 
     def __init__(self, table: pd.DataFrame) -> None:
         self.numbers: dict[str, tuple[float, float]] = {}

@@ -91,7 +91,9 @@ def measure_forms(frames: "dict[str, pd.DataFrame]", arguments: dict[str, Any], 
 
 
 def forms_from_place(forms: Iterator[Form | MissingForm], place: int | None) -> Iterator[Form | MissingForm]:
-    """Yield all forms; with a place the one there alone, and from the network's first on all of them, which share its training."""
+    """Yield all forms. With a place, yield the form at that place alone; from the first form of the network on, yield all of its forms,
+    because they share its training.
+    """
     for form in islice(forms, place, None):
         yield form
         if place is not None and not is_network_form(form.name):
@@ -127,7 +129,9 @@ def built_forms(
 
 
 def passes_frame(form: Form, task: Task, threshold: float | None) -> pd.DataFrame:
-    """The scores of the first pass, and how far further passes are from it: whole batches, and some probes one at a time."""
+    """The scores of the first pass, and the largest distance of further passes from it. Further passes score whole batches, and some probes
+    one at a time.
+    """
     first = form.score(form.rows)
     spread, changed = np.zeros(len(first)), np.zeros(len(first), bool)
     singles = np.array(first)
@@ -141,14 +145,14 @@ def passes_frame(form: Form, task: Task, threshold: float | None) -> pd.DataFram
 
 
 def form_decisions(scores: Floats, task: Task, threshold: float | None) -> Any:
-    """The class of each row; 0 of a regression."""
+    """The class of each row; 0 for a regression."""
     if task.multiclass:
         return scores.argmax(axis=1)
     return (scores >= (0.5 if threshold is None else threshold)).astype(int) if task.name == "binary" else np.zeros(len(scores), int)
 
 
 def single_times(form: Form) -> Any:
-    """Milliseconds of requests of one row, by a clock, after some that are not counted."""
+    """Milliseconds of requests of one row, by a clock. Some first requests are not counted."""
     rows = min(SINGLE_ROWS, _length(form.rows))
     for place in range(min(WARM_UP, rows)):
         form.score(row_slice(form.rows, place, place + 1))
@@ -162,7 +166,7 @@ def single_times(form: Form) -> Any:
 
 
 def load_figures(form: Form, probes: int, seconds: float) -> dict[str, Any]:
-    """Score all probes again and again for some seconds: wall-clock and processor time per thousand rows."""
+    """Score all probes repeatedly for some seconds. Returns wall-clock and processor time per thousand rows."""
     begun, used, batches = time.perf_counter(), time.process_time(), 0
     while batches == 0 or time.perf_counter() - begun < seconds:
         form.score(form.rows)

@@ -1,7 +1,7 @@
-"""The job that scores a text once for each of its words left out.
+"""The job that scores a text several times, each time without one of its words.
 
 The words reach the model in one of two ways: the text is a feature itself, or the model file holds the vectoriser that turned the text into
-some of the features. The second is believed only where the vectoriser gives the logged values of the whole text again.
+some of the features. The second way is assumed only if the vectoriser reproduces the logged values of the whole text.
 """
 
 from collections.abc import Sequence
@@ -24,10 +24,11 @@ ROUNDED = 1e-3
 
 
 def score_word_omissions(frames: "dict[str, pd.DataFrame]", arguments: dict[str, Any], files: dict[str, Path], report: Report) -> Output:
-    """Scores of the frame `row` with each text of `texts` in place of the first of them, which is the logged one, in the frame `scores`.
+    """Scores of the frame `row` with each text of `texts` in place of the first text, which is the logged one. They are in the frame
+    `scores`.
 
-    feature: the feature that is the text; None if a vectoriser in the file gives features from it. Values: `through`, the features that
-    the words reach the model by. Raises UsageError if they reach it in no known way.
+    feature: the feature that is the text; None if a vectoriser in the file gives features from it. Values: `through`, the features through
+    which the words reach the model. Raises UsageError if the words reach the model in no known way.
     """
     row, task, texts = frames["row"], task_from_arguments(arguments), list(arguments["texts"])
     model = open_model(arguments["kind"], files["model"], row, task)
