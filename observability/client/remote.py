@@ -150,7 +150,9 @@ class RemoteSpool:
             return False
 
     def close(self, timeout: float = 5.0) -> bool:
-        """As `flush`; then the thread ends, and another process may send. A later record starts it again."""
+        """Send the content of the spool as `flush` does. Then the thread ends, and another process may send. A later record starts the
+        thread again.
+        """
         done = self.flush(timeout)
         self._stop.set()
         self._wake.set()

@@ -40,9 +40,9 @@ class Ask:
     """One frame that an analyzer needs.
 
     span: "current" (the window), "reference" (the stored reference of the version) or "past" (the `days` days before the window; use a
-    Bucket to get them by hour or day). earlier: number of days by which the span is moved back; only records that had arrived then (to the
-    hour) count. scope: "model" covers all versions of the model, "version" the evaluated one. environment: the environment to ask about, if
-    it is not the window's.
+    Bucket to get them by hour or day). earlier: number of days by which the span is moved back; only records that had arrived by then (to
+    the hour) count. scope: "model" covers all versions of the model, "version" the evaluated one. environment: the environment to ask
+    about, if it is not the window's.
     """
 
     aggregate: Question
@@ -78,7 +78,7 @@ class Context:
 
     @property
     def whole_days(self) -> tuple[int, int]:
-        """Day numbers (since 1970) of the first and the last complete day of the window; the windows of 1, 3 and 7 days end at the last
+        """Day numbers (since 1970) of the first and the last complete day of the window. The windows of 1, 3 and 7 days end at the last
         one.
 
         Incomplete days are excluded because their hours differ from those of a complete day. The day of `now` is complete if at most NIGHT
@@ -90,7 +90,7 @@ class Context:
 
     @property
     def due_time(self) -> datetime:
-        """The instant that decides what is due or has expired: the same for batches and every audit."""
+        """The instant that decides what is due or has expired. It is the same for batches and every audit."""
         return self.until or self.now
 
     def most_important(self, names: Sequence[str]) -> tuple[str, ...]:
@@ -100,7 +100,9 @@ class Context:
     def undecided(
         self, analyzer: str, subject: str, metric: str, n: int, because: str, *, against: Against = "reference", whole_model: bool = False
     ) -> Finding:
-        """A finding of severity unknown about this window, as a base for others. whole_model: about all versions together."""
+        """A finding of severity unknown about this window, from which others are made. whole_model: whether it is about all versions
+        together.
+        """
         return Finding(
             analyzer=analyzer,
             model=self.model.name or None,
@@ -135,11 +137,11 @@ class Analyzer:
     """A check of a model in a window, or of records of other kinds (training runs, datasets, labelling projects) in a window.
 
     name: `section/name`, from the file's place. question: one sentence. needs: the frames, by name, for this context (from the catalog
-    only). analyze: pure; it must not change its frames. exceptions: numbers of the laws (docs/architecture.md) it is exempt from. limits:
-    {metric: default limit from which a finding is `act`; the settings override it as "analyzer/metric". None: evaluated only if the owner
-    states a limit}; the page of rules shows these limits. labels: the analyzer needs labels; if the labels of the window have not arrived
-    yet, it runs again on older days (monitoring/late_labels.py). about "records": it runs once for all models, on `Records` only, without a
-    slice; its findings name their model where there is one.
+    only). analyze: pure; it must not change its frames. exceptions: numbers of the laws (docs/architecture.md) from which it is exempt.
+    limits: {metric: default limit from which a finding is `act`; the settings override it as "analyzer/metric". None: evaluated only if the
+    owner states a limit}; the page of rules shows these limits. labels: the analyzer needs labels; if the labels of the window have not
+    arrived yet, it runs again on older days (monitoring/late_labels.py). about "records": it runs once for all models, on `Records` only,
+    without a slice; its findings name their model if there is one.
     """
 
     name: str

@@ -74,7 +74,7 @@ class Edges:
 
     @property
     def span_with_outliers(self) -> tuple[float, float] | None:
-        """The reference's smallest and largest number, where isolated outliers lie beyond `limits`; None if none do."""
+        """The reference's smallest and largest number, if isolated outliers lie beyond `limits`; None if there are no such outliers."""
         limits = self.limits
         if limits is None:
             return None
@@ -88,7 +88,7 @@ class Edges:
 
 
 def natural_order(name: str) -> tuple[tuple[int, int, str], ...]:
-    """A key that sorts names as people count: `9` before `10`, `1.9` before `1.10`."""
+    """A key that sorts names by the numbers in them: `9` before `10`, `1.9` before `1.10`."""
     parts = re.split(r"(\d+)", name)
     return tuple((1, int(part), part) if part.isdecimal() else (0, 0, part) for part in parts if part)
 
@@ -113,12 +113,14 @@ def band_limits(name: str) -> tuple[float, float] | None:
 
 @dataclass(frozen=True)
 class Version:
-    """One version of a model. Unregistered (seen in predictions only): `registered_at` is None, no edges, no reference.
+    """One version of a model. A version that was only seen in predictions is unregistered: `registered_at` is None, and it has no edges and
+    no reference.
 
     edges: by column reference (`feature.age`, `score` and `error` of a regression; `band.age`, the bands of
     a sensitive number). features: names of the features it was registered with.
-    in_sample: the reference holds rows the model was fitted on. reference_rows: 0 if there is none. left_out: columns of the reference
-    that are no features, with the reason. scores: (class, column) of each score column of the reference; class None for binary, regression.
+    in_sample: whether the reference holds rows on which the model was fitted. reference_rows: 0 if there is none. left_out: columns of the
+    reference that are no features, with the reason. scores: (class, column) of each score column of the reference; class None for binary,
+    regression.
     """
 
     name: str
@@ -139,7 +141,7 @@ class Version:
 
     @property
     def artifact_difference(self) -> str | None:
-        """By how much the model file's scores differed from the logged ones when it was registered; None if they did not."""
+        """By how much the model file's scores differed from the logged scores when it was registered; None if they did not differ."""
         said = next((sentence for sentence in self.inferred if sentence.startswith(ARTIFACT_DIFFERS)), None)
         return None if said is None else f"T{said.removeprefix('Warning: t')}"
 
@@ -167,11 +169,11 @@ def computed_values(model: str) -> str:
 class Model:
     """One model. key: small integer in the names of its tables (`predictions_3`). task None: never registered.
 
-    classes: names of the classes in the order of their index (binary: negative, positive); empty for regression. redecided: `settings` are
-    of another time with another threshold, so decisions are computed from scores and not read from the store. name_in_sql: its name in SQL
-    views where an earlier model's name differs only in case; empty if it is `name` (core/view_names.py). rows_from: raw rows before this
-    instant were removed, while their counts stay; None if all are kept. shared: its rows stand in tables that small unregistered models
-    share, and the names of its tables are views. steers: all that it logged are decisions of a controller.
+    classes: names of the classes in the order of their index (binary: negative, positive); empty for regression. redecided: whether
+    `settings` are of another time with another threshold. Decisions are then computed from scores and not read from the store. name_in_sql:
+    its name in SQL views if an earlier model's name differs only in case; empty if it is `name` (core/view_names.py). rows_from: raw rows
+    before this instant were removed, while their counts stay; None if all are kept. shared: whether its rows are in tables that small
+    unregistered models share; the names of its tables are then views. steers: whether all of its records are decisions of a controller.
     """
 
     key: int
@@ -194,7 +196,7 @@ class Model:
 
     @cached_property
     def _by_reference(self) -> Mapping[str, Column]:
-        """Every column by its reference; built once, because a check looks up each of thousands of columns many times."""
+        """Every column by its reference. It is built once, because a check looks up each of thousands of columns many times."""
         return {column.reference: column for column in reversed(self.columns)}
 
     @cached_property
@@ -214,7 +216,7 @@ class Model:
         return tuple(column for column in self.columns if column.role == "feature")
 
     def subject(self, reference: str) -> str:
-        """The subject of findings about a column. The score is `model` where a feature is named `score`, so that ids differ."""
+        """The subject of findings about a column. The score is `model` if a feature is named `score`, so that ids differ."""
         if reference == "score" and self.column("feature.score"):
             return "model"
         return reference.partition(".")[2] or reference
@@ -241,7 +243,7 @@ class Model:
 
 
 def check_stated_directions(model: Model, before: ModelSettings, settings: ModelSettings, where: str | None = None) -> None:
-    """Raise UsageError if `settings` state an attack direction for a category that `before` does not state: its levels have no order."""
+    """Raise UsageError if `settings` state an attack direction for a category that `before` does not state, because levels have no order."""
     for name, way in settings.attack_directions.items():
         column = model.column(f"feature.{name}")
         if column and column.kind == "category" and before.attack_directions.get(name) != way:

@@ -36,13 +36,13 @@ STATE_OF: dict[Severity, State] = {"act": "critical", "watch": "warning", "unkno
 class Finding:
     """One claim of one analyzer about one subject in one window (`to_json`: the contract's form).
 
-    subject: a feature's name; `sex=F`, `replica=r3`, `device=d7` for a group, replica, device; `model` for the model itself.
-    metric: a name in core/metric_definitions.py. value, low, high: in the metric's unit; None only when the severity is unknown.
-    n: rows behind the value. limit: its limit, a number, (low, high) or None. because: one sentence with the numbers.
-    evidence: small JSON extras for pages, never needed to understand the claim. rank: order among equals, larger first (not exported).
-    news: what changed since before the window; None where nothing did or it is not known. acknowledged: a person has acted on it, so a
-    critical value asks for watching only. proof: the SQL over the documented views that gives the value from raw rows (docs/views.md); None
-    where the value is not measured, or has none (`Analyzer.proofs` says why).
+    subject: a feature's name; `sex=F`, `replica=r3`, `device=d7` for a group, replica, device; `model` for the model itself. metric: a name
+    in core/metric_definitions.py. value, low, high: in the metric's unit; None only when the severity is unknown. n: rows behind the value.
+    limit: its limit, a number, (low, high) or None. because: one sentence with the numbers. evidence: small JSON extras for pages, never
+    needed to understand the claim. rank: order among equals, larger first (not exported). news: what changed since before the window; None
+    if nothing did or it is not known. acknowledged: whether a person has acted on it, so that a critical value needs only to be watched.
+    proof: the SQL over the documented views that gives the value from raw rows (docs/views.md); None if the value is not measured, or has
+    no such SQL (`Analyzer.proofs` says why).
     """
 
     analyzer: str
@@ -85,7 +85,7 @@ class Finding:
 
     @cached_property
     def id(self) -> str:
-        """Identifier of the claim: equal for the same claim about the same window, whatever its value."""
+        """Identifier of the claim. It is equal for the same claim about the same window, whatever its value."""
         about = (self.analyzer, self.model, self.version, self.subject, self.metric, self.slice, self.against)
         claim = [*about, iso(self.start), iso(self.end)]
         return hashlib.sha256(json.dumps(claim).encode()).hexdigest()[:16]
@@ -144,7 +144,7 @@ class WithEvidence(Protocol):
 
 
 def finding_details(claim: WithEvidence) -> list[str]:
-    """Further sentences about a claim; empty where its own sentence says all."""
+    """Further sentences about a claim; empty if its own sentence says everything."""
     return [*(claim.evidence.get(DETAILS) or ()), *filter(None, [claim.evidence.get(NEWS_UNKNOWN)])]
 
 
@@ -155,7 +155,7 @@ def needs_action(severity: str | None) -> bool:
 
 def urgency(severity: Severity, stands: bool) -> tuple[int, bool]:
     """Sort key of incidents and agenda items, most urgent first: critical and not acknowledged; then warnings, and critical ones that are
-    acknowledged; then the rest. Within each group new ones come before ongoing ones (docs/decisions/0194).
+    acknowledged; then the rest. Within each group, new incidents come before ongoing ones (docs/decisions/0194).
     """
     return SEVERITIES.index(severity), stands
 
@@ -187,7 +187,7 @@ def claim_text(analyzer: str, subject: str, metric: str, part: str | None) -> st
 
 
 def claim_period(finding: Finding) -> str | None:
-    """The part of the window that the claim is about, as `on the last day`, `in the last 3 days`; None for all of it."""
+    """The part of the window that the claim is about, such as `on the last day` or `in the last 3 days`; None for all of it."""
     windows = finding.evidence.get("windows") or []
     days = finding.evidence.get("look_days")
     if days is None or not windows or days == max(window["days"] for window in windows):
@@ -201,12 +201,14 @@ def worst_first(findings: list[Finding]) -> list[Finding]:
 
 
 def acknowledged_finding(finding: Finding) -> Finding:
-    """The same claim after a person has acted on it: a critical value stays critical and asks for watching only."""
+    """The same claim after a person has acted on it. A critical value stays critical and needs only to be watched."""
     return finding.revised(severity="watch", acknowledged=True) if finding.severity == "act" else finding
 
 
 def news_given_before(before: bool | None) -> News | None:
-    """The news of a value that is beyond its level now. before: whether it was before the window, None where that is not known."""
+    """The news of a value that is beyond its level now. before: whether it was beyond its level before the window, None if that is not
+    known.
+    """
     return None if before is None else "ongoing" if before else "new"
 
 

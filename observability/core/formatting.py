@@ -1,4 +1,4 @@
-"""Formats numbers, times and names for people.
+"""Format numbers, times and names for people.
 
 Names and values come from external logs, so all text for Markdown is escaped with `escape_markdown`.
 """
@@ -118,14 +118,14 @@ def format_value(value: float | None, unit: str, of_label: str | None = None) ->
 
 
 def format_interval(low: float | None, high: float | None, unit: str = "") -> str:
-    """An interval in the unit of its metric: `0.12 to 0.19`; a dash where an end is unknown."""
+    """An interval in the unit of its metric: `0.12 to 0.19`; a dash if an end is unknown."""
     if low is None or high is None:
         return DASH
     return f"{format_value(low, unit)} to {format_value(high, unit)}"
 
 
 def value_with_interval(value: float | None, low: float | None, high: float | None, unit: str = "") -> str:
-    """A value and its interval in the unit of its metric: `0.15 (0.12 to 0.19)`; the interval is left out where an end is unknown."""
+    """A value and its interval in the unit of its metric: `0.15 (0.12 to 0.19)`; the interval is left out if an end is unknown."""
     known = low is not None and high is not None and low == low and high == high
     return format_value(value, unit) + (f" ({format_interval(low, high, unit)})" if known else "")
 
@@ -136,7 +136,7 @@ def safe_file_part(name: str, fallback: str) -> str:
 
 
 def metric_title(name: str) -> str:
-    """The title of a metric; an unknown name stays as it is."""
+    """The title of a metric; an unknown name is returned unchanged."""
     known = METRICS.get(name)
     return known.title if known else name.replace("_", " ")
 
@@ -157,7 +157,7 @@ def format_minute(instant: datetime) -> str:
 
 
 def format_span(start: datetime, end: datetime) -> str:
-    """A half-open window in words: 1 to 7 Jul 2013 (whole days are named by their last day)."""
+    """A half-open window in words, such as 1 to 7 Jul 2013. Whole days are named by their last day."""
     midnight = all(instant.hour == instant.minute == instant.second == 0 for instant in (start, end))
     if not midnight:
         if start.date() == end.date():

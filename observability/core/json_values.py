@@ -1,4 +1,4 @@
-"""Python values in JSON types."""
+"""Convert Python values to JSON types."""
 
 import json
 import math

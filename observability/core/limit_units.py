@@ -15,7 +15,7 @@ LIMIT_UNITS = {
 
 
 def checked_limit(name: str, limit: float, where: str | None) -> float:
-    """A limit as it was stated. A multiple of 1 or less raises UsageError: it would report usual values as faults."""
+    """A limit as it was stated. Raises UsageError for a multiple of 1 or less, because it would report usual values as faults."""
     unit = LIMIT_UNITS.get(name)
     if unit in MULTIPLES and not limit > 1:
         raise UsageError(

@@ -1,4 +1,4 @@
-"""Numbers of named things, as the statistics of a batch by column."""
+"""Numbers of named things, such as the statistics of a batch by column."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field

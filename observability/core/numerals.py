@@ -1,4 +1,4 @@
-"""Formats numbers for people with a typographic minus sign. Numbers for machines keep the hyphen."""
+"""Format numbers for people with a typographic minus sign. Numbers for machines keep the hyphen."""
 
 import re
 
@@ -12,7 +12,7 @@ WHOLE = 1e15
 def format_figure(value: float, digits: int = 4, *, sign: bool = False) -> str:
     """A number of at most `digits` significant digits, its whole part in full: -0.15 is `−0.15`, 1234567 is `1,234,567`.
 
-    sign: numbers that are not negative get a plus.
+    sign: whether numbers that are not negative get a plus.
     """
     form = ",.0f" if 10**digits - 0.5 <= abs(value) < WHOLE else f".{digits}g"
     return f"{value + 0.0:{'+' if sign else ''}{form}}".replace("-", MINUS)  # a negative zero is zero
@@ -27,8 +27,8 @@ def change_in_words(change: float, unit: str, decimals: int = 0) -> str:
 
 
 def score_beside_threshold(score: float, threshold: float, text: str) -> str:
-    """A score with enough digits to be on the correct side of the threshold: 0.3488 with threshold 0.35 is `0.349`. text: the score as
-    usually written, used if it is on the correct side.
+    """A score with enough digits to be on the correct side of the threshold: 0.3488 with threshold 0.35 is `0.349`. text: the score in its
+    usual form, which is returned if it is on the correct side.
     """
     digits = len(text.partition(".")[2])
     while digits < 17 and _is_number(text) and (float(text) >= threshold) != (score >= threshold):
@@ -53,7 +53,7 @@ def logged_value_text(value: object) -> str:
 
 
 def measured_value_text(value: object) -> str:
-    """A logged value for people, numbers with at most six significant digits: `12.3456789` is `12.3457`, `-21` is `−21`."""
+    """A logged value for people. Numbers have at most six significant digits: `12.3456789` is `12.3457`, `-21` is `−21`."""
     text = str(value)
     try:
         number = float(text)
@@ -92,7 +92,7 @@ def hours_in_words(hours: float) -> str:
 
 
 def with_si_prefix(value: float | None, unit: str) -> str:
-    """A figure in a unit with the prefix that leaves it between 1 and 1,000: 0.0000541 Wh is 54.1 µWh."""
+    """A figure in a unit, with the prefix that gives a number between 1 and 1,000: 0.0000541 Wh is 54.1 µWh."""
     if value is None or value != value:
         return "unknown"
     if value == 0:

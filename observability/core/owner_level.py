@@ -29,7 +29,7 @@ def owner_limit_words(limits: Mapping[str, float], name: str, words: Callable[[f
 def beyond_level(finding: Finding, level: float) -> Severity:
     """The state of a finding's value compared with a level, on the worse side of its metric.
 
-    Act where the whole interval is beyond the level, watch where the value is, else ok.
+    Act if the whole interval is beyond the level, watch if only the value is, else ok.
     """
     value, low, high = finding.value, finding.low, finding.high
     if value is None:

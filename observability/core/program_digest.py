@@ -15,7 +15,7 @@ LIBRARIES = ("duckdb", "numpy", "pandas", "scikit-learn", "scipy")
 @cache
 def program_digest() -> str:
     """A digest of the release, of the versions of the libraries that compute, and of the names, sizes and times of the program's files. It
-    is computed once, at the start: files that are replaced later did not compute the figures of this process.
+    is computed once at the start, because files that are replaced later did not compute the figures of this process.
     """
     root, files = str(Path(__file__).parents[1]), []
     for folder, _, names in os.walk(root):

@@ -115,10 +115,10 @@ class Records:
     without a `model` field belong to all models; records of a run that name no model belong to the run's model, which any run or resource
     record of the run may name. Records of the sample fleet belong to no other model. Labels (kind `label`, all revisions) need one model.
     only: (field, text) pairs that a record must have, as ("source", "human"), or (field, several texts) of which it must have one. spread
-    (for steps): about the largest number of rows of each run. A longer run is read at evenly spread steps, with all of their ranks, at its
-    last step, and for each metric at the first and the last step with a value that is not finite; runs that have more share `rows` equally
-    (core/step_shares.py). The answer then has a column `stride`. 1: each step was read. 512: every 512th step was read. 0: the run is too
-    old for a share; only its first and newest record are there, with run, `at` and step. numbers (for batches): names out of
+    (for steps): approximately the largest number of rows of each run. A longer run is read at evenly spread steps, with all of their ranks,
+    at its last step, and for each metric at the first and the last step with a value that is not finite; runs that have more share `rows`
+    equally (core/step_shares.py). The answer then has a column `stride`. 1: each step was read. 512: every 512th step was read. 0: the run
+    is too old for a share; only its first and newest record are there, with run, `at` and step. numbers (for batches): names out of
     `records.kinds.BATCH_STATISTICS`; `stats` then holds `NamedNumbers` of these names in place of objects, which is much faster for many
     columns. counted: the answer has, in place of records, each combination of the columns and its number of records (`n`), sorted by the
     columns; `rows` does not limit it. blocks (for steps): the answer has, in place of records, the times of the ranks of each long run by

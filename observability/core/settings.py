@@ -26,26 +26,26 @@ class ModelSettings:
     """Settings of one model; the defaults mean "not decided".
 
     threshold: score from which the decision is the positive class. primary_metric: the metric that decides whether the model performs.
-    cost_*: cost of one error. immutable: features that cannot change. importance: share of each feature, adding up to 1, where known.
+    cost_*: cost of one error. immutable: features that cannot change. importance: share of each feature, if known, adding up to 1.
     service_level_*: share of ok answers, and milliseconds at p99. limits: {"analyzer/metric": number}, overrides of the analyzers' limits.
     budget_*: budget of a calendar month. projects: labelling projects of the model. slices: watched slices, as `carrier=AA&origin=EWR`.
     team, tags: by which the first page groups models. region: the region of prices and carbon intensity. pue, carbon_g_per_kwh,
-    watts_per_core: used where no record states them; carbon_by_hour: 24 intensities of a typical day, from 00:00 UTC on, in place of
+    watts_per_core: used if no record states them; carbon_by_hour: 24 intensities of a typical day, from 00:00 UTC on, in place of
     carbon_g_per_kwh; watts_per_core_error: relative error of watts_per_core, if a calibration stated it; idle_watts: power of the machine
     that serves the model, while it has no work. batch_key: the model serves in batches, and this names the key of a row: `id`, `subject` or
     a feature. batch_rows: rows that a batch should have. batch_due_hours: hours after midnight UTC of its day at which a batch is due; an
     `expected_batch` record overrides both. explanations_per_day: predictions of a day that are explained (the sample that attributions are
     drawn from). unit: for regression, the unit of score and label, as `minutes`. class_names: words for classes, as {"1": "late"}.
     runbooks: what to do about an incident, in words, by its leading analyzer, as "serving/drift", by its suspected source (input, label,
-    model, system), or "all". attack_costs: what a change of a feature costs an attacker, per standard deviation or for another level (1
-    if it is not stated). attack_directions: `up` or `down` for numbers and booleans that only rise (false to true) or fall. audit_days:
-    days after which an audit expires. audit_schedule: by kind of audit, when the dashboard runs it: `30 days` after the last, `new version`
-    or `expired`. protect: by feature (or `subject`), keep, hash, drop, the width of buckets or their ends; applied before anything is
-    written (records/protection.py). kill_switch: for a model by which the product steers itself (`explanation-scheduler`); true leaves its
+    model, system), or "all". attack_costs: what a change of a feature costs an attacker, per standard deviation or for another level (1 if
+    it is not stated). attack_directions: `up` or `down` for numbers and booleans that only rise (false to true) or fall. audit_days: days
+    after which an audit expires. audit_schedule: by kind of audit, when the dashboard runs it: `30 days` after the last, `new version` or
+    `expired`. protect: by feature (or `subject`), keep, hash, drop, the width of buckets or their ends; applied before anything is written
+    (records/protection.py). kill_switch: for a model by which the product steers itself (`explanation-scheduler`); true leaves its
     decisions to the old rule. *_price_per_million: price of a million tokens of a language model's calls that carry no cost, in
-    token_currency; without a price for cached input tokens, they cost as much as others. kind: `api` for a model that a third party
-    serves; vendor: who. column_tags: by column, personal, sensitive or quasi (quasi-identifying), in the table [columns]. risk_owners: who
-    may accept a risk of the model by a signature; without them, anybody may.
+    token_currency; without a price for cached input tokens, they cost as much as others. kind: `api` for a model that a third party serves;
+    vendor: who. column_tags: by column, personal, sensitive or quasi (quasi-identifying), in the table [columns]. risk_owners: who may
+    accept a risk of the model by a signature; without them, anybody may.
     """
 
     threshold: float = 0.5
@@ -97,12 +97,12 @@ class ModelSettings:
     column_tags: dict[str, str] = field(default_factory=dict)
 
     def may_sign(self, name: str) -> bool:
-        """Whether a person may accept a risk of the model: anybody where no risk owner is stated. Case and spaces do not matter."""
+        """Whether a person may accept a risk of the model. Anybody may if no risk owner is stated. Case and spaces do not matter."""
         return not self.risk_owners or plain_name(name) in map(plain_name, self.risk_owners)
 
 
 def plain_name(name: str) -> str:
-    """A name of a person for comparison: single spaces, lower case."""
+    """The name of a person in a form for comparison: single spaces, lower case."""
     return " ".join(name.split()).casefold()
 
 

@@ -1,7 +1,8 @@
-"""Leave out figures of groups of fewer than MIN_ROWS rows: they may reveal single people.
+"""Leave out figures of groups of fewer than MIN_ROWS rows, because they may reveal single people.
 
-Files leave such groups out for everybody. Pages, mails and the JSON of HTTP leave them out for people who may not reveal masked values:
-answers of the store fold them (`folded_groups`), findings lose their figures (`finding_without_few`), server/guarded_store.py calls both.
+Files leave such groups out for everybody. Pages, e-mails and the JSON of HTTP leave them out for people who may not reveal masked values.
+Answers of the store fold such groups (`folded_groups`), and findings lose their figures (`finding_without_few`). server/guarded_store.py
+calls both functions.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -48,7 +49,7 @@ def _is_about_a_group(subject: str, part: str | None) -> bool:
 
 
 def rows_of_finding(finding: Finding) -> str:
-    """The number of rows behind a finding; in words if it is hidden."""
+    """The number of rows behind a finding, or words if the number is hidden."""
     return FEWER if finding.evidence.get(SUPPRESSED) else f"{finding.n:,}"
 
 
@@ -91,7 +92,7 @@ def finding_without_few(finding: Finding) -> Finding:
 
 
 def without_few_groups(found: Mapping[str, Any]) -> dict[str, Any]:
-    """Evidence of a finding, or results of an audit, without figures of small groups where these stand, at any depth."""
+    """Evidence of a finding, or results of an audit, without figures of small groups, at any depth."""
     return {name: without_few(value) if name in BY_GROUP else _inner_groups(value) for name, value in found.items()}
 
 
@@ -115,7 +116,7 @@ def without_few(value: Any) -> Any:
 
 
 def _hidden_entries(counts: Mapping[Any, float | None]) -> set[Any]:
-    """The entries to leave out, by their rows; None: counts nothing."""
+    """The entries to leave out. counts: the rows that each entry counts; None: it counts nothing."""
     ordered = sorted((rows, place) for place, (_, rows) in enumerate(counts.items()) if rows is not None and rows > 0)
     few = sum(rows < MIN_ROWS for rows, _ in ordered)
     while 0 < few < len(ordered) and (few < 2 or sum(rows for rows, _ in ordered[:few]) < MIN_ROWS):
@@ -176,8 +177,8 @@ def folded_groups(question: Aggregate, frame: "DataFrame") -> "DataFrame":
 
 
 def without_small_levels(frame: "DataFrame", columns: Sequence[str]) -> "DataFrame":
-    """The answer to a histogram without the bins with few rows of some columns. In each of these columns, at least two bins are left out,
-    and as many more of the smallest as it takes for them to have enough rows together. So the total does not reveal them. Periods are taken
+    """The answer to a histogram without the bins with few rows of some columns. In each of these columns, at least two bins are left out.
+    More of the smallest bins are left out until they have enough rows together, so that the total does not reveal them. Periods are taken
     together.
     """
     if frame.empty or not columns:
@@ -223,7 +224,7 @@ def _small(cells: "DataFrame") -> set[Any]:
 
 
 def _added_up(question: Aggregate, frame: "DataFrame") -> "DataFrame":
-    """Rows of an answer with equal keys as one."""
+    """The rows of an answer, with rows of equal keys summed into one."""
     keys = list(question.key_names)
     how = {name: {"low": "min", "high": "max"}.get(name, "sum") for name in frame.columns if name not in keys}
     return frame.groupby(keys, dropna=False, sort=False, as_index=False, observed=True).agg(how)[list(frame.columns)]

@@ -13,8 +13,8 @@ SINCE_DAY, SINCE_EARLIER = "beyond_since", "beyond_earlier"
 
 @dataclass(frozen=True)
 class StandingSince:
-    """The day since which a state has been significantly beyond its level. earlier: it is the first day that was checked, so the state may
-    have begun before.
+    """The day since which a state has been significantly beyond its level. earlier: whether it is the first day that was checked, so that
+    the state may have begun before.
     """
 
     day: date
@@ -22,7 +22,7 @@ class StandingSince:
 
     @property
     def evidence(self) -> dict[str, Any]:
-        """As a finding's evidence holds it."""
+        """The form in which a finding's evidence holds it."""
         return {SINCE_DAY: self.day.isoformat(), SINCE_EARLIER: self.earlier}
 
     @property
@@ -32,6 +32,6 @@ class StandingSince:
 
 
 def standing_since(claim: WithEvidence) -> StandingSince | None:
-    """The first day of a claim's ongoing state; None if its days do not date it."""
+    """The first day of a claim's ongoing state; None if the days of the claim do not date it."""
     day = claim.evidence.get(SINCE_DAY)
     return None if day is None else StandingSince(date.fromisoformat(day), bool(claim.evidence.get(SINCE_EARLIER)))

@@ -11,8 +11,8 @@ ones.
 def step_strides(sizes: Sequence[int], rows: int, most: int) -> list[int]:
     """The stride of each run: 1 if each of its steps is read, n if every nth is read, 0 if none is read.
 
-    The limit `rows` is shared equally among the runs, and no run gets more than `most`; what short runs do not use goes to the others.
-    sizes: number of records of each run, the newest run first.
+    The limit `rows` is shared equally among the runs, and no run gets more than `most`. The part that short runs do not use goes to the
+    others. sizes: number of records of each run, the newest run first.
     """
     read, held = 0, 0
     while read < len(sizes) and (held := held + min(sizes[read], MIN_STEPS_A_RUN)) <= max(rows, MIN_STEPS_A_RUN):

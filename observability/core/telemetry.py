@@ -1,4 +1,4 @@
-"""Counts that this process keeps about itself, for `GET /metrics`: counts by a label, and durations. Safe under threads."""
+"""Keep counts and durations about this process, for `GET /metrics`. Safe under threads."""
 
 import threading
 import time
@@ -30,7 +30,7 @@ class EventCounts:
 
     @contextmanager
     def by_outcome(self) -> Iterator[None]:
-        """Count the block as `done`, or as `failed` where it raises."""
+        """Count the block as `done`, or as `failed` if it raises."""
         try:
             yield
         except BaseException:
@@ -40,7 +40,7 @@ class EventCounts:
 
 
 class Durations:
-    """How long something took: numbers by bucket, and the sum of seconds."""
+    """Durations of one kind of work: their number by bucket, and the sum of their seconds."""
 
     def __init__(self) -> None:
         self._mutex = threading.Lock()

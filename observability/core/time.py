@@ -1,4 +1,4 @@
-"""Parses instants given as text, and converts between naive and aware UTC."""
+"""Parse instants given as text, and convert between naive and aware UTC."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -9,7 +9,7 @@ STEP = timedelta(minutes=5)
 
 
 def instant_from_text(text: str | None, name: str) -> datetime | None:
-    """RFC 3339 with an offset, or a bare date (midnight UTC). Raises UsageError."""
+    """The instant of a text in RFC 3339 with an offset, or of a bare date (midnight UTC). Raises UsageError."""
     if text is None:
         return None
     try:
@@ -34,7 +34,7 @@ def aware_utc(instant: datetime) -> datetime:
 
 
 def end_of_step(instant: datetime) -> datetime:
-    """The end of the STEP that contains the instant (UTC). Records that have just arrived are before it, and windows that end now stay
-    equal during the step.
+    """The end of the STEP that contains the instant (UTC). It is after records that have just arrived, and windows that end now stay equal
+    during the step.
     """
     return instant - (instant - datetime(1970, 1, 1, tzinfo=UTC)) % STEP + STEP

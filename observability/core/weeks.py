@@ -27,7 +27,9 @@ class Week:
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """`2013-W27` (also `2013W27`). Raises UsageError for another shape, a year before 1970 or after 9998, or a missing week."""
+        """The week of a text such as `2013-W27` (also `2013W27`). Raises UsageError for another form, a year before 1970 or after 9998, or
+        a missing week.
+        """
         found = SHAPE.fullmatch(text.strip())
         if found is None or not FIRST_YEAR <= int(found[1]) <= LAST_YEAR:
             raise UsageError("the week cannot be read", got=repr(text), expected=f"an ISO week as 2013-W27, of {FIRST_YEAR} to {LAST_YEAR}")

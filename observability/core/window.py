@@ -32,7 +32,7 @@ class Slice:
 
     @classmethod
     def parse(cls, text: str | None) -> Self | None:
-        """`a=x&b=y`, names and values percent-encoded, to a slice; an empty text is no slice.
+        """The slice of a text `a=x&b=y` with percent-encoded names and values. An empty text gives no slice.
 
         Raises UsageError if a part has no `=` or a name stands twice.
         """

@@ -268,7 +268,7 @@ def evidently_file_name(model: Model, window: Window, sizes: tuple[int, int]) ->
 
 
 def write_evidently_report(frames: "dict[str, DataFrame]", arguments: dict[str, Any], files: dict[str, Path], say: Report) -> Output:
-    """The worker's job: frames "current" and "reference" with inert names to `report.html` and `snapshot.json`.
+    """Run the worker's job: write the frames "current" and "reference", with inert names, to `report.html` and `snapshot.json`.
 
     arguments: numbers, categories (names of columns), task (binary, multiclass, regression or None), positive (the positive
     class), title, sample (the sentence about the sample), metadata (texts for the snapshot).

@@ -1,4 +1,4 @@
-"""A report on two data frames, without a store that stays: what changed between a reference and the current rows."""
+"""Write a report on two data frames, without a store that stays. It shows what changed between a reference and the current rows."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ TOLD_UNKNOWN = ("serving/performance", "serving/drift", "serving/calibration", "
 
 @dataclass(frozen=True)
 class FramesReport:
-    """The findings, and the page that shows each. In a notebook the object shows itself.
+    """The findings, and the page that shows each. In a notebook the object displays itself.
 
     findings: as from `check --json`, worst first, including findings that are OK. html: one file that fetches nothing.
     """
@@ -42,7 +42,7 @@ class FramesReport:
         return target
 
     def _repr_html_(self) -> str:
-        """A frame of its own, so that neither styles nor names mix with the notebook's."""
+        """The page inside an HTML frame, so that neither styles nor names mix with those of the notebook."""
         return f'<iframe srcdoc="{escape(self.html)}" style="width:100%;height:720px;border:1px solid #DCE2E8" sandbox></iframe>'
 
 

@@ -1,7 +1,7 @@
-"""Tables of metrics for other tools, as Parquet: findings of today, incidents, predictions by day, and decisions of people.
+"""Write tables of metrics for other tools, as Parquet: findings of today, incidents, predictions by day, and decisions of people.
 
-`findings/date=2026-07-01/findings.parquet` and `incidents/date=…` grow by one folder a day, so a place is a history; the other tables are
-replaced whole. They go to a folder or a bucket. docs/exports.md lists the columns.
+`findings/date=2026-07-01/findings.parquet` and `incidents/date=…` grow by one folder a day, so they keep a history. The other tables are
+replaced as a whole. They go to a folder or a bucket. docs/exports.md lists the columns.
 """
 
 import io
@@ -60,7 +60,7 @@ def write_metric_tables(
     as `suppressed`. Each file is replaced in one step. Findings about groups of fewer than 10 rows, and incidents that they lead, are left
     out.
 
-    Raises UsageError if the folder cannot be made or the address be used, StoreBrokenError if the disk or the bucket refuses.
+    Raises UsageError if the folder cannot be made or the address cannot be used, StoreBrokenError if the disk or the bucket refuses.
     """
     replace = _opened_place(address)
     date = f"date={now:%Y-%m-%d}"
@@ -170,7 +170,7 @@ def incidents_table(incidents: Sequence[Incident], now: datetime) -> "pa.Table":
 
 
 def daily_table(store: "Store") -> "pa.Table":
-    """Predictions of each model, version, environment and day (UTC): how many, labelled, failed; time to answer, energy, cost."""
+    """Predictions of each model, version, environment and day (UTC): their number, the labelled and failed ones, latency, energy and cost."""
     import pyarrow as pa
 
     parts = []
@@ -212,7 +212,7 @@ def daily_table(store: "Store") -> "pa.Table":
 
 
 def all_rows(store: "Store", query: str) -> "QueryAnswer":
-    """Every row of a query. Raises UsageError if there are more than MAX_ROWS: a table that was cut would give wrong sums."""
+    """Every row of a query. Raises UsageError if there are more than MAX_ROWS, because a table that was cut would give wrong sums."""
     answer = store.query_views(query, most_rows=MAX_ROWS, seconds=QUERY_SECONDS)
     if answer.more:
         attempt = "Write it in parts with `observability sql … --csv`"
@@ -247,7 +247,7 @@ def _remove_old_drafts(path: Path) -> None:
 
 
 def _replace_parquet(path: Path, table: "pa.Table") -> None:
-    """Replace a file in one step, so that whoever reads meanwhile reads a whole one. Each writer has a draft of its own; the last wins."""
+    """Replace a file in one step, so that simultaneous readers read a whole file. Each writer has a draft of its own; the last writer wins."""
     import pyarrow as pa
     from pyarrow import parquet
 

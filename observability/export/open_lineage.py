@@ -1,4 +1,4 @@
-"""Runs and datasets of the store as OpenLineage run events, for catalogs that read them (docs/lineage.md)."""
+"""Write runs and datasets of the store as OpenLineage run events, for catalogs that read them (docs/lineage.md)."""
 
 import uuid
 from collections.abc import Iterator, Mapping
@@ -30,8 +30,8 @@ STATES = {"failed": "FAIL", "aborted": "ABORT"}
 
 
 def open_lineage_events(store: "Store", window: "Window") -> Iterator[dict[str, Any]]:
-    """The run events of a window, oldest first. A run is a START and, once it ended, a COMPLETE, FAIL or ABORT event. A dataset version
-    that no run wrote is a COMPLETE event of a job named after the dataset, with its parents as inputs.
+    """The run events of a window, oldest first. A run gives a START event and, once it ended, a COMPLETE, FAIL or ABORT event. A dataset
+    version that no run wrote gives a COMPLETE event of a job named after the dataset, with its parents as inputs.
     """
     runs, datasets, cleanings = (store.ask(Records(kind, ever=True), window) for kind in ("run", "dataset", "cleaning"))
     extra = {kind: store.ask(Records(kind, FURTHER[kind], ever=True), window) for kind in FURTHER}
@@ -67,7 +67,7 @@ def _run_events(runs: list[dict[Any, Any]], rows: Mapping[Thing, Mapping[Any, An
 
 
 def _dataset_events(rows: Mapping[Thing, Mapping[Any, Any]], lineage: Lineage) -> Iterator[dict[str, Any]]:
-    """One event for each version that no run wrote: its parents are the inputs, the version is the output."""
+    """One event for each version that no run wrote. Its parents are the inputs, and the version is the output."""
     for thing, row in rows.items():
         links = lineage.origins.get(thing, ())
         if any(link.origin.kind == "run" for link in links):
@@ -80,7 +80,7 @@ def _dataset_events(rows: Mapping[Thing, Mapping[Any, Any]], lineage: Lineage) -
 
 
 def _origins(links: "tuple[LineageLink, ...] | list[LineageLink]", kind: str) -> list[Thing]:
-    """The origins of the links whose origin is of this kind."""
+    """The origins of the links, limited to origins of this kind."""
     return [link.origin for link in links if link.origin.kind == kind]
 
 
@@ -121,12 +121,12 @@ def _dataset(thing: Thing, row: Mapping[Any, Any] | None) -> dict[str, Any]:
 
 
 def _type(value: Any) -> dict[str, str]:
-    """The type of a column, where its record has it."""
+    """The type of a column, if its record has it."""
     return {"type": str(value["type"])} if isinstance(value, Mapping) and value.get("type") else {}
 
 
 def _counts(row: Mapping[Any, Any]) -> dict[str, int]:
-    """Rows and, where logged, bytes."""
+    """The number of rows and, if logged, of bytes."""
     import pandas as pd
 
     size = row["bytes"]

@@ -1,4 +1,4 @@
-"""Files that this product makes are exports too: store an event for each (metrics/own_exports.py)."""
+"""Store an event for each file that this product makes, because such a file is an export too (metrics/own_exports.py)."""
 
 import contextlib
 import csv
@@ -20,8 +20,6 @@ def csv_shape(text: str) -> tuple[int, list[str]]:
 
 
 def note_own_exports(store: "Store", records: Sequence[Mapping[str, object]]) -> None:
-    """Store the records. If the store refuses the record, the file is delivered all the same, because a full disk must not keep people
-    from their data.
-    """
+    """Store the records. If the store refuses them, the file is still delivered, because a full disk must not keep people from their data."""
     with contextlib.suppress(ObservabilityError):
         store.write_records(records)

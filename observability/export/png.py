@@ -1,6 +1,7 @@
-"""A static chart as PNG, for programs that show no SVG, as most that read mail.
+"""Draw a static chart as PNG, for programs that show no SVG, such as most e-mail programs.
 
-The charts of `svg.py` consist of lines, polygons, circles and texts; these are drawn, so that a picture and a printed report agree.
+The charts of `svg.py` consist of lines, polygons, circles and texts. The same elements are drawn here, so that a picture and a printed
+report agree.
 """
 
 import io

@@ -1,4 +1,4 @@
-"""Export of a frozen week: a printable HTML file, PDF, minutes as CSV, and a Markdown summary for a chat.
+"""Export a frozen week: a printable HTML file, PDF, minutes as CSV, and a Markdown summary for a chat.
 
 The file holds the frozen numbers, decisions and notes, and separately the figures that were restated since. It runs no script and
 requests nothing.
@@ -83,7 +83,7 @@ def review_html(store: "Store", review: str, now: datetime) -> str:
 
 
 def pdf(store: "Store", review: str, now: datetime) -> bytes:
-    """The same as an A4 PDF. Raises UsageError if weasyprint is not installed, NotFoundError if the week is not frozen."""
+    """The same file as an A4 PDF. Raises UsageError if weasyprint is not installed, NotFoundError if the week is not frozen."""
     html = review_html(store, review, now)
     try:
         from weasyprint import HTML
@@ -94,7 +94,7 @@ def pdf(store: "Store", review: str, now: datetime) -> bytes:
 
 
 def refuse_fetch(url: str, *_: object, **__: object) -> dict[str, object]:
-    """Refuse every request: the page needs no other file."""
+    """Refuse every request, because the page needs no other file."""
     raise ValueError(f"a report must not fetch {url[:80]}")
 
 
@@ -213,7 +213,7 @@ def paired_sentence(challenger: Body) -> str:
 
 
 def model_statuses(body: Body) -> dict[str, Severity]:
-    """The status of each model of a frozen week, by name: one for the page, the file and the slides."""
+    """The status of each model of a frozen week, by name, in one place for the page, the file and the slides."""
     return {part["model"]: model_week_severity(body, part) for part in body["models"]}
 
 
@@ -352,7 +352,7 @@ def action_lines(title: str, actions: Sequence[Body]) -> list[str]:
 
 def review_json(store: "Store", body: Body, now: datetime) -> Body:
     """The frozen figures of a week without small groups (`suppressed`: findings that are left out), and under `meeting` what its meeting
-    agreed: actions, decisions, outcomes and notes, who closed it (None while it is open), and the day on which `overdue` holds.
+    agreed: actions, decisions, outcomes and notes, who closed it (None if it is open), and the day on which `overdue` holds.
     """
     body = week_without_small_groups(body)
     review = body["review"]

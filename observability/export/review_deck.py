@@ -1,6 +1,6 @@
-"""Slides of a frozen week: one self-contained HTML file with one slide per agenda item, large type, notes, timer and keys.
+"""Write slides of a frozen week: one self-contained HTML file with one slide per agenda item, large type, notes, timer and keys.
 
-It requests nothing. Without scripts, and on paper, all slides stand below each other.
+The file requests nothing. Without scripts, and on paper, all slides appear below each other.
 """
 
 import base64
@@ -79,7 +79,7 @@ def item_deciders(body: Body, item: Item) -> str | None:
 
 
 def stake_lines(body: Body, item: Item) -> list[str]:
-    """Who is affected by the incidents of an item and what it costs, one group of sentences per line."""
+    """Lines on who is affected by the incidents of an item and what the errors cost, one group of sentences per line."""
     found_lines = (
         review_words.stake_sentences(part, incident)
         for part in body["models"]

@@ -1,4 +1,4 @@
-"""Static SVG charts for printed reports, without scripts and readable in black and white.
+"""Draw static SVG charts for printed reports, without scripts and readable in black and white.
 
 Every function returns safe markup: texts are escaped and numbers formatted here.
 """
@@ -145,7 +145,7 @@ def axis_span(values: Sequence[float]) -> tuple[float, float]:
 
 
 def period_name(period: str) -> str:
-    """A period as an axis names it: a day as 24 Jun 2013, any other unchanged."""
+    """A period in the words of an axis: a day as 24 Jun 2013, any other period unchanged."""
     try:
         return formatting.format_day(datetime.fromisoformat(period))
     except ValueError:

@@ -1,6 +1,6 @@
-"""CodeCarbon's emissions.csv as resource records: the energy of processor, memory and accelerators.
+"""Read CodeCarbon's emissions.csv as resource records: the energy of processor, memory and accelerators.
 
-A row holds the sums since the start of its run. If a run has several rows, each one's records cover what was added since the row before.
+A row holds the sums since the start of its run. If a run has several rows, the records of each row cover the increase since the row before.
 """
 
 import csv
@@ -28,8 +28,8 @@ UNCHANGED_SECONDS = 1e-6
 
 
 def open_codecarbon(path: Path, options: ReadOptions) -> SourceReading:
-    """The rows of an emissions.csv, or of the one in a folder. Raises UsageError if it is not such a file, or its times need a time
-    zone.
+    """The rows of an emissions.csv, given as a file or as its folder. Raises UsageError if it is not such a file, or if its times need a
+    time zone.
     """
     require_source(path)
     file = path / "emissions.csv" if path.is_dir() else path

@@ -1,4 +1,4 @@
-"""The head of another tool's CSV file, checked for the columns that a reader needs."""
+"""Read the head of another tool's CSV file, and check that it has the columns that a reader needs."""
 
 import csv
 from collections.abc import Sequence

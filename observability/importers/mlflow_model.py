@@ -1,4 +1,4 @@
-"""An MLflow model folder as a request to register it: name, version, features of the signature, and the model file of its flavour.
+"""Read an MLflow model folder as a request to register it: name, version, features of the signature, and the model file of its flavour.
 
 A pickle runs code when it is opened, so it is refused with the lines that turn the model into a file of another format.
 """
@@ -47,7 +47,7 @@ class MlflowModel:
 
 
 def is_mlflow_model(path: Path) -> bool:
-    """Whether a path is a model folder of MLflow, or the description in one."""
+    """Whether a path is a model folder of MLflow, or the file that describes the model in such a folder."""
     return (path / DESCRIPTION).is_file() or (path.name == DESCRIPTION and path.is_file())
 
 

@@ -1,4 +1,4 @@
-"""The runs of an MLflow store as run and step records, and the versions of its registry as events."""
+"""Read the runs of an MLflow store as run and step records, and the versions of its registry as events."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -40,7 +40,7 @@ def _store_items(versions: list[MlflowVersion], runs: Iterator[MlflowRun]) -> It
 
 
 def _version_event(version: MlflowVersion) -> SourceItem:
-    """The note that a version was registered."""
+    """The event which notes that a version was registered."""
     if version.created is None:
         return RefusedEntries("model versions", "no_time", f"version {version.version} of {version.model} has no time of creation")
     origin = f" from run {version.run}" if version.run else ""
@@ -50,7 +50,7 @@ def _version_event(version: MlflowVersion) -> SourceItem:
 
 
 def _deleted_run(run: MlflowRun) -> Iterator[SourceItem]:
-    """A run that was deleted in MLflow is not imported."""
+    """The refusal of a run that was deleted in MLflow."""
     counts = {"runs": 1, "parameters": len(run.params), "tags": len(run.tags), "metric values": len(run.metrics)}
     for sort, count in (counts | {"dataset inputs": len(run.datasets)}).items():
         if count:

@@ -1,4 +1,4 @@
-"""Reads MLflow's tracking stores and registries: the file store (mlruns) and SQLite. Nothing is changed, and MLflow is not needed."""
+"""Read MLflow's tracking stores and registries: the file store (mlruns) and SQLite. Nothing is changed, and MLflow is not needed."""
 
 import math
 import sqlite3
@@ -21,8 +21,8 @@ DELETED = "deleted"
 class MlflowRun:
     """One run. metrics: (name, value, milliseconds, step). start, end: milliseconds since 1970, None if unknown.
 
-    deleted: whether it or its experiment is. datasets: (name, digest) of its inputs. unreadable: lines of metric files that cannot be read.
-    damage: why nothing of the run can be read, or "".
+    deleted: whether the run or its experiment is deleted. datasets: (name, digest) of its inputs. unreadable: lines of metric files that
+    cannot be read. damage: why nothing of the run can be read, or "".
     """
 
     run: str
@@ -108,7 +108,7 @@ def _database_runs(path: Path) -> Iterator[MlflowRun]:
 
 
 def _unlimited(value: float) -> float:
-    """The value, where MLflow's SQL store keeps infinities as the largest numbers."""
+    """The value. MLflow's SQL store keeps infinities as the largest numbers, which become infinities again."""
     return math.copysign(math.inf, value) if abs(value) >= 1.7976931348623157e308 else value
 
 
@@ -175,7 +175,9 @@ def _file_run(folder: Path, meta: Mapping[str, Any], experiment: Mapping[str, An
 
 
 def _values_by_name(folder: Path) -> dict[str, str]:
-    """The files of a folder and of those in it: their path below the folder, and their text. Links are left out: they may lead anywhere."""
+    """The text of the files of a folder and of its subfolders, by their path below the folder. Links are left out, because they may lead
+    anywhere.
+    """
     paths = sorted(path for path in folder.rglob("*") if path.is_file() and not path.is_symlink()) if folder.is_dir() else []
     return {path.relative_to(folder).as_posix(): path.read_text(encoding="utf-8", errors="replace") for path in paths}
 

@@ -1,4 +1,4 @@
-"""OpenLineage run events as records of kind `run` and `dataset` (docs/lineage.md has the mapping).
+"""Read OpenLineage run events as records of kind `run` and `dataset` (docs/lineage.md has the mapping).
 
 The fields follow version 2-0-2 of the specification: `eventTime`, `eventType`, `run.runId`, `job.namespace`, `job.name`, `inputs`,
 `outputs`, and the facets that this module names. Other facets are ignored.
@@ -18,14 +18,14 @@ LONGEST_LIST = 1000
 
 
 class NoEventError(ValueError):
-    """A sentence on what is wrong with an event."""
+    """An event that cannot be read. The message is a sentence on what is wrong."""
 
 
 def records_of_event(event: Any) -> list[dict[str, Any]]:
     """The records of one run event, the run first.
 
-    START gives the start of a run, COMPLETE, ABORT and FAIL its end; RUNNING and OTHER give datasets alone. A dataset becomes a record if
-    the event has its number of rows and, for an input, also its version; else only the run names it. Raises NoEventError.
+    START gives the start of a run, and COMPLETE, ABORT and FAIL give its end. RUNNING and OTHER give datasets alone. A dataset becomes a
+    record if the event has its number of rows and, for an input, also its version. Otherwise only the run names it. Raises NoEventError.
     """
     if not isinstance(event, Mapping):
         raise NoEventError("an event is a JSON object")
@@ -66,7 +66,7 @@ def _dataset_record(dataset: Mapping[str, Any], at: str) -> dict[str, Any]:
 
 
 def _dataset(given: Any, where: str) -> dict[str, Any]:
-    """A dataset of an event: name, version, rows, bytes, columns; None if the event does not say it."""
+    """A dataset of an event: name, version, rows, bytes, columns. Fields that the event does not state are None."""
     if not isinstance(given, Mapping):
         raise NoEventError(f"an element of '{where}' is a JSON object")
     name = _qualified(_text(given, "namespace", f"{where}."), _text(given, "name", f"{where}."))
@@ -101,7 +101,7 @@ def _qualified(namespace: str, name: str) -> str:
 
 
 def _spelled(dataset: Mapping[str, Any]) -> str:
-    """A dataset as runs name it."""
+    """The name of a dataset in the form that runs use."""
     return f"{dataset['name']}@{dataset['version']}" if dataset["version"] else str(dataset["name"])
 
 
@@ -132,7 +132,7 @@ def _items(event: Mapping[str, Any], field: str) -> Sequence[Any]:
 
 
 def _list(value: Any) -> Iterator[Any]:
-    """The elements of a list; none of anything else."""
+    """The elements of a list; none for any other value."""
     yield from value if isinstance(value, list) else ()
 
 

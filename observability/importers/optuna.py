@@ -1,7 +1,7 @@
-"""Optuna studies as runs: each trial is a run of its study.
+"""Read Optuna studies as runs: each trial is a run of its study.
 
-Reads the SQLite storage and the journal file. Optuna keeps no time for intermediate values; their steps have the time at which the trial
-started. The SQLite storage holds UTC from Optuna 5 on and the local time of its machine before.
+The SQLite storage and the journal file can be read. Optuna keeps no time for intermediate values; their steps have the time at which the
+trial started. The SQLite storage holds UTC from Optuna 5 on and the local time of its machine before.
 """
 
 import json
@@ -155,7 +155,7 @@ def parameter_value(internal: float, distribution: str) -> Any:
 
 
 def _journal_studies(path: Path) -> list[OptunaStudy]:
-    """The studies of a journal file: its operations, replayed. Raises UsageError if a line is not an operation."""
+    """The studies of a journal file, whose operations are replayed. Raises UsageError if a line is not an operation."""
     journal = _Journal()
     try:
         with path.open(encoding="utf-8") as lines:
@@ -176,7 +176,7 @@ def _journal_studies(path: Path) -> list[OptunaStudy]:
 
 
 class _Journal:
-    """The operations of a journal, replayed. Studies and trials have numbers from 0 in the order of their creation.
+    """The state after the operations of a journal. Studies and trials have numbers from 0 in the order of their creation.
 
     created: number of studies ever created. trials: all trials of all studies, including deleted studies.
     """

@@ -1,4 +1,4 @@
-"""Reads the wire format of protocol buffers: numbered fields without a schema."""
+"""Read the wire format of protocol buffers: numbered fields without a schema."""
 
 import struct
 from collections.abc import Iterator
@@ -29,7 +29,7 @@ def wire_fields(data: bytes) -> Iterator[Field]:
 
 
 def _read_varint(data: bytes, place: int) -> tuple[int, int]:
-    """A number of variable length, and the place behind it."""
+    """A number of variable length, and the place after it."""
     value = 0
     for shift in range(0, 70, 7):
         if place >= len(data):

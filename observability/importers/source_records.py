@@ -1,4 +1,4 @@
-"""The result of a reader of another tool's files: the records to be loaded, and the entries of the source that do not become records.
+"""The result of a reader of another tool's files: records to load, and entries of the source that do not become records.
 
 A reader only reads. Every entry of the source that it counts is either carried by one record or refused with a reason, so that the
 report adds up: entries = carried + rejected. The ids of the records come from the source, so that a second import adds nothing.
@@ -22,7 +22,7 @@ from observability.records.values import Rejected
 
 @dataclass(frozen=True)
 class CarriedRecord:
-    """A record, and how many entries of the source it carries, by their sort. A record that follows from others carries none."""
+    """A record, and by sort the number of entries of the source that it carries. A record that follows from other records carries none."""
 
     record: Mapping[str, Any]
     entries: Mapping[str, int] = field(default_factory=dict)
@@ -46,8 +46,8 @@ class ReadOptions:
     """Options that a person gives for an import. timezone: the time zone of times without an offset. at: time of the records if the source
     holds no time.
 
-    known_start: the start of a run that the store has already, or None. now: the present time. run: the name of the run if the source names
-    none.
+    known_start: a function that gives the start of a run that the store has already, or None. now: the present time. run: the name of the
+    run if the source names none.
     """
 
     timezone: tzinfo | None = None
@@ -178,7 +178,7 @@ def zone_named(name: str | None) -> tzinfo | None:
 
 
 def number_if_exact(text: Any) -> Any:
-    """A text that is exactly how a number is written, as that number; everything else unchanged. "0.10" and "007" stay texts."""
+    """A text as a number if it is exactly the way in which that number is written; any other value unchanged. "0.10" and "007" stay texts."""
     if not isinstance(text, str):
         return text
     for kind in (int, float):
@@ -194,7 +194,7 @@ def number_if_exact(text: Any) -> Any:
 def steps_of_values(values: Iterable[tuple[str, float, float, int]]) -> Iterator[tuple[int, float, dict[str, float]]]:
     """Metric values (name, value, time, step), in the order of logging, as steps: (step, time of its first value, {name: value}).
 
-    A name that comes twice at one step, as after a restart, opens a further entry for that step.
+    If a name occurs twice at one step, as after a restart, a further entry for that step is begun.
     """
     groups: dict[tuple[int, int], tuple[float, dict[str, float]]] = {}
     repeats: Counter[tuple[str, int]] = Counter()

@@ -1,4 +1,4 @@
-"""Opens the files of another tool by the tool's name."""
+"""Open the files of another tool by the tool's name."""
 
 import csv
 import sqlite3
@@ -37,7 +37,7 @@ def open_source(tool: str, path: Path, options: ReadOptions) -> SourceReading:
 
 
 def _guarded_items(items: Iterable[SourceItem], path: Path) -> Iterator[SourceItem]:
-    """The items, with damage as UsageError."""
+    """The items. Damage of the source is raised as UsageError."""
     with _damage_as_usage_error(path):
         yield from items
 

@@ -1,7 +1,8 @@
-"""A reference and a current table, as Evidently and NannyML take them: which columns are what, and the current rows as predictions.
+"""Read a reference and a current table, in the form that Evidently and NannyML take. The module finds the roles of columns, and turns the
+current rows into predictions.
 
 A current row without an id gets one from the content of the file and its number, so that a second import adds nothing. Rows without a time
-get the given time, else the file's.
+get the given time, else the time of the file.
 """
 
 import gzip
@@ -72,7 +73,7 @@ def table_paths(paths: Sequence[Path]) -> tuple[Path, Path]:
 
 
 def require_decompressed_size(path: Path) -> None:
-    """Raise UsageError if a .gz file holds more than MAX_DECOMPRESSED bytes, which would be in memory at once, or is damaged."""
+    """Raise UsageError if a .gz file is damaged, or holds more than MAX_DECOMPRESSED bytes, because its content would be in memory at once."""
     size = 0
     try:
         with gzip.open(path) as file:
@@ -176,7 +177,7 @@ def current_predictions(
 
 
 def content_digest(path: Path) -> str:
-    """The first characters of a file's SHA-256, by which rows without an id are called."""
+    """The first characters of a file's SHA-256, from which ids are made for rows without an id."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()[:10]
 

@@ -1,4 +1,4 @@
-"""TensorBoard log folders as run and step records.
+"""Read TensorBoard log folders as run and step records.
 
 A folder with event files is a run, as in TensorBoard. Folders called train, validation and so on beside each other are one run whose
 metrics are named after them. Event files do not record that a training ended: a run without an event for an hour gets an end without a

@@ -1,4 +1,4 @@
-"""Reads TensorBoard event files: scalars, and the hyperparameters of the hparams plugin.
+"""Read TensorBoard event files: scalars, and the hyperparameters of the hparams plugin.
 
 An event file is a sequence of records (length, its checksum, an Event message, its checksum). The fields that are read are those of
 TensorFlow's event.proto, summary.proto and tensor.proto and of TensorBoard's hparams plugin_data.proto.
@@ -55,7 +55,7 @@ def read_event_file(path: Path) -> EventFile:
 
 
 def is_event_file(path: Path) -> bool:
-    """Whether the first record of a file is an event file's: its length and checksum fit, and it names the version of the format."""
+    """Whether the first record of a file is that of an event file: its length and checksum fit, and it names the version of the format."""
     try:
         first = next(event_messages(path), b"")
         return any(number == 3 and text_field(value).startswith("brain.Event:") for number, value in wire_fields(first))
@@ -138,7 +138,7 @@ def _plugin_of_metadata(data: bytes) -> tuple[str, bytes]:
 
 
 def _add_hparams(found: EventFile, content: bytes) -> None:
-    """Add what a hparams session says of its start or its end."""
+    """Add the facts that a hparams session states at its start or its end."""
     for number, value in wire_fields(content):
         if number == 3:
             for part, inner in wire_fields(message_bytes(value)):

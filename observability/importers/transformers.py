@@ -1,4 +1,4 @@
-"""The trainer_state.json of Transformers' Trainer as run and step records.
+"""Read the trainer_state.json of Transformers' Trainer as run and step records.
 
 The file holds no time. The end of a run is the time that is given, else the time at which the file was written. Its start is the end minus
 the training time, if the file holds that time. Steps are placed between start and end in proportion to their number. A run that the
@@ -33,7 +33,7 @@ RESULTS = ("best_metric", "best_global_step", "best_model_checkpoint", "total_fl
 def open_transformers(path: Path, options: ReadOptions) -> SourceReading:
     """The runs of a trainer_state.json, or of a folder with such files. Raises UsageError if there is none.
 
-    In an output folder, the file of the latest step counts: each checkpoint's file repeats the earlier ones.
+    In an output folder, the file of the latest step is read, because each checkpoint's file repeats the earlier ones.
     """
     require_source(path)
     files = [path] if path.is_file() else sorted(path.rglob(NAME))

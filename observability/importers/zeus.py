@@ -1,4 +1,4 @@
-"""The log file of Zeus' ZeusMonitor as resource records: the energy of accelerators in each measurement window.
+"""Read the log file of Zeus' ZeusMonitor as resource records: the energy of accelerators in each measurement window.
 
 The file holds a row for each window that ended: its start, name and length, and the joules of each accelerator. Windows may be nested. The
 energy of an outer window includes the energy of inner windows, so inner windows do not become records. The file names no run: see
@@ -65,7 +65,7 @@ def zeus_run_name(file: Path) -> str:
 
 
 def _window_items(file: Path, devices: Sequence[str], run: str) -> Iterator[SourceItem]:
-    """The records of the windows that lie in no other one."""
+    """The records of the windows that do not lie within another window."""
     windows = []
     with file.open(encoding="utf-8") as lines:
         next(lines, None)
@@ -95,7 +95,7 @@ def _measured_window(line: str, devices: int) -> ZeusWindow:
 
 
 def _window_records(window: ZeusWindow, devices: Sequence[str], run: str) -> Iterator[CarriedRecord]:
-    """One record per accelerator; the first carries the window."""
+    """One record per accelerator. The first record carries the window."""
     for place, (device, joules) in enumerate(zip(devices, window.joules, strict=True)):
         record = {
             "kind": "resource",

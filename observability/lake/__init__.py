@@ -1,1 +1,1 @@
-"""Files and tables that stand in buckets, on web servers and in folders, as sources that the store loads."""
+"""Files and tables in buckets, on web servers and in folders, as sources that the store loads."""

@@ -1,8 +1,8 @@
-"""Addresses of sources: which addresses are allowed, and which part of an address may be stored and shown.
+"""Check addresses of sources: which addresses are allowed, and which part of an address may be stored and shown.
 
 An administrator names the address, on the command line or in lake.toml. If lake.toml has `allow`, it must begin with one of its entries.
-Credentials come from the environment of the process that loads. An address that holds any is refused; the query of an https address, where
-signatures stand, is used for the request and neither stored nor shown.
+Credentials come from the environment of the process that loads. An address that holds credentials is refused. The query of an https
+address, which may hold a signature, is used for the request and neither stored nor shown.
 """
 
 import re

@@ -1,6 +1,7 @@
-"""A folder or a bucket that files are written to by name: the lake beside the store, segments of collectors (segment_place.py).
+"""A folder or a bucket to which files are written by name. It is used for the lake beside the store and for segments of collectors
+(segment_place.py).
 
-A file is there whole or not at all: a folder gets it by a rename after a sync, a bucket by one upload.
+A file is there as a whole or not at all. A folder gets it by a rename after a sync, a bucket by one upload.
 """
 
 import os
@@ -29,11 +30,11 @@ class FilePlace(ABC):
 
     @abstractmethod
     def put(self, name: str, content: bytes) -> None:
-        """Write a file; on disk when it returns. A file of that name is replaced."""
+        """Write a file, which is on disk when this returns. A file of that name is replaced."""
 
     @abstractmethod
     def publish(self, local: Path, name: str) -> None:
-        """Move a file of this machine to a name of the place; on disk when it returns. A file of that name is replaced."""
+        """Move a file of this machine to a name of the place. It is on disk when this returns. A file of that name is replaced."""
 
     @abstractmethod
     def get(self, name: str) -> bytes | None:
@@ -53,8 +54,8 @@ class FilePlace(ABC):
 
     @abstractmethod
     def remove_unfinished(self, folder: str, older_than: float = 0.0) -> None:
-        """Remove the unfinished files that killed writers left below a folder. older_than: seconds, longer than any
-        writer that may be at work there needs for a file.
+        """Remove the unfinished files that killed writers left below a folder. older_than: seconds; longer than any present writer needs
+        for a file.
         """
 
     def read(self, name: str) -> bytes:
@@ -66,8 +67,8 @@ class FilePlace(ABC):
 
 
 def open_file_place(text: str, what: str = "a lake is") -> FilePlace:
-    """The place at an address of a bucket, or in a folder, which is created if missing. what: subject of the error message, as `a lake is`.
-    Raises UsageError, StoreBrokenError.
+    """The place at an address of a bucket, or in a folder, which is created if missing. what: subject of the error message, such as `a lake
+    is`. Raises UsageError, StoreBrokenError.
     """
     address = checked_address(text)
     if address.path is not None:
@@ -79,7 +80,7 @@ def open_file_place(text: str, what: str = "a lake is") -> FilePlace:
 
 
 class FolderPlace(FilePlace):
-    """A folder, also of a network file system."""
+    """A folder, possibly of a network file system."""
 
     def __init__(self, folder: Path) -> None:
         self.root, self.address = folder, str(folder)
@@ -100,7 +101,7 @@ class FolderPlace(FilePlace):
         self._brought(name, lambda part: part.write_bytes(content))
 
     def publish(self, local: Path, name: str) -> None:
-        """Move, or copy from another disk, sync, rename, sync."""
+        """Move the file, or copy it from another disk; sync, rename, sync."""
 
         def bring(part: Path) -> None:
             if local.stat().st_dev == part.parent.stat().st_dev:
@@ -184,7 +185,7 @@ class BucketPlace(FilePlace):
         self._uploaded(name, content)
 
     def publish(self, local: Path, name: str) -> None:
-        """As put, from a file."""
+        """Upload a file as `put` does."""
         self._uploaded(name, local)
         local.unlink()
 
@@ -214,10 +215,10 @@ class BucketPlace(FilePlace):
         return sorted(each["path"][len(self.root) :] for page in pages for each in page)
 
     def remove_unfinished(self, folder: str, older_than: float = 0.0) -> None:
-        """Do nothing: a bucket shows no unfinished object."""
+        """Do nothing, because a bucket shows no unfinished object."""
 
     def move(self, name: str, to: str) -> None:
-        """A copy, then the deletion."""
+        """Copy the object, then delete the old one."""
         import obstore
         from obstore.exceptions import NotFoundError as MissingError
 

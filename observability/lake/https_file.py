@@ -1,4 +1,4 @@
-"""One file on a web server, read in ranges.
+"""Read one file on a web server in ranges.
 
 The name is resolved once, and the connection goes to that address. Addresses that only this machine or its network segment reaches
 (loopback, link-local: the place of cloud metadata) are refused, except for a host that is named as loopback. Redirects are followed over

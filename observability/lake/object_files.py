@@ -1,4 +1,4 @@
-"""The files below an address of a bucket, or in a folder: Parquet, CSV and JSON lines, with the columns in the names of their folders."""
+"""List the files below an address of a bucket, or in a folder: Parquet, CSV and JSON lines, with the columns in the names of their folders."""
 
 import io
 import os
@@ -157,8 +157,8 @@ def object_fingerprint(about: Any) -> str:
 
 
 def chosen_files(address: str, names: list[str], about: dict[str, tuple[int, str]], openers: Any) -> tuple[list[SourceFile], int]:
-    """The files that are read, by name, and how many have another ending. Names that begin with _ or . are notes of the writer, and
-    files without bytes are marks of folders. Raises NotFoundError if nothing is left.
+    """The files that are read, by name, and how many have another ending. Left out are names that begin with _ or ., which are notes of the
+    writer, and empty files, which mark folders. Raises NotFoundError if nothing is left.
     """
     visible = sorted(name for name in names if not any(part.startswith(("_", ".")) for part in name.split("/")) and about[name][0])
     chosen = [name for name in visible if name.lower().endswith(ENDINGS)]

@@ -1,4 +1,4 @@
-"""Columns whose values stand in the paths of files: folders named `day=2026-03-02`."""
+"""Read columns whose values are in the paths of files, as in folders named `day=2026-03-02`."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -22,8 +22,8 @@ def partition_texts(name: str) -> dict[str, str | None]:
 
 
 def partition_values(names: Sequence[str]) -> list[Mapping[str, PartitionValue]]:
-    """The columns in the folders of some paths. A column holds numbers if each of its values is a whole number without leading zeros; else
-    texts.
+    """The columns in the folders of some paths. A column holds numbers if each of its values is a whole number without leading zeros,
+    otherwise texts.
     """
     texts = [partition_texts(name) for name in names]
     columns: dict[str, bool] = {}

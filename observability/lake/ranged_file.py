@@ -1,4 +1,4 @@
-"""A file elsewhere that can be read and searched: each read is one bounded range of it."""
+"""A file elsewhere that can be read and searched. Each read is one bounded range of the file."""
 
 import io
 import os
@@ -17,7 +17,7 @@ class RangedFile(io.RawIOBase):
 
     @abstractmethod
     def range_of(self, start: int, length: int) -> "Buffer":
-        """The bytes of the file from a place on. Raises StoreBrokenError if they cannot be had."""
+        """The bytes of the file from a place on. Raises StoreBrokenError if they cannot be read."""
 
     def readable(self) -> bool:
         """Return True: the file can be read."""

@@ -1,4 +1,4 @@
-"""The results of the sources that are loaded on a schedule: `lake.json` in the home, written by the process that loads them."""
+"""Keep the results of the sources that are loaded on a schedule: `lake.json` in the home, written by the process that loads them."""
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path

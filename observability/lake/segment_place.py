@@ -35,8 +35,8 @@ def segment_names(place: FilePlace, folder: str) -> list[str]:
 
 
 def require_mounted(place: FilePlace, *names: str, attempt: str = "Mount it") -> None:
-    """Raise StoreBrokenError if a folder has none of these files: the shared place always has one of them, so the folder is an empty
-    mount point. A bucket is not checked: it answers or fails.
+    """Raise StoreBrokenError if a folder has none of these files. The shared place always has one of them, so the folder is an empty mount
+    point. A bucket is not checked, because it answers or fails.
     """
     if place.folder is not None and not any((place.folder / name).is_file() for name in names):
         raise StoreBrokenError("the shared place is not there", where=place.address, expected=" or ".join(names), attempt=attempt)
@@ -55,14 +55,18 @@ def note_collected_place(home: Path, place: FilePlace) -> None:
 
 
 def require_collected_place(home: Path, place: FilePlace) -> None:
-    """Raise StoreBrokenError for a folder in which the configuration was left, and which has neither it nor the sign of the owner."""
+    """Raise StoreBrokenError for a folder in which the configuration was left, and which now has neither the configuration nor the sign of
+    the owner.
+    """
     if place.address in _noted_places(home):
         attempt = f"Mount it; if it was emptied on purpose, remove {PLACES} of the home"
         require_mounted(place, CONFIG, OWNER, attempt=attempt)
 
 
 def open_collected_place(home: Path, address: str) -> FilePlace:
-    """The place of collectors at an address; its folder is made if it is new. Raises UsageError, StoreBrokenError if it is away."""
+    """The place of collectors at an address; its folder is made if it is new. Raises UsageError, StoreBrokenError if the place cannot be
+    reached.
+    """
     path = checked_address(address).path
     if path is not None and not path.is_dir() and str(path) in _noted_places(home):
         raise StoreBrokenError("the place of collectors is not there", where=str(path), attempt="Mount it")

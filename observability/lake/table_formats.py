@@ -1,7 +1,7 @@
-"""Delta and Iceberg tables as sources: the data files of their newest snapshot, read by the library of the format.
+"""Read Delta and Iceberg tables as sources: the data files of their newest snapshot, by the library of the format.
 
 Data files of both formats never change and their names are never used again, so a file that was loaded is not read again. Rows that a newer
-snapshot deleted stay in the store. Rows that were rewritten into a new file are read with it: unchanged ones count as duplicates.
+snapshot deleted stay in the store. Rows that were rewritten into a new file are read with it, and unchanged rows count as duplicates.
 """
 
 import os
@@ -71,7 +71,7 @@ def _rows(actions: Any) -> Iterable[dict[str, Any]]:
 
 @dataclass(frozen=True)
 class IcebergSource:
-    """An Iceberg table: iceberg://CATALOG/NAMESPACE.TABLE of a catalog that PyIceberg knows, or the folder of the table."""
+    """An Iceberg table, given as iceberg://CATALOG/NAMESPACE.TABLE of a catalog that PyIceberg knows, or as the folder of the table."""
 
     place: LakeAddress
     metadata: str = ""

@@ -1,1 +1,3 @@
-"""Fixed questions to a model that serves elsewhere, asked again and again: the file that states them, the HTTP adapter, the records."""
+"""Fixed questions that are asked again and again to a model that serves elsewhere: the file that states them, the HTTP adapter, the
+records.
+"""

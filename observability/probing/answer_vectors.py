@@ -1,4 +1,4 @@
-"""Vectors of free-text answers in records: which encoder made them, and the numbers in eight bits each.
+"""Store vectors of free-text answers in records: the encoder that made them, and the numbers in eight bits each.
 
 Eight bits change a cosine by less than 0.01 and take a tenth of the room of decimal numbers.
 """
@@ -24,7 +24,7 @@ def packed_vector(vector: Floats) -> str:
 
 
 def unpacked_vector(text: Any) -> Floats | None:
-    """The vector of a text, of length 1; None if it holds none."""
+    """The vector that a text holds, scaled to length 1; None if the text holds none."""
     try:
         numbers = np.frombuffer(base64.b64decode(text, validate=True), np.int8).astype(np.float64)
     except (binascii.Error, TypeError, ValueError):

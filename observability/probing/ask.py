@@ -28,7 +28,7 @@ class AskedSet:
 
 
 def normal_answer(text: str) -> str:
-    """An answer for comparison: without case, outer blanks, a final stop and quotation marks; blanks as one."""
+    """An answer in a form for comparison: lower case, without outer blanks, a final stop and quotation marks, and with single blanks."""
     return " ".join(text.split()).lstrip("\"'`*").rstrip("\"'`*.!").casefold()
 
 
@@ -39,7 +39,7 @@ def answer_number(text: str) -> float | None:
 
 
 def is_well_formed(probe: ProbeSet, answer: str) -> bool | None:
-    """Whether an answer has the format that the set asks for; None without a format."""
+    """Whether an answer has the format that the set asks for; None if the set asks for no format."""
     if probe.numbers:
         return answer_number(answer) is not None
     if probe.answers:
@@ -48,7 +48,7 @@ def is_well_formed(probe: ProbeSet, answer: str) -> bool | None:
 
 
 def is_refusal(probe: ProbeSet, answer: ProbeAnswer) -> bool:
-    """Whether the vendor says so, or the answer begins like a refusal."""
+    """Whether the vendor marks the answer as a refusal, or the answer begins like a refusal."""
     stated = (answer.values or {}).get("refusal")
     if isinstance(stated, bool):
         return stated
@@ -113,8 +113,8 @@ def ask_set(
 ) -> AskedSet:
     """Ask every question once, one after the other, until `most_seconds` are over or `stopped`.
 
-    clock, sleep: the time of an answer, and the pause between questions; a test replaces them. Raises UsageError if the environment
-    variable of the token is not set.
+    clock, sleep: functions that give the time of an answer and pause between questions; a test replaces them. Raises UsageError if the
+    environment variable of the token is not set.
     """
     records = tuple(_records(probe, environ, progress, stopped, clock, sleep))
     return AskedSet(records, len(probe.items) - len(records))

@@ -1,6 +1,7 @@
-"""One request to the address of a probe set: bounded in time and size, retried, without redirects, and read by JSON pointers.
+"""Send one request to the address of a probe set. It is bounded in time and size, retried, without redirects, and its response is read by
+JSON pointers.
 
-Standard library only. Nothing but the address of the file is contacted (through its `proxy`, if it states one; proxies of the
+Only the standard library is needed. Only the address of the file is contacted (through its `proxy`, if it states one; proxies of the
 environment are not used). The token is taken from its environment variable for each request and is in no record and no error.
 """
 
@@ -32,8 +33,8 @@ HIDDEN = "***"
 class ProbeAnswer:
     """The response to one question.
 
-    status: as of a prediction. latency_ms: the latency of the last try. error: why there is no answer. values: the values at the other
-    pointers. is_number: the response holds a number there, not a text.
+    status: the status of the prediction. latency_ms: the latency of the last try. error: why there is no answer. values: the values at the
+    other pointers. is_number: whether the answer is a number in the response, and not a text.
     """
 
     status: str
@@ -46,7 +47,7 @@ class ProbeAnswer:
 
 
 class _NoRedirects(HTTPRedirectHandler):
-    """Refuses redirects: only the written address is contacted."""
+    """Refuses redirects, so that only the written address is contacted."""
 
     def redirect_request(self, *_: Any, **__: Any) -> None:
         """Return None, so that no redirect is followed."""
@@ -102,7 +103,7 @@ def probe_request(probe: ProbeSet, item: ProbeItem, environ: Mapping[str, str]) 
 
 
 def asked_once(opener: OpenerDirector, request: Request, probe: ProbeSet) -> tuple[str, bytes, str | None, float]:
-    """One try: status, body, error, and the seconds that the vendor asks to wait."""
+    """The result of one try: status, body, error, and the seconds that the vendor asks to wait."""
     try:
         with opener.open(request, timeout=probe.timeout_s) as response:
             body = response.read(MAX_RESPONSE + 1)
@@ -130,9 +131,10 @@ def ask_item(
     opener: OpenerDirector,
     sleep: Callable[[float], object] = time.sleep,
 ) -> ProbeAnswer:
-    """Ask one question, again after errors and timeouts; waits of 1, 2, 4 … seconds, or as long as the vendor asks, at most 30.
+    """Ask one question, and repeat it after errors and timeouts. The pauses are 1, 2, 4 … seconds, or as long as the vendor asks, at most
+    30.
 
-    sleep: how it waits; a test replaces it.
+    sleep: the function that waits; a test replaces it.
     """
     request, token = probe_request(probe, item, environ)
     tries, most = 0, int(probe.retries) + 1

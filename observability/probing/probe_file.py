@@ -1,4 +1,4 @@
-"""The file of a probe set (TOML): which address is asked what, and where the answer stands in the response."""
+"""Read the file of a probe set (TOML). It states the address and the questions, and where the answer is in the response."""
 
 import re
 import tomllib

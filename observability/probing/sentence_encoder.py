@@ -1,4 +1,4 @@
-"""A sentence encoder on disk: an ONNX model and its tokenizer, as sentence-transformers exports them. Nothing is downloaded."""
+"""Find a sentence encoder on disk: an ONNX model and its tokenizer, as sentence-transformers exports them. Nothing is downloaded."""
 
 import hashlib
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ MAX_BYTES = 480_000_000
 
 @dataclass(frozen=True)
 class SentenceEncoder:
-    """An encoder. name: its folder and the beginning of the SHA-256 of both files, so that two encoders never have one name."""
+    """An encoder. name: its folder and the beginning of the SHA-256 of both files, so that two encoders always have different names."""
 
     model: Path
     tokenizer: Path

@@ -1,4 +1,4 @@
-"""Figures of audits: the value that stands for one, and the days until it expires."""
+"""Write the SQL of figures of audits: the value that represents an audit, and the days until it expires."""
 
 from observability.core.analyzer import Context, Proofs
 from observability.core.finding import Finding
@@ -11,7 +11,7 @@ A_DAY = "8.64e10"
 
 
 def headline_proof(finding: Finding, context: Context) -> str | None:
-    """The SQL of a value of an audit that is judged, as its record states it; an audit runs the model file on a sample."""
+    """The SQL of the judged value of an audit. It is read from the record, because an audit runs the model file on a sample."""
     where = audit_conditions(finding, context)
     path = "/headline" if finding.metric in HEADLINES.values() else f"/further/{finding.metric}"
     value = f"CAST(json_extract(results, '{path}/value') AS DOUBLE)"

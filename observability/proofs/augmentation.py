@@ -1,4 +1,4 @@
-"""Figures of audits of kind `augmentation`: sums of the counts in the results."""
+"""Write the SQL of figures of audits of kind `augmentation`: sums of the counts in the results."""
 
 from observability.core.analyzer import Context, Proofs
 from observability.core.finding import Finding

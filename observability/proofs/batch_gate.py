@@ -1,4 +1,6 @@
-"""Checks of a batch of predictions from raw rows: expected keys or rows, duplicates, lateness, the most frequent score, and the PSI."""
+"""Write the SQL of checks of a batch of predictions from raw rows: expected keys or rows, duplicates, lateness, the most frequent score,
+and the PSI.
+"""
 
 from datetime import timedelta
 
@@ -50,7 +52,7 @@ SELECT count(*) FILTER (key NOT IN (SELECT key FROM own)) / count(*) AS missing_
 
 
 def lateness_proof(finding: Finding, context: Context) -> str | None:
-    """The SQL of the hours from the time at which a batch was due to its last row, or to the check where nothing came."""
+    """The SQL of the hours from the time at which a batch was due to its last row, or to the check if no row came."""
     due = instant_from_text(finding.evidence.get("due"), "due")
     if due is None:
         return None
@@ -101,7 +103,7 @@ SELECT sum((q - p) * ln(q / p)) AS batch_score_drift FROM shares"""
 def _batch_rows_sql(finding: Finding, context: Context) -> str:
     """The rows of batches of the window and the month before it (`batch_rows`), and the rows of one batch (`own`).
 
-    key: as the settings name it. inside: whether a row is in the slice of the finding.
+    key: the name of the key in the settings. inside: SQL, whether a row is in the slice of the finding.
     """
     name = context.model.settings.batch_key or "id"
     feature = context.model.column(f"feature.{name}")

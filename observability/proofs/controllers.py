@@ -1,4 +1,4 @@
-"""Figures of models that steer a system, from the predictions of environment `controller` and their labels."""
+"""Write the SQL of figures of models that steer a system, from the predictions of environment `controller` and their labels."""
 
 from collections.abc import Mapping
 

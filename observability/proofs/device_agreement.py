@@ -1,4 +1,4 @@
-"""Share of a version's answers on devices that differ from the server's under the same id."""
+"""Write the SQL of the share of a version's answers on devices that differ from the server's answers with the same id."""
 
 from observability.core.analyzer import Context
 from observability.core.finding import Finding

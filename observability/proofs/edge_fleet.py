@@ -1,4 +1,4 @@
-"""Shares of the devices that serve a model, from their reports: each device counts once."""
+"""Write the SQL of shares of the devices that serve a model, from their reports. Each device counts once."""
 
 from datetime import timedelta
 

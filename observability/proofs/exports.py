@@ -1,4 +1,4 @@
-"""Figures of exports that SQL over the events gives."""
+"""Write the SQL of figures of exports, from the events."""
 
 from observability.core.analyzer import OTHERS, Context, Proofs
 from observability.core.finding import Finding
@@ -25,7 +25,9 @@ def _exports_of_pair(finding: Finding, context: Context) -> list[str]:
 
 
 def personal_columns_proof(finding: Finding, context: Context) -> str:
-    """The SQL of the number of personal columns that left without a legal basis: those without a transform, else those with one."""
+    """The SQL of the number of personal columns that left without a legal basis. Columns without a transform are counted, or if there are
+    none, columns with one.
+    """
     pointer = "'/' || replace(replace(name, '~', '~0'), '/', '~1')"
     tag, own = (f"coalesce(json_extract_string(columns, {pointer} || '/{part}'), '')" for part in ("tag", "transform"))
     return f"""WITH exported AS (

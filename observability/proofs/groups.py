@@ -1,4 +1,4 @@
-"""Rates of sensitive groups, and figures of slices, from raw rows."""
+"""Write the SQL of rates of sensitive groups, and of figures of slices, from raw rows."""
 
 from observability.core.analyzer import OTHERWISE, Context, Proofs
 from observability.core.finding import Finding
@@ -49,7 +49,7 @@ def _figure_name(metric: str) -> str:
 
 
 def _rate_sql(metric: str, context: Context, group: str) -> str | None:
-    """A rate among the rows of a group; None for an unknown one."""
+    """The SQL of a rate among the rows of a group; None for an unknown rate."""
     rate, _, name = metric.partition(" of ")
     if context.model.task == "regression":
         known = f"{group} AND isfinite(score - label)"

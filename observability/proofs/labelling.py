@@ -1,4 +1,4 @@
-"""Agreement, accuracy, queue and price of labels from raw annotations and assignments."""
+"""Write the SQL of agreement, accuracy, queue and price of labels, from raw annotations and assignments."""
 
 from datetime import timedelta
 
@@ -28,7 +28,9 @@ SELECT 1 - (SELECT sum(n * (labels - n) / (labels - 1)) FROM paired) / (SELECT s
 
 
 def annotator_proof(finding: Finding, context: Context) -> str | None:
-    """The SQL of how often one annotator gives the label that most others give to the same item, where most of them agree on one."""
+    """The SQL of how often one annotator gives the label that most others give to the same item. Only items on which most of the others
+    agree count.
+    """
     who = _annotator_of(finding)
     return (
         who
@@ -78,7 +80,7 @@ def label_price_proof(finding: Finding, context: Context) -> str:
 
 
 def answer_share_proof(finding: Finding, context: Context) -> str:
-    """The SQL of a share of first answers: right ones to gold items, or suggestions that became the label; of all or of one person."""
+    """The SQL of a share of first answers, of all people or of one: right answers to gold items, or suggestions that became the label."""
     among, hit = {
         "gold_accuracy": ("gold IS NOT NULL", "label = gold"),
         "suggestion_acceptance": ("suggestion IS NOT NULL", "label = suggestion"),

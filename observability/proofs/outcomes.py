@@ -1,4 +1,4 @@
-"""Performance from raw rows: errors, accuracy and confusion, ranking, probability losses and the share of labels."""
+"""Write the SQL of performance from raw rows: errors, accuracy and confusion, ranking, probability losses and the share of labels."""
 
 import sys
 
@@ -45,7 +45,7 @@ def reliance_proof(finding: Finding, context: Context) -> str | None:
 
 
 def metric_sql(metric: str, context: Context, rows: ProvenRows) -> str | None:
-    """The SQL of a performance metric of the model's task over some rows; None if it has none."""
+    """The SQL of a performance metric of the model's task over some rows; None if the metric has no SQL."""
     if context.model.task == "regression":
         return _regression_sql(metric, rows)
     if metric in ("log_loss", "brier"):

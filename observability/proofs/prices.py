@@ -1,4 +1,4 @@
-"""Factors of the price records at an hour, as SQL."""
+"""Write the factors of the price records at an hour as SQL."""
 
 from observability.core.analyzer import Context
 from observability.metrics.prices import CARBON_G_PER_KWH, PUE

@@ -1,4 +1,4 @@
-"""The rank correlation of two numbers from sampled raw rows."""
+"""Write the SQL of the rank correlation of two numbers, from sampled raw rows."""
 
 from datetime import datetime
 

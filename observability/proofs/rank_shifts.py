@@ -1,4 +1,4 @@
-"""The shift of a slice's values within the reference: mean ranks from sampled raw rows."""
+"""Write the SQL of the shift of a slice's values within the reference: mean ranks from sampled raw rows."""
 
 from observability.core.analyzer import Context
 from observability.core.finding import Finding
@@ -12,7 +12,7 @@ def rank_shift_sql(finding: Finding, context: Context, inside: str, most: int) -
     """The SQL of how much more a slice's mean rank changed than the mean rank of the other rows; None if the baseline is not the reference.
 
     inside: the condition of the slice. most: rows of each side that were searched. A rank is the share of the reference's values below a
-    value, and half of those equal to it. Categories are placed from the most frequent to the rarest.
+    value, plus half the share of values equal to it. Categories are placed from the most frequent to the rarest.
     """
     if finding.against != "reference":
         return None
@@ -41,7 +41,7 @@ FROM numbers JOIN ranks USING (place)"""
 
 
 def _places() -> str:
-    """The place of each category in the reference, from the most frequent on; one behind the last for others."""
+    """The place of each category in the reference, from the most frequent on; other categories get one place after the last."""
     return """levels AS (
   SELECT value, row_number() OVER (ORDER BY count(*) DESC, value) - 1 AS place FROM rows_of_both
   WHERE reference AND value IS NOT NULL GROUP BY value

@@ -1,4 +1,6 @@
-"""Energy of readings of devices from the raw records: overlaps counted once, watts joined over time (metrics/energy.py)."""
+"""Write the SQL of the energy of readings of devices from raw records. Overlaps are counted once, and watts are joined over time
+(metrics/energy.py).
+"""
 
 from observability.core.analyzer import Context
 from observability.core.finding import Finding
@@ -8,7 +10,7 @@ from observability.proofs.rows import indented_clause, number_literal, proven_ro
 
 
 def model_record_conditions(context: Context) -> list[str]:
-    """The conditions of a model's records of other kinds: they name it, or belong to one of its runs."""
+    """The conditions of a model's records of other kinds. Such records name the model, or belong to one of its runs."""
     window, of_model = context.window, f"model = {text_literal(context.model.name)}"
     known = [] if window.as_of is None else [f"arrived <= {time_literal(window.as_of)}"]
     runs = " UNION ".join(f"SELECT run FROM {view} WHERE {' AND '.join([of_model, *known])}" for view in ("runs", "resources"))

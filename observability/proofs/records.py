@@ -1,4 +1,4 @@
-"""Figures of records of the other kinds: batches, cleaning runs and the steps of training runs."""
+"""Write the SQL of figures of records of the other kinds: batches, cleaning runs and the steps of training runs."""
 
 from observability.core.analyzer import OTHERS, OTHERWISE, Context, Proof, Proofs
 from observability.core.finding import Finding
@@ -27,7 +27,9 @@ FIGURES_OF_BATCHES = {
 
 
 def batch_proof(finding: Finding, context: Context) -> str | None:
-    """The SQL of the most unusual figure of a source: of the batch that the finding names; against peers the quantile over its batches."""
+    """The SQL of the most unusual figure of a source, for the batch that the finding names. If the source is compared with peers, the
+    quantile over its batches.
+    """
     if finding.against == "peers":
         own = [f"{name} = {text_literal(str(finding.evidence[name]))}" for name in ("source", "device")]
         where, share = [*own, *window_conditions(finding), *known_record_conditions(context)], 0.95 if "_p95_" in finding.metric else 0.5
@@ -192,7 +194,7 @@ FROM without_wait slow JOIN others USING (step) WHERE slow.rank = {text_literal(
 
 
 def plateau_proof(finding: Finding, context: Context) -> str | None:
-    """The SQL of the share of the steps with a metric after the one since which it does not improve."""
+    """The SQL of the share of steps with a metric that come after the step since which the metric does not improve."""
     metric, since = finding.evidence.get("metric"), finding.evidence.get("since_step")
     if metric is None or since is None:
         return None
@@ -219,7 +221,7 @@ SELECT median(value) AS dead_units FROM curve"""
 
 
 def overfitting_proof(finding: Finding, context: Context) -> str | None:
-    """The SQL of how far the last values of a metric are worse than the best neighbouring ones, on average."""
+    """The SQL of how much worse the last values of a metric are, on average, than the best neighbouring values."""
     metric, width, better = (finding.evidence.get(name) for name in ("metric", "width", "better"))
     if metric is None or width is None or better not in ("low", "high"):
         return None
@@ -240,7 +242,7 @@ def non_finite_proof(finding: Finding, context: Context) -> str:
 
 
 def failed_run_proof(finding: Finding, context: Context) -> str | None:
-    """The SQL of whether a run ended with the status that the finding names; None of a run that was lost."""
+    """The SQL of whether a run ended with the status that the finding names; None for a run that was lost."""
     status = finding.evidence.get("status")
     if not isinstance(status, str):
         return None
@@ -250,7 +252,9 @@ def failed_run_proof(finding: Finding, context: Context) -> str | None:
 
 
 def contents_proof(finding: Finding, context: Context) -> str:
-    """The SQL of the most contents that one version of a dataset was logged with, by checksum, else by number of rows."""
+    """The SQL of the largest number of different contents that one version of a dataset was logged with, by checksum, else by number of
+    rows.
+    """
     named = f"dataset = {text_literal(finding.subject.removeprefix('dataset:'))}"
     where = where_clause([named, f'"at" < {time_literal(finding.end)}', *known_record_conditions(context)])
     return f"""WITH versions AS (
@@ -321,7 +325,7 @@ CLEANING_PROOFS: Proofs = {
 
 
 def of_every_step(proof: Proof) -> Proof:
-    """A proof that is given only where every step of the run was read."""
+    """The proof, limited to runs of which every step was read."""
     return lambda finding, context: None if finding.evidence.get("stride", 1) > 1 else proof(finding, context)
 
 

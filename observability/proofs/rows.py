@@ -1,4 +1,4 @@
-"""The rows of a finding as SQL: FROM and WHERE over the view of a model's predictions."""
+"""Write the rows of a finding as SQL: FROM and WHERE over the view of a model's predictions."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -92,7 +92,7 @@ def measured_rows(finding: Finding, context: Context) -> ProvenRows:
 
 
 def last_days(finding: Finding, context: Context, days: float) -> ProvenRows:
-    """The predictions of the last `days` complete days of a window; of all of it if it has no more."""
+    """The predictions of the last `days` complete days of a window. If it has fewer days, the predictions of the whole window."""
     if days >= context.window.days:
         return proven_rows(finding, context)
     end = EPOCH + (context.whole_days[1] + 1) * DAY
@@ -130,7 +130,7 @@ def slice_condition(model: Model, name: str, value: str) -> str:
 
 
 def sample_sql(rows: ProvenRows, most: int) -> str:
-    """A bounded sample of some rows, as the product takes it: those with the smallest random numbers of their ids."""
+    """A bounded sample of some rows, drawn as in the product: the rows with the smallest random numbers of their ids."""
     return f'SELECT * {indented_clause(rows.where())}\n  ORDER BY sample_order, id, "at", version LIMIT {most}'
 
 

@@ -40,7 +40,7 @@ def spike_proof(finding: Finding, context: Context) -> str | None:
 
 
 def rate_jump_proof(finding: Finding, context: Context) -> str | None:
-    """The SQL of a learning rate divided by that of the step before; None where the finding is about rates of zero."""
+    """The SQL of a learning rate divided by the rate of the step before; None if the finding is about rates of zero."""
     metric, step = finding.evidence.get("metric"), finding.evidence.get("step")
     if metric is None or step is None or not finding.value:
         return None

@@ -1,4 +1,4 @@
-"""Figures of the devices of a training run, from its readings."""
+"""Write the SQL of figures of the devices of a training run, from its readings."""
 
 from observability.core.analyzer import Context
 from observability.core.finding import Finding

@@ -1,4 +1,4 @@
-"""Service figures from raw rows: latency percentiles, the share of failures and requests per hour."""
+"""Write the SQL of service figures from raw rows: latency percentiles, the share of failures and requests per hour."""
 
 from observability.core.analyzer import Context, Proofs
 from observability.core.finding import Finding

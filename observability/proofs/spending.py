@@ -1,4 +1,6 @@
-"""Cost and energy from raw rows: what predictions carry, or the price of a request, per prediction, right decision and avoided error."""
+"""Write the SQL of cost and energy from raw rows, per prediction, right decision and avoided error. They come from the fields of
+predictions, or from the price of a request.
+"""
 
 from datetime import datetime, timedelta
 
@@ -111,7 +113,9 @@ def energy_proof(finding: Finding, context: Context) -> str | None:
 
 
 def carbon_proof(finding: Finding, context: Context) -> str | None:
-    """The SQL of the carbon of a thousand predictions: of the energy that they carry, and embodied in what serves them."""
+    """The SQL of the carbon of a thousand predictions: from the energy that they carry, and from the embodied carbon of the machines that
+    serve them.
+    """
     if finding.evidence.get("method") != "predictions":
         return None
     embodied = {name: f"coalesce({price_sql('embodied_g', context, name)}, 0)" for name in ("request", "kwh", "cpu_hour")}
@@ -150,7 +154,7 @@ def device_proof(finding: Finding, context: Context) -> str:
 
 
 def _compared_rows(finding: Finding, context: Context) -> ProvenRows:
-    """The rows of a ratio to the past: the last days where a change of these is reported, else the window."""
+    """The rows of a ratio to the past: the last days if the finding reports a change of these, else the window."""
     evidence = finding.evidence
     longest = max((row["days"] for row in evidence["windows"]), default=None)
     days = evidence.get("look_days")
@@ -162,7 +166,7 @@ def _compared_rows(finding: Finding, context: Context) -> ProvenRows:
 def _costed_hours(context: Context, rows: ProvenRows, method: str | None, start: datetime) -> str | None:
     """Serving cost by hour (`costed`: hour, amount, served), where predictions carry it or a request has a price; None by other methods.
 
-    start: of the window; an hour without a carried cost has the mean of those on its side of it.
+    start: start of the window. An hour without a carried cost has the mean of the hours on its side of the start.
     """
     if method == "cost":
         return f"""WITH hours AS (

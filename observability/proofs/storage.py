@@ -1,4 +1,4 @@
-"""Figures of places that store data, from their reports, and of the forms in which datasets are stored, from their audits."""
+"""Write the SQL of figures of places that store data, from their reports, and of stored forms of datasets, from their audits."""
 
 from datetime import datetime, timedelta
 
@@ -88,7 +88,7 @@ def silence_proof(finding: Finding, context: Context) -> str:
 
 
 def stored_form_proof(finding: Finding, context: Context) -> str | None:
-    """The SQL of a figure of the form that a dataset is stored in, from the newest audit; None for data that are stored exactly."""
+    """The SQL of a figure of the form in which a dataset is stored, from the newest audit; None for data that are stored exactly."""
     form, at = str(finding.evidence["form"]), instant_from_text(finding.evidence.get("audited"), "audited")
     if form == EXACT or at is None:
         return None

@@ -1,4 +1,4 @@
-"""The SQL of shares of the trials of a study: those that failed, and those that led when they were pruned."""
+"""Write the SQL of shares of the trials of a study: trials that failed, and trials that led when they were pruned."""
 
 from observability.core.analyzer import Context
 from observability.core.finding import Finding

@@ -1,4 +1,4 @@
-"""Figures of audits of kind `precision`: values of one form in the results."""
+"""Write the SQL of figures of audits of kind `precision`: values of one form in the results."""
 
 from datetime import datetime
 

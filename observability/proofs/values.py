@@ -1,4 +1,4 @@
-"""Data quality, arrival and drift from raw rows: rates of values, counts of predictions, PSI on the reference's bins."""
+"""Write the SQL of data quality, arrival and drift from raw rows: rates of values, counts of predictions, PSI on the reference's bins."""
 
 from bisect import bisect_right
 from datetime import datetime
@@ -30,7 +30,7 @@ PAST_DAYS = 28
 
 
 def rate_proof(finding: Finding, context: Context) -> str | None:
-    """The SQL of a rate of a column's values: missing, of another type, unseen, or out of range."""
+    """The SQL of the rate of values of a column that are missing, of another type, unseen, or out of range."""
     reference = finding.evidence["column"]
     column, edges = column_in_view(context.model, reference), context.version.edges.get(reference, Edges())
     name = text_literal(column[1:-1].replace('""', '"'))
@@ -105,7 +105,7 @@ def volume_proof(finding: Finding, context: Context) -> str:
 
 
 def freshness_proof(finding: Finding, context: Context) -> str:
-    """The SQL of the least age of the newest prediction in hours; counts resolve it to the hour."""
+    """The SQL of the smallest age of the newest prediction in hours, because counts resolve it only to the hour."""
     at = time_literal(min(finding.end, context.now))
     rows = proven_rows(finding, context, start=finding.start - PAST_DAYS * DAY)
     return f"""SELECT greatest(date_diff('microsecond', date_trunc('hour', max("at")), {at}) / 3.6e9 - 1, 0) AS freshness_hours
@@ -145,7 +145,7 @@ WHERE hour NOT IN (SELECT hour FROM made)"""
 
 
 def psi_proof(finding: Finding, context: Context) -> str | None:
-    """The SQL of the PSI of a column against the reference, on the reference's deciles; missing and unseen are parts of their own."""
+    """The SQL of the PSI of a column against the reference, on the reference's deciles. Missing and unseen values are groups of their own."""
     reference, days = finding.evidence["column"], finding.evidence["look_days"]
     own = finding.evidence["windows"]
     rows = proven_rows(finding, context) if days == max(row["days"] for row in own) else last_days(finding, context, days)

@@ -1,4 +1,4 @@
-"""Answers of models that serve elsewhere to fixed questions, from the predictions of environment `probe`.
+"""Write the SQL of answers of models that serve elsewhere to fixed questions, from the predictions of environment `probe`.
 
 SQL compares answers as the product does: without case, outer blanks, a final stop and quotation marks. Letters without a single small form
 (as the German sharp s) are compared as `lower` writes them.
@@ -20,7 +20,7 @@ FREE_TEXT = "answers of free text are compared by similarity, and steps of numbe
 
 
 def round_rate_proof(finding: Finding, context: Context) -> str | None:
-    """The SQL of a share of the newest round: refusals, answers of another form than asked for, or questions without an answer."""
+    """The SQL of a share of the newest round: refusals, answers that lack the requested form, or questions without an answer."""
     hit, among = {
         "refusal_rate": ("refused", "answered AND refused IS NOT NULL"),
         "format_failure_rate": ("NOT well_formed", "answered AND well_formed IS NOT NULL"),
@@ -48,7 +48,7 @@ def round_level_proof(finding: Finding, context: Context) -> str | None:
 
 
 def changed_answers_proof(finding: Finding, context: Context) -> str | None:
-    """The SQL of the share of answers of the newest round that differ from the typical ones of the baseline; None of free text."""
+    """The SQL of the share of answers of the newest round that differ from the typical answers of the baseline; None for free text."""
     if finding.evidence.get("numbers"):
         start = _typical_number_sql(finding, context)
         rate = "count(*) FILTER (abs(newest.number - typical.number) > tolerance) / count(*)"
@@ -69,14 +69,18 @@ def shift_proof(finding: Finding, context: Context) -> str | None:
 
 
 def number_error_proof(finding: Finding, context: Context) -> str | None:
-    """The SQL of the mean distance of the newest round's numbers from the right ones, on questions answered by a number in the baseline."""
+    """The SQL of the mean distance of the newest round's numbers from the right numbers, on questions that the baseline answers with a
+    number.
+    """
     start, right = _typical_number_sql(finding, context), "TRY_CAST(newest.expected AS DOUBLE)"
     figure = f"SELECT avg(abs(newest.number - {right})) AS {finding.metric} FROM newest JOIN typical USING (item)"
     return start and f"{start}\n{figure}\nWHERE newest.number IS NOT NULL AND {right} IS NOT NULL"
 
 
 def right_answers_proof(finding: Finding, context: Context) -> str | None:
-    """The SQL of the share of right answers of the newest round, to questions whose typical answer of the baseline is marked as well."""
+    """The SQL of the share of right answers of the newest round, on questions whose typical answer in the baseline is marked as right or
+    wrong too.
+    """
     start = _typical_sql(finding, context)
     return (
         start
@@ -87,7 +91,7 @@ WHERE answered AND newest.expected IS NOT NULL AND typical.expected IS NOT NULL"
 
 
 def flips_proof(finding: Finding, context: Context) -> str | None:
-    """The SQL of the share of answers of the newest round that differ from the round before; None of free text."""
+    """The SQL of the share of answers of the newest round that differ from the round before; None for free text."""
     start = None if finding.evidence.get("free_text") or finding.evidence.get("numbers") else _answers_sql(finding, context)
     return (
         start

@@ -1,4 +1,5 @@
-"""Keyed hashes (HMAC-SHA-256) of values that must not be kept: subjects that were erased, features that are hashed before they are written.
+"""Make keyed hashes (HMAC-SHA-256) of values that must not be kept: subjects that were erased, and features that are hashed before they are
+written.
 
 The key lies in a file of its own, `HOME/secret.key` or the file that OBSERVABILITY_KEY_FILE names. It is never part of the database, of a
 backup or of a record. Without it a hash reveals nothing about the value.
@@ -37,7 +38,9 @@ def stored_key(home: Path) -> bytes | None:
 
 
 def home_key(home: Path) -> bytes:
-    """The key of a home, made if there is none; processes that make it at once get the same. Raises OSError, ValueError."""
+    """The key of a home, which is made if there is none. Processes that make it at the same time get the same key. Raises OSError,
+    ValueError.
+    """
     if (key := stored_key(home)) is not None:
         return key
     path = key_path(home)

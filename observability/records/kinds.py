@@ -64,7 +64,7 @@ class Kind:
 
 
 def _text(name: str, doc: str = "", *values: str) -> RecordField:
-    """A text field, restricted to `values` if they are given."""
+    """A record field that holds a text, restricted to `values` if they are given."""
     return RecordField(name, "text", doc, values)
 
 

@@ -1,4 +1,4 @@
-"""National identifiers by form and check digits: of the United States, Canada, Brazil, China and eleven countries of Europe."""
+"""Recognize national identifiers by form and check digits: of the United States, Canada, Brazil, China and eleven countries of Europe."""
 
 import re
 from collections.abc import Callable, Iterable
@@ -19,8 +19,8 @@ CHINESE_WEIGHTS = (7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2)
 @dataclass(frozen=True)
 class IdentifierForm:
     """One form. country, rule: the country and its rule, in words. chance: share of other texts of this form whose check digits are right
-    by chance. least: share of a column's texts of this form that must have right check digits; above 1: only more of them than chance
-    explains count.
+    by chance. least: share of a column's texts of this form that must have right check digits; above 1: they count only if there are more
+    of them than chance explains.
     """
 
     country: str
@@ -32,7 +32,7 @@ class IdentifierForm:
 
 
 def has_luhn_digit(digits: str) -> bool:
-    """Whether the last digit is the check digit of the others (ISO/IEC 7812)."""
+    """Whether the last digit is the check digit of the other digits (ISO/IEC 7812)."""
     doubled = (int(digit) * (1 + place % 2) for place, digit in enumerate(reversed(digits)))
     return sum(value - 9 * (value > 9) for value in doubled) % 10 == 0
 

@@ -1,4 +1,4 @@
-"""Last outcome of each scheduled task, by name: one private JSON file per schedule."""
+"""Keep the last outcome of each scheduled task, by name, in one private JSON file per schedule."""
 
 import json
 from collections.abc import Mapping
@@ -9,7 +9,7 @@ from observability.records.private_file import make_private_folder, replace_priv
 
 
 def read_outcomes(path: Path) -> dict[str, dict[str, Any]]:
-    """The outcomes that a file holds, by name. Empty if it is missing or holds nothing of the kind."""
+    """The outcomes that a file holds, by name. Empty if the file is missing or holds no outcomes."""
     try:
         known = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):

@@ -1,8 +1,8 @@
 """Find personal data in texts by form and check digits: e-mail addresses, phone, card and account numbers, national identifiers.
 
-Counts and reasons come back, never a text. Ids, plain numbers, times and coordinates are not taken for personal data. A run of digits is a
-phone number only with a plus sign, the separators of a phone number, or a word such as “phone” before it. A form with check digits counts
-only if most texts of that form have right check digits, or more texts than chance explains.
+The functions return counts and reasons, never a text. Ids, plain numbers, times and coordinates are not taken for personal data. A run of
+digits is a phone number only with a plus sign, the separators of a phone number, or a word such as “phone” before it. A form with check
+digits counts only if most texts of that form have right check digits, or more texts than chance explains.
 """
 
 import math
@@ -62,14 +62,14 @@ class PersonalForm:
 
 
 def _has_right_digits_of_card(match: re.Match[str]) -> bool | None:
-    """Issuer and check digit; digits of a check value may stand behind the number."""
+    """Whether the issuer and the check digit of a card number are right. Digits of a check value may follow the number."""
     digits = re.sub(r"\D", "", match[0])
     of_issuer = [part for part in (digits, digits[:16]) if ISSUERS.fullmatch(part) and len(set(part)) > 1]
     return any(map(has_luhn_digit, of_issuer)) if of_issuer else None
 
 
 def _has_right_digits_of_account(match: re.Match[str]) -> bool | None:
-    """Length of the country, and its check digits; words may stand behind the number."""
+    """Whether an account number has the length of its country and right check digits. Words may follow the number."""
     signs = re.sub(r"[ -]", "", match[0]).upper()
     length = ACCOUNT_LENGTHS.get(signs[:2])
     return has_account_checksum(signs[:length]) if length is not None and len(signs) >= length else None
@@ -82,7 +82,7 @@ def has_account_checksum(text: str) -> bool:
 
 
 def _is_in_no_address(match: re.Match[str]) -> bool | None:
-    """Not the user and password of a web address."""
+    """Whether the match is something other than the user and password of a web address."""
     return None if re.search(r"://[^\s/]*$", match.string[: match.start()]) else True
 
 
@@ -215,7 +215,7 @@ def plain_signs(text: str) -> str:
 
 
 def _is_no_chance(form: PersonalForm, right: int, of_form: int) -> bool:
-    """Whether texts of a form really are identifiers: enough have right check digits, or more of them than chance explains (Chernoff's
+    """Whether texts of a form really are identifiers. Enough of them must have right check digits, or more than chance explains (Chernoff's
     bound).
     """
     if not right:

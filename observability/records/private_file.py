@@ -1,6 +1,6 @@
 """Write files that only their owner may read, and that are still there after a loss of power.
 
-A file that was synced can be lost with its name: the entry of a new or renamed file is on disk once its folder was synced too.
+A synced file can still lose its name, because the entry of a new or renamed file is on disk only once its folder was synced too.
 """
 
 import errno

@@ -1,7 +1,7 @@
-"""Features that are protected before anything is written: hashed, put into buckets or dropped, as their model's settings declare.
+"""Protect features before anything is written. They are hashed, put into buckets or dropped, as their model's settings declare.
 
-The rules of every model lie in `HOME/protect.json`, which registration writes, so that the SDK, HTTP and `load` apply the same ones.
-Applying them twice gives what applying them once gives.
+The rules of every model lie in `HOME/protect.json`, which registration writes, so that the SDK, HTTP and `load` apply the same rules.
+Applying them twice gives the same result as applying them once.
 
 A rule is `keep`, `hash` (HMAC with the key of the home, as `hmac:…`; equal values stay equal), `drop`, a number (the width of buckets: a
 value becomes the lower end of its bucket) or a list of numbers (the ends of buckets). `subject` names the subject, other names features,
@@ -31,7 +31,7 @@ NO_RENAMES: Mapping[str, str] = MappingProxyType({})
 
 
 def hashed_value(key: bytes, value: object) -> str:
-    """A value as its keyed hash; one that is hashed already stays."""
+    """A value as its keyed hash. A value that is hashed already stays unchanged."""
     plain = int(value) if isinstance(value, float) and value.is_integer() else value
     text = plain if isinstance(plain, str) else json.dumps(plain)
     return text if HASHED.fullmatch(text) else f"hmac:{keyed_hash(key, f'value {text}')}"
@@ -99,7 +99,9 @@ def protected_line(
     renames: Mapping[str, str] = NO_RENAMES,
     flat: Collection[str] = (),
 ) -> bytes | None:
-    """A line of JSON under `protected_record`; the line itself where nothing changes; None if it is no JSON object, or repeats a key."""
+    """A line of JSON with the rules of `protected_record` applied. The line itself if nothing changes; None if it is no JSON object, or
+    repeats a key.
+    """
     try:
         record = json.loads(line, object_pairs_hook=_unique_keys, parse_int=_number, parse_float=_number)
     except (ValueError, RecursionError):
@@ -111,7 +113,7 @@ def protected_line(
 
 
 def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """An object. Raises ValueError if a key stands twice: readers differ in which of the values they take."""
+    """An object. Raises ValueError if a key occurs twice, because readers differ in which of the values they take."""
     found = dict(pairs)
     if len(found) < len(pairs):
         raise ValueError("a key stands twice")
@@ -151,7 +153,7 @@ class Protection:
         return self._rules
 
     def key(self) -> bytes:
-        """The key. Raises OSError, ValueError: then nothing may be written."""
+        """The key. Raises OSError or ValueError; nothing may then be written."""
         if self._key is None:
             self._key = home_key(self.home)
         return self._key

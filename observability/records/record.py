@@ -1,4 +1,4 @@
-"""Validates records against the kinds in records/kinds.py.
+"""Validate records against the kinds in records/kinds.py.
 
 Validation, the store's tables and the documentation are derived from `KINDS`. Records are checked once, on arrival; the output of
 `validate` is trusted afterwards.
@@ -20,9 +20,9 @@ FAILED = ("error", "timeout", "rejected")
 def validate(obj: Any, *, timezone: tzinfo | None = None) -> dict[str, Any]:
     """The record in typed values: `kind`, each field that is not null, and `extra` with all fields that the kind does not define.
 
-    Times become datetimes in UTC, numbers floats, counts ints; scalars are unchanged. features and groups are unchanged: an invalid value
-    in them costs that feature only, and is reported by its reader. An inline label becomes {"value", "at"?, …, "extra"}. timezone: for
-    times without an offset; None rejects them. Raises Rejected. Reasons: not_an_object, unknown_kind, missing_field, wrong_type, bad_time,
+    Times become datetimes in UTC, numbers floats, counts ints; scalars are unchanged. features and groups are unchanged: only the feature
+    of an invalid value is lost, and its reader reports it. An inline label becomes {"value", "at"?, …, "extra"}. timezone: for times
+    without an offset; None rejects them. Raises Rejected. Reasons: not_an_object, unknown_kind, missing_field, wrong_type, bad_time,
     no_offset, no_score, bad_value.
     """
     if not isinstance(obj, dict):

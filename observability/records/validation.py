@@ -1,4 +1,4 @@
-"""Checks and types the value of one field of a record."""
+"""Check and type the value of one field of a record."""
 
 import difflib
 import math

@@ -1,4 +1,4 @@
-"""Converts JSON values to typed values: numbers, times, and texts for comparison."""
+"""Convert JSON values to typed values: numbers, times, and texts for comparison."""
 
 import json
 import math
@@ -27,7 +27,7 @@ class Rejected(Exception):  # noqa: N818 - a result of validation, not a failure
 
 
 def quoted_value(value: Any) -> str:
-    """A value for a message: its type where that matters, and its JSON, cut to 60 characters."""
+    """A value for a message: its type if the type matters, and its JSON, cut to 60 characters."""
     if isinstance(value, dict | list):
         return f"an object with {len(value)} fields" if isinstance(value, dict) else f"a list of {len(value)}"
     body = json.dumps(value, ensure_ascii=False, default=str)
@@ -72,7 +72,7 @@ def member_attribution(name: str, value: Any, zone: tzinfo | None) -> float | di
 
 
 def canonical_text(value: str | float | bool) -> str:
-    """A scalar as the text that classes and labels are compared by: whole numbers without a point, true and false, texts unchanged."""
+    """A scalar as the text by which classes and labels are compared: whole numbers without a point, true and false, texts unchanged."""
     if value.__class__ is str:
         return str(value)
     if value.__class__ is bool:
@@ -141,5 +141,5 @@ def bad_time(name: str, value: Any) -> Rejected:
 
 
 def new_record_id() -> str:
-    """An id for a verdict or an action that nobody else has."""
+    """A unique id for a verdict or an action."""
     return uuid.uuid4().hex

@@ -1,7 +1,7 @@
 """Shapley values of any model by sampling permutations, with standard errors.
 
 For a row x and a row b of the background, features are switched from b's to x's values one after the other, in a random order and in its
-reverse (antithetic); the changes of the score are averaged. Every row of the background is used equally often, so that the values add up to
+reverse (antithetic). The changes of the score are averaged. Every row of the background is used equally often, so that the values add up to
 score(x) minus the mean score of the background, except for rounding. The permutations are the same for all rows, so a row's values do not
 depend on the other rows. The standard error is that of a stratified mean, whose strata are the rows of the background. Sources: Štrumbelj
 and Kononenko, Knowledge and Information Systems 41 (2014); Mitchell and others, Journal of Machine Learning Research 23 (2022).
