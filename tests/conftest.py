@@ -25,7 +25,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # waiting OpenMP threads spin: tw
 
 
 def one_core() -> int:
-    """The number of cores that a test worker uses: one of two. A second thread of DuckDB costs small queries a tenth of their time."""
+    """The number of cores that a test worker uses: one of two. A second thread of DuckDB makes small queries a tenth slower."""
     return 1
 
 
@@ -52,14 +52,14 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_make_parametrize_id(config: pytest.Config, val: object, argname: str) -> str | None:
-    """Leave bytes out of a test's name: gzip output holds the time of day, so two workers would collect the test under two names."""
+    """Leave bytes out of a test's name. Output of gzip holds the time of day, so two workers would collect the test under two names."""
     return argname if isinstance(val, bytes) else None
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out what is marked `long`, unless this is a long run. The longest files go first: a long file that starts last would leave a
-    core idle."""
+    """Leave out tests that are marked `long`, unless this is a long run. The longest files go first, because a long file that starts last
+    would leave a core idle."""
     if not LONG and "hypothesis.internal.conjecture.providers" in sys.modules:
         read_no_constants()
         register_generator()
@@ -72,7 +72,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def pytest_collection_finish() -> None:
-    """Objects from imports and collection live until the end, so the garbage collector skips them, and checks the rest less often."""
+    """Exclude objects from imports and collection, which live until the end, from garbage collection, and check the other objects less
+    often.
+    """
     gc.collect()
     gc.freeze()
     gc.set_threshold(20_000, 20, 20)
@@ -81,7 +83,7 @@ def pytest_collection_finish() -> None:
 
 
 def read_no_constants() -> None:
-    """Let Hypothesis draw values without constants from the code: reading all modules for them takes each worker five seconds."""
+    """Let Hypothesis draw values without constants from the code, because reading all modules for them takes each worker five seconds."""
     from hypothesis.internal.conjecture import providers
     from hypothesis.internal.constants_ast import Constants
 
@@ -90,7 +92,9 @@ def read_no_constants() -> None:
 
 
 def register_generator() -> None:
-    """Let Hypothesis register its random generator before all objects are frozen: later it finds no reference to it, and warns."""
+    """Let Hypothesis register its random generator before all objects are frozen, because later it finds no reference to the generator and
+    warns.
+    """
     from hypothesis.internal.entropy import deterministic_PRNG
 
     with deterministic_PRNG():
@@ -99,7 +103,9 @@ def register_generator() -> None:
 
 @pytest.fixture(scope="session")
 def worker() -> Iterator[Worker]:
-    """The shared worker for all tests of a process that need no special one: starting it and importing model libraries takes seconds."""
+    """The shared worker for all tests of a process that need no special one, because starting it and importing model libraries takes
+    seconds.
+    """
     made = Worker()
     yield made
     made.close()
@@ -107,7 +113,9 @@ def worker() -> Iterator[Worker]:
 
 @pytest.fixture
 def named_share(record_property: Callable[[str, object], None]) -> NamedShare:
-    """Notes the share of draws in which a planted fault was named. Fails if the share is significantly below the goal; in a long run, if it is below."""
+    """Note the share of draws in which a planted fault was named. Fails if the share is significantly below the goal, and in a long run if
+    it is below at all.
+    """
 
     def note(fault: str, named: int, planted: int) -> None:
         record_property(RECORDED, f"{fault:28} {named:3d} of {planted:3d}  {named / planted:4.0%}")
@@ -134,7 +142,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 @pytest.fixture
 def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
-    """Runs a command line on a home, in this process."""
+    """A function that runs a command line on a home, in this process."""
 
     def work(home: Path, *argv: object) -> Done:
         monkeypatch.setenv("OBSERVABILITY_HOME", str(home))
@@ -155,5 +163,5 @@ def stored_fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 @pytest.fixture
 def own_fleet(stored_fleet: Path, tmp_path: Path) -> Path:
-    """A copy of the sample fleet to change."""
+    """A copy of the sample fleet that tests may change."""
     return copied(stored_fleet, tmp_path / "fleet")

@@ -1,4 +1,4 @@
-"""Every kind of record is read: its unique content stands on a page.
+"""Every kind of record is read. Its unique content appears on a page.
 
 One record of each kind is loaded, each with a unique mark, and its page is opened as a person opens it. A kind that is
 added to `KINDS` without a page fails here.

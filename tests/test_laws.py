@@ -58,7 +58,7 @@ Put = Callable[[DuckStore, Question, Window], pd.DataFrame]
 
 
 def remembered(put: Put) -> Put:
-    """A way to put a question that asks the store once, for all laws and analyzers, and gives a copy each time; nobody writes to these stores."""
+    """A question function that asks the store once for all laws and analyzers, and returns a copy each time. Nobody writes to these stores."""
     known: dict[tuple[Path, Question, Window], pd.DataFrame] = {}
 
     def answer(store: DuckStore, question: Question, window: Window) -> pd.DataFrame:
@@ -96,7 +96,7 @@ class Case:
         return self.known[key]
 
     def frames(self, analyzer: Analyzer) -> Frames:
-        """What the analyzer asked for."""
+        """The frames for which the analyzer asked."""
         return {name: self.answer(wanted) for name, wanted in analyzer.needs(self.context).items()}
 
     def answer(self, wanted: Ask) -> pd.DataFrame:
@@ -104,7 +104,7 @@ class Case:
         return self.store.ask(wanted.aggregate, check_windows.question_window(wanted, self.context))
 
     def within(self, start: datetime, end: datetime) -> "Case":
-        """The same version in another window, judged at its end, with nothing counted about lines."""
+        """The same version in another window, judged at its end, without any counts of lines."""
         window = replace(self.context.window, start=start, end=end, as_of=None)
         return Case(self.store, replace(self.context, window=window, now=end, counters={}))
 
@@ -137,7 +137,7 @@ def live_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DuckStore]:
 
 @pytest.fixture(scope="module")
 def cases(hard_store: DuckStore, live_store: DuckStore) -> list[Case]:
-    """Every version of every model, over whole days, and in one window with ragged ends and an `as_of`."""
+    """Every version of every model over whole days, and one window with an `as_of` whose ends are not whole hours."""
     begin, end = engine_world.START, engine_world.START + timedelta(days=engine_world.DAYS)
     found = [each for model in hard_store.catalog().models for each in cases_of(hard_store, model.name, begin, end)]
     found += cases_of(live_store, "live", live_world.START, live_world.END)
@@ -150,7 +150,7 @@ def cases(hard_store: DuckStore, live_store: DuckStore) -> list[Case]:
 
 
 def fitting(analyzer: Analyzer, cases: list[Case]) -> list[Case]:
-    """The cases that are what the analyzer is about: versions of models of which it asks something, or the records of all."""
+    """The cases with which the analyzer is concerned: versions of models about which it asks a question, or the records of all models."""
     own = [each for each in cases if (each.context.model is EVERY_MODEL) == (analyzer.about == "records")]
     return [each for each in own if analyzer.needs(each.context)] or own
 
@@ -198,7 +198,7 @@ def law_1(analyzer: Analyzer, case: Case) -> None:
 
 
 def law_2(analyzer: Analyzer, case: Case) -> None:
-    """A window against itself never gives an `act` from a comparison: the reference and the past are the window's own rows."""
+    """A window compared with itself never gives an `act` from a comparison. Here the reference and the past are the window's own rows."""
     context, frames = replace(case.context, counters={}), {}
     for name, wanted in analyzer.needs(context).items():
         own = case.answer(replace(wanted, span="current"))
@@ -226,7 +226,7 @@ def law_3(analyzer: Analyzer, case: Case) -> None:
 
 
 def law_4(analyzer: Analyzer, case: Case) -> None:
-    """Hours add up to days, days to the window: answers by hour and by day, put under each other, give the findings of the whole answer."""
+    """Hours add up to days, and days to the window. Answers by hour and by day, concatenated, give the findings of the whole answer."""
     frames, parts = case.frames(analyzer), {}
     for name, wanted in analyzer.needs(case.context).items():
         parts[name] = frames[name]
@@ -274,7 +274,7 @@ def law_6(analyzer: Analyzer, case: Case) -> None:
 
 
 def law_7(analyzer: Analyzer, case: Case) -> None:
-    """It asks only for what the catalog declares."""
+    """An analyzer asks only for what the catalog declares."""
     for wanted in analyzer.needs(case.context).values():
         if isinstance(wanted.aggregate, Records):
             assert record_kind(wanted.aggregate.kind) not in NOTES, "findings are kept while people write notes"
@@ -316,7 +316,7 @@ def law_8(analyzer: Analyzer, case: Case) -> None:
 
 
 def law_9(analyzer: Analyzer, case: Case) -> None:
-    """One broken column becomes an `unknown` finding that says so, and stops nothing else; so does an analyzer that fails."""
+    """One broken column becomes an `unknown` finding that says so, and stops nothing else. The same holds for an analyzer that fails."""
     whole = analyzer_runs.run_and_recover(case.store, analyzer, case.context)
     asked = columns_of(analyzer, case.context)
     for reference in dict.fromkeys((*asked[:1], *asked[len(asked) // 2 :][:1], *asked[-1:])):
@@ -346,7 +346,7 @@ def beside(case: Case, *analyzers: Analyzer) -> list[Finding]:
 
 
 def crash(frames: Frames, context: Context) -> list[Finding]:
-    """Fails."""
+    """Raise an error."""
     raise ZeroDivisionError("on purpose")
 
 
@@ -383,7 +383,9 @@ def broken_column(reference: str) -> Iterator[None]:
 
 
 def law_10(analyzer: Analyzer, before: DuckStore, after: DuckStore) -> None:
-    """Nothing that arrived after `as_of` changes a finding: a store in which it has arrived says the same as one in which it has not."""
+    """Nothing that arrived after `as_of` changes a finding. A store in which it has arrived gives the same findings as a store in which it
+    has not.
+    """
     week = {"start": live_world.START, "end": live_world.END}
     model = {"operations/controllers": "cache", "serving/call_drift": "chat"}.get(analyzer.name, "live")
     looks = ((live_world.AS_OF - timedelta(minutes=17), week), (live_world.AS_OF, {}), (live_world.AS_OF, week))
@@ -434,7 +436,7 @@ def broken_only_where_declared(analyzer: Analyzer, number: int) -> contextlib.Ab
 
 
 def few(cases: list[Case]) -> list[Case]:
-    """One version of a model of each task, and the case with ragged ends."""
+    """One version of a model of each task, and the case whose ends are not whole hours."""
     return [*{case.context.model.task: case for case in cases[:-1]}.values(), cases[-1]]
 
 
@@ -446,7 +448,7 @@ def test_nothing_that_arrived_later_counts(analyzer: Analyzer, live_store: DuckS
 
 @pytest.fixture(scope="module")
 def early_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DuckStore]:
-    """The live model with what had arrived by AS_OF."""
+    """The live model with only the records that had arrived by AS_OF."""
     store = live_world.build(tmp_path_factory.mktemp("early"))
     yield store
     store.close()

@@ -152,13 +152,13 @@ def test_the_boundary_imports_no_engine() -> None:
 
 
 def test_no_one_asks_which_engine_it_has() -> None:
-    """No `isinstance` on an engine: callers use its methods."""
+    """There is no `isinstance` check on an engine, because callers use its methods."""
     pattern = re.compile(r"isinstance\([^)]*\b(Engine|Store|DuckStore|MemoryEngine|Database)\b")
     assert [name for name, path in FILES.items() if pattern.search(path.read_text(encoding="utf-8"))] == []
 
 
 def test_no_test_imports_another_test() -> None:
-    """Helpers that two tests need stand in conftest.py or tests/support."""
+    """Helpers that two tests need belong in conftest.py or tests/support."""
     files = [path for path in (ROOT / "tests").rglob("*.py") if "__pycache__" not in path.parts]
     found = [
         path.name for path in files if re.search(r"^\s*(from|import) [\w.]*\btest_\w+", path.read_text(encoding="utf-8"), re.MULTILINE)

@@ -1,4 +1,6 @@
-"""A new analyzer is one file and its test. What else it needs is listed by the one failing test of this module, with the line to write."""
+"""A new analyzer is one file and its test. Anything else that it needs is listed by the one failing test of this module, with the line to
+write.
+"""
 
 import ast
 from collections.abc import Collection

@@ -102,7 +102,9 @@ def test_a_rule_that_reads_single_rows_is_looked_back_at_too(store):
 
 
 def test_a_limit_of_batches_changes_the_weeks_that_it_would_have_changed(tmp_path):
-    """The last of nine weeks rejects 6 % of the rows of each day: a warning; with an owner's limit of three points more it is critical."""
+    """The last of nine weeks rejects 6 % of the rows of each day, which is a warning. With an owner's limit of three points more, it is
+    critical.
+    """
     prediction = {"kind": "prediction", "model": "loan", "version": "1", "features": {"age": 3.0}, "score": 0.5}
     begin = NOW - timedelta(weeks=9)
     days = [begin + timedelta(days=day, hours=6) for day in range(63)]

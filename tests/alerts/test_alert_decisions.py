@@ -1,4 +1,4 @@
-"""One message per fault; acknowledgement, snooze and ratings change the alert."""
+"""Check that one message is sent per fault, and that acknowledgement, snooze and ratings change the alert."""
 
 import json
 from dataclasses import replace

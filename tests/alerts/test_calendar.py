@@ -1,5 +1,5 @@
-"""Clock and calendar effects on a live model raise no alert; a fault raises one alert, however often its onset is estimated again. The
-column `month` is outside the reference in every row: this standing critical finding is alerted once per model.
+"""Check that clock and calendar effects on a live model raise no alert, and that a fault raises one alert, however often its onset is
+estimated again. The column `month` is outside the reference in every row. This standing critical finding is alerted once per model.
 """
 
 from datetime import UTC, datetime, timedelta
@@ -27,7 +27,7 @@ WEEKDAYS = np.array([1.1, 1.1, 1.0, 1.0, 1.2, 0.7, 0.5])
 
 
 def rows(start: datetime, days: int, seed: int, a_day: int = 130) -> pd.DataFrame:
-    """Requests with an own pattern of the day and of the week; the error is larger in the evening and at the weekend."""
+    """Requests that follow a daily and a weekly pattern. The error is larger in the evening and at the weekend."""
     rng = np.random.default_rng(seed)
     size = rng.poisson(a_day * WEEKDAYS[(start.weekday() + np.arange(days)) % 7])
     day, hour = np.repeat(np.arange(days), size), rng.choice(24, size.sum(), p=HOURS / HOURS.sum())

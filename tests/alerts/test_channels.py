@@ -23,7 +23,7 @@ SLACK = "slack://TABCDEFGH/BABCDEFGH/abcdefghijklmnopqrstuvwx"
 
 
 class Mailbox(socketserver.StreamRequestHandler):
-    """As much of SMTP (RFC 5321) as a mail takes; `refuses` answers the recipient with 550."""
+    """The part of SMTP (RFC 5321) that an e-mail needs. `refuses` answers the recipient with 550."""
 
     def handle(self):
         say = lambda line: self.wfile.write(f"{line}\r\n".encode())
@@ -42,7 +42,7 @@ class Mailbox(socketserver.StreamRequestHandler):
 
 
 class Hook(http.server.BaseHTTPRequestHandler):
-    """Takes a request; `refuses` answers 403."""
+    """A server that takes a request; `refuses` answers 403."""
 
     def do_POST(self):
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
@@ -82,7 +82,7 @@ def channel(request, monkeypatch):
 
 
 def words(name, got):
-    """What a person would read of a delivery."""
+    """The words that a person would read of a delivery."""
     if name == "mail":
         assert got["To"] == "ann@example.org"
         return f"{got['Subject']}\n{got.get_body(('plain', 'html')).get_content()}"

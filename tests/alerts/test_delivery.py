@@ -25,7 +25,7 @@ NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)
 
 @pytest.fixture
 def hook():
-    """A webhook on loopback; `got` holds (key, body) of each request, `status` is what it answers."""
+    """A webhook on loopback. `got` holds (key, body) of each request, and `status` is its answer."""
 
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_POST(self):

@@ -1,4 +1,6 @@
-"""The dashboard is killed before sending and before recording it: no alert is lost, a repeat carries the same key."""
+"""The dashboard is killed before it sends a message and before it records this. No alert is lost, and a repeated message carries the same
+key.
+"""
 
 import http.server
 import json

@@ -61,10 +61,10 @@ kind: those of a kind have the same colours, sizes and classes, and so has every
 
 
 def accessible(page: Page) -> None:
-    """Fail where a page has a serious violation, in the light theme or in the dark one (IN_DARK), scrolls sideways on a phone (ON_PHONE) or at a
-    zoom of 200 %, or is taller than its budget on a laptop, a phone or (in a long run) a tablet.
+    """Fail in three cases: a page has a serious violation in the light or the dark theme (IN_DARK); it scrolls sideways on a phone
+    (ON_PHONE) or at a zoom of 200 %; or it is taller than its budget on a laptop, a phone or (in a long run) a tablet.
 
-    The last look of a visit, after what a test reads: the page stays narrow and dark where that was measured.
+    Call this last in a visit, after the test has read the page, because the page may stay narrow and dark.
     """
     name = urlsplit(page.url).path.strip("/") or DEFAULT_PAGE
     complete(page)
@@ -94,7 +94,7 @@ def accessible(page: Page) -> None:
 
 
 def fits(page: Page, size: dict[str, int]) -> None:
-    """Fail where a page that has this size scrolls sideways."""
+    """Fail if a page at this size scrolls sideways."""
     wide = page.evaluate(
         """() => [document.documentElement, document.querySelector('[data-testid="stMain"]')].map((each) => each.scrollWidth)"""
     )
@@ -109,7 +109,7 @@ def turn(page: Page, scheme: Literal["light", "dark"]) -> None:
 
 
 def violations(page: Page, *, others: bool = True, contrast: bool = True) -> list[dict[str, Any]]:
-    """All violations on the current page, of contrast and of the other rules; a long run measures the contrast of each text."""
+    """All violations on the current page, of contrast and of the other rules. In a long run, the contrast of each text is measured."""
     if not page.evaluate("'axe' in window"):
         page.evaluate(AXE_SCRIPT)
     found: list[dict[str, Any]] = page.evaluate(AUDIT, [others, contrast, LONG])
@@ -117,7 +117,7 @@ def violations(page: Page, *, others: bool = True, contrast: bool = True) -> lis
 
 
 def serious(page: Page, *, others: bool = True) -> list[str]:
-    """Serious and critical violations, of all rules or of contrast alone, a line each."""
+    """Serious and critical violations, one line each, of all rules or of contrast alone."""
     page.wait_for_function(STILL)
     return [
         f"{violation['id']}: {node['target']} {node['html'][:200]}"

@@ -53,7 +53,7 @@ def playwright() -> Iterator[Playwright]:
 
 @pytest.fixture(scope="session")
 def chromium(playwright: Playwright) -> Iterator[Browser]:
-    """Debian's chromium with a profile of its own, which playwright makes and deletes: it is the browser's first context."""
+    """Debian's chromium with a profile of its own, which playwright makes and deletes. The profile is the first context of the browser."""
     assert CHROMIUM, "The browser tests need Debian's chromium: apt-get install chromium chromium-headless-shell"
     profile = playwright.chromium.launch_persistent_context(
         "", executable_path=CHROMIUM, args=[*FLAGS, LITTLE_COMPILING], accept_downloads=True
@@ -74,8 +74,8 @@ def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dashboard]:
 
 @pytest.fixture(scope="session")
 def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dashboard]:
-    """A dashboard over a copy of the fleet that several files write to: verdicts, a budget, a service level, explanations, a run. The same for all
-    workers.
+    """A dashboard over a copy of the fleet to which several files write: verdicts, a budget, a service level, explanations, a run. It is
+    the same for all workers.
 
     No file relies on the entries of another, and none writes predictions.
     """
@@ -94,8 +94,8 @@ def small_log(factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 @pytest.fixture(scope="session")
 def meeting(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dashboard]:
-    """A dashboard over a small log, of which one week is frozen: several files decide there, each about something else. The same for all
-    workers.
+    """A dashboard over a small log, of which one week is frozen. Several files decide there, each about a different item. It is the same
+    for all workers.
     """
     with one_dashboard(shared_folder(tmp_path_factory), lambda: small_log(tmp_path_factory), "meeting") as running:
         yield running
@@ -103,10 +103,10 @@ def meeting(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dashboard]:
 
 @pytest.fixture
 def visit(chromium: Browser) -> Iterator[Visit]:
-    """Opens an address in a tab that remembers nothing from before, and waits until the page is drawn.
+    """Open an address in a tab that remembers nothing from before, and wait until the page is drawn.
 
-    After the test every page that was opened must have been quiet: no error on the console, no request that leaves the machine. Tabs that
-    pages opened are closed.
+    After the test, no page that was opened may have an error on the console or a request that left the machine. Tabs that pages opened are
+    closed.
     """
     watches: list[Watch] = []
     before = set(chromium.contexts[0].pages)

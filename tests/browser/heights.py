@@ -1,4 +1,4 @@
-"""How tall a page is as it opens, against a budget for each width."""
+"""Compare the height of a page, as it opens, with a budget for each width."""
 
 import time
 from urllib.parse import urlsplit
@@ -20,12 +20,12 @@ HEIGHT = """() => new Promise((done) => requestAnimationFrame(() => requestAnima
 
 
 def screens(page: Page, size: dict[str, int]) -> float:
-    """How many screens of this size the page is tall; its tab has that width already."""
+    """The height of the page in screens of this size. The tab has the width of the size already."""
     return float(page.evaluate(HEIGHT)) / size["height"]
 
 
 def within_height(page: Page, size: dict[str, int]) -> None:
-    """Fail where a page that has the width of this size is taller than its budget, also once its parts have come to rest."""
+    """Fail if a page with the width of this size is taller than its budget, also after all of its parts are drawn."""
     name = urlsplit(page.url).path.strip("/") or DEFAULT_PAGE
     most = (OF_CASE if name == "case" else SCREENS)[size["width"]]
     until = time.monotonic() + REST_SECONDS

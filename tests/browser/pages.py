@@ -55,8 +55,8 @@ Row = dict[str, dict[str, str]]
 
 
 class Watch:
-    """The errors of one page during a test, and whether the page still waits for a requested run of its script. script: the page has a
-    script of the test; its own refreshes are counted, and its tab is not used again.
+    """The errors of one page during a test, and whether the page still waits for a requested run of its script. script: whether the page
+    has a script of the test. Its refreshes are then counted, and its tab is not used again.
     """
 
     def __init__(self, page: Page, url: str, script: str = "") -> None:
@@ -121,11 +121,12 @@ LEFT = "cookies,local_storage,indexeddb,cache_storage,service_workers,file_syste
 def opened(
     chromium: Browser, url: str, *, width: int, height: int, scheme: str = "light", motion: str = "reduce", script: str = ""
 ) -> Watch:
-    """An address in a tab of the browser's own profile that remembers nothing: no cookie, no storage, no history, no emulation.
+    """Yield an address, opened in a tab of the browser's own profile that remembers nothing: no cookie, no storage, no history, no
+    emulation.
 
-    The profile keeps the scripts of Streamlit and Plotly, and the process of a tab keeps them compiled: a profile and a process for each
+    The profile keeps the scripts of Streamlit and Plotly, and the process of a tab keeps them compiled. A new profile and process for each
     visit took more than half of its time. Animations are off unless a test is about them: without a graphics card, Streamlit's loading
-    animation on a tall page takes more time than all the rest. script: runs in the page before its own.
+    animation on a tall page takes more time than all the rest. script: a script that runs in the page before its own scripts.
     """
     context = chromium.contexts[0]
     page = TABS.pop() if TABS and not script else context.new_page()
@@ -180,7 +181,7 @@ def settle(page: Page) -> None:
 
 
 def refresh(page: Page) -> None:
-    """Let a page that was opened with REFRESHES do what it does every thirty seconds, and wait until that is done."""
+    """Let a page that was opened with REFRESHES do its refresh of every thirty seconds, and wait until the refresh is done."""
     watch, end = WATCHES[page], time.monotonic() + PATIENCE / 1000
     before = watch.refreshes
     page.evaluate("refresh()")
@@ -197,7 +198,7 @@ def complete(page: Page) -> None:
 
 
 def words(page: Page) -> str:
-    """Everything that the page says outside its tables, on one line, invisible joiners left out."""
+    """All text of the page outside its tables, on one line, without invisible joiners."""
     return " ".join(page.get_by_test_id("stMain").inner_text().replace("\u2060", "").split())
 
 
@@ -238,7 +239,7 @@ def until(page: Page, caption: str, holds: Callable[[list[Row]], bool]) -> list[
 
 
 def until_row(page: Page, column: str, text: str) -> Row:
-    """Wait until a row of any table of the page holds a text in a column; gives it."""
+    """Wait until a row of any table of the page holds a text in a column, and return the row."""
     end = time.monotonic() + PATIENCE / 1000
     while True:
         rows = [row for rows in tables(page).values() for row in rows]
@@ -262,7 +263,7 @@ def figure(pattern: str, text: str) -> tuple[str, ...]:
 
 
 def download(page: Page, key: str) -> str:
-    """The file of the download button with this key, for the final state of the page. That of a figure is in the figure's menu."""
+    """The file of the download button with this key, for the final state of the page. The button of a figure is in the figure's menu."""
     settle(page)
     button = page.locator(f".st-key-{key} button")
     menu = page.locator(f"[class*='st-key-{key.removesuffix('-csv')}-table-'] button")
@@ -322,8 +323,8 @@ def click_in(page: Page, key: str, across: float, down: float) -> None:
 
 
 def open_search(page: Page) -> Locator:
-    """Open the command palette, which every page has, and give its field. A key that is pressed before the page listens is pressed again, as a
-    person does.
+    """Open the command palette, which every page has, and return its field. A key that is pressed before the page listens is pressed again,
+    as a person does.
     """
     field = page.get_by_role("combobox", name="Search")
     for _ in range(20):

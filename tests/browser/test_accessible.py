@@ -1,5 +1,6 @@
-"""Every page: axe in the light theme and the height on a laptop; in the short form some pages, with each kind of component. Some pages (a long run:
-all): contrast in the dark theme, the width and height of a phone, and the width at a zoom of 200 %.
+"""Check every page with axe in the light theme, and its height on a laptop. The short form checks some pages, which have each kind of
+component. Some pages (in a long run all) are also checked for contrast in the dark theme, width and height on a phone, and width at a zoom
+of 200 %.
 
 Axe runs on a phone for the pages with wide tables only; docs/accessibility.md names the lists.
 

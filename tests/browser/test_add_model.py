@@ -1,4 +1,6 @@
-"""A stranger's file becomes a model in the browser, from the upload to the first page, without a command line; a wrong file does not."""
+"""A stranger's file becomes a model in the browser, from the upload to the first page, without a command line. A wrong file does not become
+one.
+"""
 
 import json
 from collections.abc import Iterator
@@ -39,7 +41,7 @@ def name_it(page: Page, model: str) -> None:
 
 
 def upload(page: Page, path: Path, place: int = 0) -> None:
-    """Put a file into a box for files: the reference, the model file, the logs."""
+    """Put a file into a file box: the reference, the model file, or the logs."""
     page.locator('[data-testid="stFileUploader"] input[type=file]').nth(place).set_input_files(path)
     page.get_by_test_id("stFileUploader").nth(place).get_by_text(path.name).first.wait_for()
     settle(page)

@@ -1,4 +1,4 @@
-"""One paste of an id leads to the waterfall, a case is walked to a verdict, and Back returns to the same place.
+"""Pasting an id leads to the waterfall, a case is followed to a verdict, and Back returns to the same place.
 
 The independent figures: LightGBM's own contributions to the row, and tests/investigation/triage_key.json, whose sources were fixed beforehand.
 """
@@ -27,7 +27,7 @@ WALKED = [CASE, "tweet-0421"]
 
 
 def find(page: Page, typed: str) -> None:
-    """Type into the command palette, and go where its first line leads."""
+    """Type into the command palette, and open the page to which its first line leads."""
     field = open_search(page)
     field.fill(typed)
     field.press("Enter")

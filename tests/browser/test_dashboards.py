@@ -1,4 +1,4 @@
-"""A dashboard of one's own: figures are pinned, a text is added, they are rearranged, stay after a reload, and leave as a file."""
+"""In a dashboard of a person, figures are pinned, a text is added, they are rearranged, stay after a reload, and are exported as a file."""
 
 import json
 import re

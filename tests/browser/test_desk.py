@@ -21,7 +21,9 @@ ACTS: dict[str, int] = {}
 
 @pytest.fixture(scope="module")
 def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dashboard]:
-    """A dashboard over the small log, with one alert; ACTS holds the findings of the rules in its weeks, counted before it starts."""
+    """A dashboard over the small log, with one alert. ACTS holds the findings of the rules in its weeks, which are counted before the
+    dashboard starts.
+    """
     home = tmp_path_factory.mktemp("desk") / "home"
     with review_world.build(home) as store:
         review_world.load(store, review_world.deliveries())

@@ -39,7 +39,7 @@ Read = Callable[[Page], dict[str, Any]]
 
 
 def extra_rows(served: pd.DataFrame, model: str) -> pd.DataFrame:
-    """Rows like those of the last week, an hour of them, without a temperature, all of them very late."""
+    """An hour of rows like those of the last week, without a temperature, all of them very late."""
     rows = raw_rows.last_week(served).head(EXTRA).copy()
     rows["id"] = [f"extra-{number:03}" for number in range(EXTRA)]
     rows["at"] = pd.Timestamp("2013-12-31T17:00", tz="UTC") + pd.to_timedelta(np.arange(EXTRA) * 10, unit="s")
@@ -220,7 +220,7 @@ def left_open(changing: Dashboard, chromium: Browser) -> Iterator[Page]:
 
 @pytest.fixture(scope="module")
 def changed(changing: Dashboard, left_open: Page, served: Rows, expected: Figures) -> Rows:
-    """All rows after more were logged and the loader thread took them."""
+    """All rows after more rows were logged and the loader thread took them."""
     assert health(left_open) == expected["health"]
     extra = {model: extra_rows(rows, model) for model, rows in served.items()}
     for model, rows in extra.items():

@@ -1,8 +1,9 @@
 """Each kind of figure that several pages share looks as in its kept picture, in the light and in the dark theme.
 
-Drawn in the browser by plotly's own script, without the dashboard, in one page a theme. Texts are left out and margins fixed, so that the
-fonts of a machine do not matter (tests/dashboard/test_gallery.py reads labels); pictures are halved and blurred before they are compared,
-so that the smoothing of edges matters little. After a wanted change: `KEEP_PICTURES=1 pytest tests/browser/test_gallery_pictures.py`.
+The figures are drawn in the browser by plotly's own script, without the dashboard, in one page per theme. Texts are left out and margins
+fixed, so that the fonts of a machine do not matter (tests/dashboard/test_gallery.py reads labels). Pictures are halved and blurred before
+they are compared, so that the smoothing of edges matters little. After a wanted change, run `KEEP_PICTURES=1 pytest
+tests/browser/test_gallery_pictures.py`.
 """
 
 import io
@@ -63,7 +64,7 @@ def without_texts(figure: go.Figure, scheme: Scheme) -> dict:
 
 @pytest.fixture(scope="module")
 def draw(chromium: Browser):
-    """Draws figures in a theme, all in one page; gives their pictures."""
+    """Draw figures in a theme, all in one page, and return their pictures."""
     page = chromium.contexts[0].new_page()
     page.set_viewport_size({"width": ACROSS * WIDTH, "height": -(-len(gallery.SHARED_FIGURES) // ACROSS) * HEIGHT})
     page.set_content(PAGE.format(script=plotly_script(), width=WIDTH, height=HEIGHT, across=ACROSS))
@@ -79,7 +80,7 @@ def draw(chromium: Browser):
 
 
 def picture_difference(one: Image.Image, other: Image.Image) -> float:
-    """The mean difference of two pictures, halved and blurred, of 255 levels."""
+    """The mean difference of two halved and blurred pictures, on the scale of 255 levels."""
     small = [np.asarray(each.resize((WIDTH // 2, HEIGHT // 2)).filter(ImageFilter.GaussianBlur(1)), float) for each in (one, other)]
     return float(np.abs(small[0] - small[1]).mean())
 
@@ -103,13 +104,13 @@ def test_each_kind_of_figure_looks_as_kept(draw: Callable, scheme: Scheme) -> No
 
 
 def other_bar(figure: go.Figure) -> None:
-    """One bar in the colour of another severity."""
+    """Give one bar the colour of another severity."""
     (bars,) = [trace for trace in figure.data if trace.type == "bar"][:1]
     bars.marker.color = [theme.ACT, *([theme.WATCH] * (len(bars.x if bars.orientation != "h" else bars.y) - 1))]
 
 
 def no_limit(figure: go.Figure) -> None:
-    """The line of the limit is not drawn."""
+    """Remove the line of the limit from the figure."""
     assert figure.layout.shapes
     figure.layout.shapes = ()
 

@@ -15,7 +15,7 @@ FEATURE = "humidity_percent"
 
 
 def click_middle(page: Page, mark: Locator) -> None:
-    """Click a mark of a chart where it is drawn; plotly takes clicks with a layer of its own above the marks."""
+    """Click a mark of a chart at the place where it is drawn, because plotly takes clicks with a layer of its own above the marks."""
     box = mark.bounding_box()
     assert box
     page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)

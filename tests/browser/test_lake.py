@@ -1,5 +1,5 @@
-"""Pages of a store whose older rows are only in a lake equal those of a store that kept its rows: figures, sentences and cases. While
-the lake is away, every page says in one sentence what is missing.
+"""Pages of a store whose older rows are only in a lake equal the pages of a store that kept its rows: figures, sentences and cases. While
+the lake cannot be reached, every page says in one sentence what is missing.
 """
 
 import shutil

@@ -33,7 +33,7 @@ UNKNOWN = {
 
 
 def seen(page: Page) -> dict[str, object]:
-    """The parts that must be equal: title, scope, every sentence with a figure, every table."""
+    """The parts of a page that must be equal: title, scope, every sentence with a figure, every table."""
     text = words(page)
     scope = figure(r"([\d]+(?: \w+)?(?: \d{4})? to [^ ]+ \w+ \d{4}) UTC", text) if "Newest record" in text else ()
     sentences = [each for each in text.replace("?", ".").split(". ") if "labelled predictions" in each or "moved" in each]

@@ -1,6 +1,6 @@
 """The JavaScript logger keeps records while a page is offline and across a reload, and sends each of them once when it is online again.
 
-It waits if the collector asks for it or fails, and halves a batch that is too large.
+The logger waits if the collector asks for it or fails, and halves a batch that is too large.
 """
 
 import itertools

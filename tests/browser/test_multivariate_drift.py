@@ -20,7 +20,7 @@ NUMBERS = ["temperature_f", "dew_point_f", "humidity_percent", "wind_direction_d
 
 
 def apart(reference: pd.DataFrame, current: pd.DataFrame) -> float:
-    """The AUC of gradient boosted trees on rows held out."""
+    """The AUC of gradient boosted trees on held-out rows."""
     both = pd.concat([reference.assign(now=0), current.assign(now=1)], ignore_index=True)
     folds = StratifiedKFold(5, shuffle=True, random_state=1)
     model = HistGradientBoostingClassifier(max_iter=40, random_state=1)

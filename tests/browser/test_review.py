@@ -1,7 +1,7 @@
-"""The room of the weekly review over the sample fleet: a decision is written down.
+"""The page of the weekly review over the sample fleet: a decision is saved.
 
-In a long run a planted fault is acted on and its fix is seen in the next week; in July 2013 people act on flights-delay, a retrained version
-answers in shadow, and the next weeks show the true outcome.
+In a long run, people act on a planted fault, and the next week shows its fix. In July 2013, people act on flights-delay, a retrained
+version answers in shadow, and the next weeks show the true outcome.
 """
 
 import json
@@ -57,8 +57,8 @@ def july(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dashboard]:
 
 
 def go_on(home: Path) -> None:
-    """Loads two more weeks of employment's log, made of past rows: a week with a number in another unit, and the week of the fix. Its lines
-    stay beside the home.
+    """Load two more weeks of employment's log, made of past rows: a week with a number in another unit, and the week of the fix. The files
+    of its lines stay beside the home.
     """
     with open_store(home, threads=2) as store:
         base = simulation_base(store, "employment", source="past")
@@ -82,7 +82,7 @@ def accuracy(desk: Dashboard, week: Week) -> float:
 
 
 def command(desk: Dashboard, *argv: object) -> str:
-    """A command line beside the running dashboard, as cron runs it."""
+    """Run a command line beside the running dashboard, as cron does."""
     done = subprocess.run(
         [sys.executable, "-m", "observability", *map(str, argv)], cwd=ROOT, env=environment(desk.home), capture_output=True, text=True, timeout=4 * PATIENCE / 1000, check=False
     )  # fmt: skip
@@ -99,7 +99,9 @@ def flights() -> pd.DataFrame:
 
 
 def retrained(flown: pd.DataFrame, to: Path) -> pd.Series:
-    """A version that learned what was known at the end of the first week; writes its files and gives its answers to the second week's flights by id."""
+    """A version that learned what was known at the end of the first week. It writes its files, and gives its answers to the second week's
+    flights by id.
+    """
     import lightgbm
 
     features = [each for each in flown.columns[list(flown.columns).index("carrier") :] if each not in ("label", "label_came")]
@@ -131,7 +133,7 @@ def retrained(flown: pd.DataFrame, to: Path) -> pd.Series:
 
 
 def act_on(page: Page, item: str, text: str, metric: str) -> None:
-    """Act as a person in the meeting: take up the first item with these words, and close it with an action that should move a metric."""
+    """Act as a person in the meeting: open the first item with these words, and close it with an action that should change a metric."""
     name = page.get_by_test_id("stMain").get_by_role("textbox", name="Your name")
     name.fill("Ann")
     name.press("Enter")

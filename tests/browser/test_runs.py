@@ -25,7 +25,7 @@ RUN, METRIC = "flights-delay-fold-3", "validation_mae"
 
 
 def logged() -> dict[int, float]:
-    """step: value of the metric, from the file itself."""
+    """By step, the value of the metric, read from the file itself."""
     records = [json.loads(line) for line in (SAMPLE / "training.jsonl").read_text(encoding="utf-8").splitlines()]
     return {each["step"]: each["metrics"][METRIC] for each in records if each["kind"] == "step" and each["run"] == RUN}
 
@@ -117,11 +117,11 @@ def test_a_job_that_is_started_is_followed_until_it_ends(
     with subprocess.Popen([sys.executable, "-c", JOB, str(own.home)], stdin=subprocess.PIPE, text=True, cwd=ROOT) as job:
 
         def log_steps(first: int, last: int) -> None:
-            """The job logs these steps, and nobody tells it to publish them."""
+            """Log these steps as the job does. Nobody tells the logger to publish them."""
             print(first, last, file=job.stdin, flush=True)
 
         def follow(first: int, last: int) -> None:
-            """The job logs these steps, and the page shows them without a click."""
+            """Log these steps as the job does, and check that the page shows them without a click."""
             began = time.monotonic()
             log_steps(first, last)
             said(page, f"going is active: {last} steps")

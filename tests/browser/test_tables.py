@@ -30,7 +30,7 @@ STALE = """() => {
 
 
 def column_of(page: Page, caption: str, place: int) -> list[str]:
-    """The first lines of one column of a table, of the rows that are shown."""
+    """The first lines of one column of a table, limited to the shown rows."""
     rows = page.get_by_role("table", name=caption).locator("tbody:not([hidden]) tr:first-child")
     return [text.split("\n")[0] for text in rows.locator(f"xpath=*[{place + 1}]").all_inner_texts()]
 

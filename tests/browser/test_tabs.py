@@ -1,4 +1,4 @@
-"""A tab that is used again remembers nothing of the visit before: pages are tested as if each were the first that the browser opens."""
+"""A tab that is used again remembers nothing of the previous visit. So each page is tested as if it were the first that the browser opens."""
 
 import pytest
 from playwright.sync_api import Browser

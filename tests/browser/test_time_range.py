@@ -1,4 +1,4 @@
-"""The boxes of chosen dates stand beside each other, so that the calendar of one leaves the other free."""
+"""The boxes of chosen dates are beside each other, so that the calendar of one does not cover the other."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""While a command holds the store for long, the commands of other processes run in it."""
+"""While a command holds the store for a long time, it runs the commands of other processes."""
 
 import http.client
 import json

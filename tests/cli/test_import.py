@@ -25,7 +25,7 @@ SOURCES = {
 
 
 def contents_of(path: Path) -> dict[str, str]:
-    """The digest of each file by its path; folders too, so that a new file is detected."""
+    """The digest of each file by its path. Folders are listed too, so that a new file is detected."""
     files = [path] if path.is_file() else sorted(path.rglob("*"))
     return {str(file): hashlib.sha256(file.read_bytes()).hexdigest() if file.is_file() else "folder" for file in files}
 

@@ -1,4 +1,4 @@
-"""`load` on the command line: what it takes from the registered version, and what it says of rejected lines."""
+"""`load` on the command line: what it takes from the registered version, and its messages about rejected lines."""
 
 import gzip
 from pathlib import Path
@@ -116,7 +116,7 @@ def test_a_load_that_stored_nothing_ends_with_2_unless_that_is_allowed(command: 
 
 
 def test_a_source_of_which_some_files_cannot_be_read_ends_with_2(command: Command, tmp_path: Path) -> None:
-    """By the contract 1 says that something needs a person, and only where that was asked for."""
+    """By the contract, exit code 1 means that something needs a person, and only if that was asked for."""
     home, folder = tmp_path / "home", tmp_path / "days"
     folder.mkdir()
     (folder / "a.jsonl").write_text('{"kind": "event", "at": "2026-11-01T00:00:00Z", "what": "note", "text": "x"}\n')

@@ -1,4 +1,4 @@
-"""Tests of what `load` prints: progress, the first rejected line of each reason with its remedy, and the cases that end with 1."""
+"""Tests of the output of `load`: progress, the first rejected line of each reason with its remedy, and the cases that end with 1."""
 
 import pytest
 

@@ -1,5 +1,5 @@
-"""The commands of the README's ten minutes run as they are written, on a file of one's own; every other command is run by a test that is
-named here, or has a reason here why it is not run.
+"""The commands of the README's ten minutes run as they are written, on a new user's own file. Every other command is either run by a test
+that is named here, or has a reason here why it is not run.
 """
 
 import io

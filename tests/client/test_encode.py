@@ -88,7 +88,7 @@ JSON = st.recursive(
 
 
 def expect(value: object) -> object:
-    """The rule, written independently: only numbers that JSON cannot represent change."""
+    """The rule, written independently: only numbers that JSON cannot represent are changed."""
     if isinstance(value, float) and not math.isfinite(value):
         return {"nan": "NaN", "inf": "Infinity", "-inf": "-Infinity"}[str(value)]
     if isinstance(value, list):

@@ -79,7 +79,7 @@ def ask_wsgi(home: Path, request: bytes, answer: Answer, *, path: str, method: s
 
 @pytest.fixture(params=[ask_asgi, ask_wsgi])
 def ask(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[..., Any]:
-    """ask(request body, answer, …): sends it through a middleware, which is closed and returned."""
+    """A function ask(request body, answer, …), which sends it through a middleware. The middleware is closed and returned."""
 
     def send(
         body: object, answer: Answer, *, path: str = "/score", method: str = "POST", headers: dict | None = None, **options: Any

@@ -149,7 +149,9 @@ take_lock(home).release()
 
 
 def run_script(script: str, home: Path, *arguments: str) -> None:
-    """Run a script in a new process that imports nothing else first: by -S no path file of an installed package does."""
+    """Run a script in a new process that imports nothing else first. The option -S prevents path files of installed packages from being
+    run.
+    """
     command = [sys.executable, "-S", "-c", script, str(home), *arguments]
     process = subprocess.run(command, env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True, timeout=600)
     assert process.returncode == 0, process.stderr

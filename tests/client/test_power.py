@@ -37,7 +37,7 @@ def busy(seconds: float) -> None:
 
 @pytest.fixture
 def nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Neither CodeCarbon nor NVML is installed."""
+    """Let imports behave as if neither CodeCarbon nor NVML were installed."""
 
     def missing(name: str) -> object:
         raise ModuleNotFoundError(name)
@@ -104,7 +104,7 @@ def test_zeus_measures_what_no_counter_gives_and_is_named(tmp_path: Path, record
 
 def test_a_reading_of_zeus_that_fails_costs_no_later_one(monkeypatch: pytest.MonkeyPatch) -> None:
     class Failing(Monitor):
-        """Fails once, before or after the window is closed, and refuses a name that is open."""
+        """A monitor that fails once, before or after the window is closed, and refuses a name that is open."""
 
         def __init__(self) -> None:
             super().__init__()
@@ -245,7 +245,7 @@ class FakeNvml:
 
 
 def only_nvml(monkeypatch: pytest.MonkeyPatch, library: object) -> None:
-    """NVML's binding is installed, CodeCarbon is not."""
+    """Let imports behave as if NVML's binding were installed and CodeCarbon were not."""
 
     def some(name: str) -> object:
         if name != "pynvml":

@@ -135,7 +135,7 @@ def test_no_landing_folder_is_no_segments(landing: Path) -> None:
 
 
 def test_a_reader_never_takes_a_segment_from_a_starting_writer(landing: Path) -> None:
-    """A writer creates its file before it can lock it; a reader that comes between may remove it, and the writer must notice."""
+    """A writer creates its file before it can lock it. A reader that comes in between may remove the file, and the writer must notice this."""
     stop = threading.Event()
 
     def read() -> None:
@@ -341,7 +341,7 @@ def test_a_signal_handler_may_log(landing: Path) -> None:
 
 
 def failing_syncs(monkeypatch: pytest.MonkeyPatch, times: int) -> list[int]:
-    """The next `times` syncs of data fail, as on a disk that lost what was written; returns the descriptors that were synced."""
+    """Let the next `times` syncs of data fail, as on a disk that lost written data. Returns the descriptors that were synced."""
     real, synced = spool_module._sync_data, []
 
     def sync(fd: int) -> None:

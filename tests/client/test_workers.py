@@ -62,7 +62,7 @@ def one_row(place: int) -> tuple[str, Any]:
 
 
 def predictor_rows(place: int) -> tuple[str, Any]:
-    """Path and body of a request in V1 and V2 by turns."""
+    """Path and body of a request, alternately in V1 and V2."""
     if place % 2:
         return "/v1/models/loan:predict", {"id": f"r{place}", "instances": [{"age": place % 90}]}
     tensor = {"name": "age", "shape": [1, 1], "datatype": "FP64", "data": [place % 90]}
@@ -71,8 +71,8 @@ def predictor_rows(place: int) -> tuple[str, Any]:
 
 @dataclass(frozen=True)
 class Service:
-    """An example. bare: its application without logging. server: gunicorn (WSGI) or uvicorn (ASGI); preload: loaded before the workers fork.
-    sends: to a collector.
+    """An example. bare: its application without logging. server: gunicorn (WSGI) or uvicorn (ASGI); preload: whether it is loaded before
+    the workers fork. sends: whether it sends to a collector.
     """
 
     module: str
@@ -112,7 +112,7 @@ SERVICES = (
 
 
 def ask_service(port: int, service: Service, first: int, seconds: dict[bool, list[float]]) -> None:
-    """Send each request twice, one after another, without logging and with it; append how long each answer took."""
+    """Send each request twice, one after another, without logging and with it. Append the duration of each answer."""
     for place in range(first, first + REQUESTS):
         path, body = service.request(place)
         for logged in (False, True) if place % 2 else (True, False):

@@ -46,7 +46,7 @@ class World:
         return self.store.catalog().model("loan")
 
     def week(self, number: int, **parts) -> Window:
-        """Version 1 in a week."""
+        """The window of version 1 in a week."""
         return Window("loan", START + number * WEEK, START + (number + 1) * WEEK, **{"version": "1", **parts})
 
     def compare(self, a: Window, b: Window) -> WindowComparison:
@@ -75,7 +75,9 @@ def rows_of(random: np.random.Generator, n: int, shift: float) -> pd.DataFrame:
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    """Two weeks of version 1 (the second shifted, slower and dearer), version 2 in its shadow in the second, on the same requests."""
+    """Two weeks of version 1, the second shifted, slower and more expensive. In the second week, version 2 answers the same requests in
+    shadow.
+    """
     random, folder = np.random.default_rng(3), tmp_path_factory.mktemp("compare")
     store = new_store(folder / "home")
     for version, score in (("1", "score"), ("2", "score2")):
@@ -121,7 +123,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
 
 @pytest.fixture(scope="module")
 def weeks(world: World) -> WindowComparison:
-    """The second week against the first."""
+    """The comparison of the second week with the first."""
     return world.compare(world.week(1), world.week(0))
 
 

@@ -26,7 +26,8 @@ MODEL = Model(
 
 
 def matched(challenger: dict[str, float], champion: float, n: int = 6000, seed: int = 0, redrawn: float = 0.0) -> MatchedRows:
-    """Rows of three regions that both versions answered; each is right with its probability, the challenger by region.
+    """Rows of three regions that both versions answered. Each version is right with its probability; that of the challenger depends on the
+    region.
 
     redrawn: share of the rows on which correctness is drawn separately for each version; on the other rows, the better version is right
     wherever the other is.

@@ -1,4 +1,4 @@
-"""Limits come from limits.toml, hold when it changes, and a wrong file changes nothing and is reported."""
+"""Limits come from limits.toml, and a change of the file takes effect. A wrong file changes nothing and is reported."""
 
 import os
 

@@ -11,7 +11,7 @@ from observability.core import program_digest as program
 
 @pytest.fixture(autouse=True)
 def forgotten() -> Iterator[None]:
-    """The digest is computed again in each test, and after it."""
+    """Forget the computed digest before and after each test."""
     program.program_digest.cache_clear()
     yield
     program.program_digest.cache_clear()

@@ -87,7 +87,7 @@ def test_the_command_prints_the_claims() -> None:
 
 
 def test_what_a_column_tells_of_the_label_of_a_models_data_is_judged_once() -> None:
-    """The audit of leakage of a registered model reports it; for an unregistered model nothing else does."""
+    """For a registered model, the audit of leakage reports this. For an unregistered model, nothing else reports it."""
     alone = {"columns_alone": {"outcome": [0.99, 0.985, 0.995]}}
     known = replace(audit(**alone), model=("loan", "2"))
     assert LEAK not in claims(known) and claims(audit(**alone))[LEAK].severity == "act"

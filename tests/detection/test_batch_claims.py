@@ -1,5 +1,5 @@
-"""The energy of batches and forms: a rise since the audit before is reported beyond both intervals, a saving with its interval, and
-expiry."""
+"""The energy of batches and forms. A rise since the previous audit is reported if it is beyond both intervals, a saving is reported with
+its interval, and expiry is reported."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta

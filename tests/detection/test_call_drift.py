@@ -115,7 +115,9 @@ def test_a_column_is_held_against_the_factors_of_its_kind_and_of_its_weeks(
 
 
 def test_after_many_weeks_a_number_is_held_against_what_its_weeks_differ_by_on_average() -> None:
-    """By hand: a restless number against its own weeks, a calm one against half of its own and half of the mean, capped at four times its own."""
+    """Counted by hand: a restless number is compared with its own weeks, and a calm one with half of its own and half of the mean, capped
+    at four times its own.
+    """
     rng = np.random.default_rng(4)
     past = calls(rng, variation=0.1, restless=0.3)
     now, extra, sizes = calls(rng, 1, first_week=0), {}, {}
@@ -145,8 +147,7 @@ def test_after_many_weeks_a_number_is_held_against_what_its_weeks_differ_by_on_a
 
 
 def test_a_number_that_changed_weeks_ago_blinds_no_other(sides: tuple[pd.DataFrame, pd.DataFrame]) -> None:
-    """A setting that was raised three weeks ago, too long to be left out of the baseline; questions that are twice as long are still
-    found."""
+    """A setting was raised three weeks ago, too long ago to be left out of the baseline. Questions that are twice as long are still found."""
     now, past = sides
     recent = past["at"] >= START.replace(tzinfo=None) - timedelta(days=21)
     past = past.assign(**{"feature.temperature": np.where(recent, 0.5, 0.2)})

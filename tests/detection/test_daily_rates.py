@@ -1,4 +1,4 @@
-"""Rates are judged by the variation of days: changing weather raises nothing, a rate that no past day had is found."""
+"""Rates are judged by the variation of days. Changing weather raises nothing, while a rate that no past day had is found."""
 
 import numpy as np
 import pandas as pd

@@ -1,4 +1,4 @@
-"""Since which day a figure is beyond its level, and whether it may have begun before."""
+"""Check since which day a figure is beyond its level, and whether it may have begun before."""
 
 from datetime import date
 

@@ -28,7 +28,7 @@ def of_peers(seed: int, **options: float) -> list[RunClaim]:
 
 
 def of_past(seed: int, earlier: int = 8, *, before: dict[str, float] | None = None, **moved: float) -> list[RunClaim]:
-    """Claims about the last of several runs; each earlier run has other readings, the last of them is moved by `before`."""
+    """Claims about the last of several runs. Each earlier run has other readings, and the last earlier run is moved by `before`."""
     runs = [plain_run(f"run-{place}", place, device_memory_gb=80) for place in range(earlier + 1)]
     rows = [
         device_rows(

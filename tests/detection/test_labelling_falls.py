@@ -23,7 +23,7 @@ def sides(rows: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
 
 
 def swapped(rows: pd.DataFrame, people: tuple[str, ...], share: float = 0.7, seed: int = 5) -> pd.DataFrame:
-    """Labels in which these people answer `neutral` where they had answered `negative`, in a share of the items, from SINCE."""
+    """Labels in which these people answer `neutral` instead of `negative`, in a share of the items, from SINCE on."""
     rng = np.random.default_rng(seed)
     chosen = (rows["at"] >= SINCE) & rows["annotator"].isin(people) & (rows["label"] == "negative") & (rng.random(len(rows)) < share)
     return rows.assign(label=rows["label"].where(~chosen, "neutral"))
@@ -64,8 +64,8 @@ def test_a_rule_of_the_weeks_before_explains_no_fall_of_this_one() -> None:
 
 
 def test_a_fall_late_in_sessions_is_fatigue_and_one_from_their_beginning_is_not() -> None:
-    """Before, people lose nothing over a session; in the window they lose 0.1 an hour. Other people lose 0.25 at any hour, whether or not
-    they tire as before."""
+    """Before the window, people lose no accuracy over a session. In the window, they lose 0.1 an hour. Other people lose 0.25 at any hour,
+    whether or not they tire as before."""
     fresh, tired = project(8), project(8, tired=0.1)
     mixed = pd.concat([fresh[fresh["at"] < START], tired[tired["at"] >= START]], ignore_index=True)
     assert labelling_falls.share_late_in_sessions("failed", "known", *sides(mixed)) > 0.6

@@ -1,4 +1,4 @@
-"""Which p-value makes each figure about fixed questions a warning and which makes it critical, as docs/third-party-models.md says."""
+"""Check which p-value makes each figure about fixed questions a warning, and which makes it critical, as docs/third-party-models.md says."""
 
 from dataclasses import replace
 
@@ -48,7 +48,7 @@ def severity_of(figure: str, p: float) -> Severity:
 
 @pytest.mark.parametrize("figure", ["share", "shift", "error"])
 def test_critical_needs_a_fifth_of_the_budget_and_a_warning_the_budget(figure: str) -> None:
-    """Regression: a shift beyond its limit was OK where it was not significant."""
+    """Regression: a shift beyond its limit was OK if it was not significant."""
     assert [severity_of(figure, p) for p in (SURE, AT_BUDGET, CHANCE)] == ["act", "watch", "unknown"]
 
 

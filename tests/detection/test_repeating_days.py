@@ -1,4 +1,4 @@
-"""When a reference without dates surely holds no days of a kind, and when that is unknown."""
+"""Check when a reference without dates surely holds no days of a kind, and when that is unknown."""
 
 import numpy as np
 import pytest

@@ -94,7 +94,9 @@ def test_the_roofline_tells_what_limits_a_run() -> None:
 
 
 def test_the_real_job_with_one_two_and_four_processes_scales_as_its_lines_say() -> None:
-    """Rates from the times in the file, operations and bytes from the shapes that the job states; on two cores four processes gain nothing."""
+    """Rates come from the times in the file, and operations and bytes from the shapes that the job states. On two cores, four processes
+    gain nothing.
+    """
     lines = map(json.loads, (Path(__file__).parents[2] / "sample_data" / "distributed.jsonl").read_text(encoding="utf-8").splitlines())
     records = [each for each in lines if "scaling" in each["run"]]
     rate = {}

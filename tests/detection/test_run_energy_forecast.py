@@ -1,5 +1,5 @@
-"""Nineteen of twenty intervals of a running run's forecast energy cover the final energy, and few ordinary runs are called beyond their
-kind."""
+"""Nineteen of twenty intervals of the forecast energy of a running run cover its final energy, and few ordinary runs are said to exceed
+other runs of their kind."""
 
 import numpy as np
 

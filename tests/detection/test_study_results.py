@@ -1,4 +1,6 @@
-"""What a study found: the winner against chance, pruning, budget, importance, and whether to go on, each on runs whose answer is known."""
+"""Check the results of a study: the winner compared with chance, pruning, budget, importance, and whether to go on, each on runs whose
+answer is known.
+"""
 
 from datetime import timedelta
 
@@ -48,7 +50,7 @@ def noisy(mean: float, n: int, seed: int) -> list[float]:
 
 
 def test_a_lucky_winner_is_not_called_better_than_chance() -> None:
-    """In each study 40 settings are equal: the best of them is beyond the band of the seeds in few of them."""
+    """In each study 40 settings are equal. In only few studies is the best of them beyond the band of the seeds."""
     wrong, studies = 0, repeats(20, 100)
     for seed in range(studies):
         same = [(value, {"rate": 0.1}, str(i)) for i, value in enumerate(noisy(0.5, 10, seed))]
@@ -89,7 +91,7 @@ def test_the_best_so_far_counts_the_time_of_pruned_trials_and_not_their_value() 
 
 
 def test_a_repeat_below_the_line_is_told_from_the_runs_that_set_it() -> None:
-    """A luckier seed of a known setting sets no new best value; the figure draws it hollow, with a separate name in the legend."""
+    """A luckier seed of a known setting sets no new best value. The figure draws it hollow, with a separate name in the legend."""
     points = best_by_budget(study([(0.5, {"r": 1}, "1"), (0.3, {"r": 1}, "2"), (0.4, {"r": 2}, "1")]))
     assert [point.repeat for point in points] == [False, True, False] and [point.best for point in points] == pytest.approx([0.5, 0.5, 0.4])
     figure = best_against_budget(pd.DataFrame([vars(point) for point in points]), "val_loss")

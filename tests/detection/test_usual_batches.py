@@ -1,4 +1,4 @@
-"""Figures about consecutive batches against the sums and quantiles that they stand for."""
+"""Figures about consecutive batches equal the sums and quantiles that they replace."""
 
 import numpy as np
 import pytest

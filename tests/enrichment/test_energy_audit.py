@@ -1,4 +1,4 @@
-"""The energy of serving is measured in the confined worker, by a meter where there is one, and a machine is calibrated from readings."""
+"""The energy of serving is measured in the confined worker, by a meter if there is one, and a machine is calibrated from readings."""
 
 import itertools
 import json

@@ -179,14 +179,14 @@ def test_the_command_explains_and_says_how(tmp_path: Path, command: Command) -> 
 
 
 def test_the_laws_world_is_explained(tmp_path: Path) -> None:
-    """The store of the laws holds logged and computed attributions, so that the laws have data to check."""
+    """The store of the laws holds logged and computed attributions, so that there are data to check the laws on."""
     with live_world.build(tmp_path) as store:
         methods = store.cursor().execute("SELECT method, count(*) FROM attributions_1 GROUP BY method").fetchall()
     assert {name for name, _ in methods} == {"logged", "shap tree"} and all(n > 50 for _, n in methods)
 
 
 def test_another_command_is_answered_while_explain_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without a dashboard `explain` has work for as long as `status` has no answer."""
+    """Without a dashboard, `explain` has work until `status` has an answer."""
     home, answered, given_up = tmp_path / "home", threading.Event(), threading.Event()
     registered(home).close()
 

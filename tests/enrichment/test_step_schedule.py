@@ -1,4 +1,6 @@
-"""The scheduler of enrichment steps: shortest expected first, nothing starves or is lost, and the rotation steers whenever it must."""
+"""The scheduler of enrichment steps: the shortest expected step comes first, no step starves or is lost, and the rotation steers whenever
+it must.
+"""
 
 import threading
 import time
@@ -41,7 +43,7 @@ def trained(rounds: int = 6) -> StepScheduler:
 
 
 def after(steps: list[Step], step: Step | None) -> list[Step]:
-    """The rotation that begins after a step."""
+    """The rotation that begins with the step after a given one."""
     place = steps.index(step) + 1 if step else 0
     return [*steps[place:], *steps[:place]]
 
@@ -70,7 +72,7 @@ def test_no_step_waits_longer_than_the_bound_whatever_the_times(seed: int) -> No
 
 
 def test_all_work_is_done_in_fewer_waiting_seconds_than_by_rotation() -> None:
-    """Three jobs of many steps: the mean time at which a job ends is lower, the total is the same."""
+    """With three jobs of many steps, the mean time at which a job ends is lower, and the total is the same."""
 
     def ends(scheduler: StepScheduler | None) -> list[float]:
         left, clock, done, turn = dict.fromkeys(STEPS, 6), 0.0, [], None

@@ -1,4 +1,4 @@
-"""An exported case is frozen, inert and masked, and states the same evidence as the page."""
+"""An exported case is frozen, runs no script, is masked, and states the same evidence as the page."""
 
 import csv
 import io
@@ -29,7 +29,7 @@ LONG = "é" * 5000
 
 
 class Tags(HTMLParser):
-    """Every tag with its attributes, and all text."""
+    """A parser that collects every tag with its attributes, and all text."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Every entry of a source becomes part of a record or is rejected with a reason, whatever its fault."""
+"""Every entry of a source becomes part of a record or is rejected with a reason, whatever is wrong with it."""
 
 import io
 import json

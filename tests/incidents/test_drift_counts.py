@@ -55,7 +55,7 @@ def test_the_column_that_is_shown_is_the_one_that_the_summary_names() -> None:
 
 
 def test_the_column_that_drifted_most_is_that_of_the_largest_psi_however_little_it_matters() -> None:
-    """The rank is PSI times importance, so a PSI of 1.9 with weight 0.01 stands behind a PSI of 0.3 with weight 0.9."""
+    """The rank is PSI times importance, so a PSI of 1.9 with weight 0.01 is ranked below a PSI of 0.3 with weight 0.9."""
     slight = replace(AGE, subject="zip", value=0.3, rank=3.0)
     days = [{"days": each, "value": value, "low": None, "high": None} for each, value in ((1, 5.0), (7, 0.4))]
     lately = replace(AGE, subject="rent", value=5.0, evidence={"look_days": 1, "windows": days})

@@ -34,7 +34,7 @@ def test_a_unit_change_is_one_incident_not_ten() -> None:
 
 
 def group_moved(others: float) -> Finding:
-    """The selection rate of one group fell by 20 points, that of the others by `others`."""
+    """A finding in which the selection rate of one group fell by 20 points, and that of the other groups by `others`."""
     evidence = {"baseline": 0.6, "others_moved": others}
     return week_finding(
         "selection_rate", "sex=F", analyzer="trust/fairness", severity="watch", value=0.4, evidence=evidence, day=3, low=0.38, high=0.42

@@ -1,5 +1,4 @@
-"""Findings about gold accuracy and wrong suggestions stand behind their cause only if project and time agree; no finding is lost or
-lowered."""
+"""Findings about gold accuracy and wrong suggestions come after their cause only if project and time agree. No finding is lost or lowered."""
 
 from collections import Counter
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""Incidents of several models with something in common are one fault; by chance two are not."""
+"""Incidents of several models with something in common are one fault. Two incidents that coincide by chance are not."""
 
 from dataclasses import replace
 

@@ -110,7 +110,7 @@ def test_a_drift_without_a_date_is_one_incident_from_its_first_week_to_the_weeks
 
 
 def test_requests_far_from_the_reference_belong_to_a_joint_drift_and_are_no_part_of_what_stands() -> None:
-    """The live guard counts the rows of the drift again. Both together on a date are an event, whatever else stands."""
+    """The live guard counts the rows of the drift again. Both together on a date are an event, whatever else is ongoing."""
     stands = week_finding("ece", day=None, severity="watch", news="ongoing", evidence={"standing": True})
     joint, far = (
         week_finding("domain_auc", day=3, value=0.9, news="new"),
@@ -131,7 +131,7 @@ def test_requests_far_from_the_reference_belong_to_a_joint_drift_and_are_no_part
 
 
 def test_a_joint_drift_on_a_date_is_told_where_no_inputs_drifted_before() -> None:
-    """Its onset lies inside the window: a calibration that stands is no reason to call it standing."""
+    """Its onset lies inside the window. An ongoing miscalibration is no reason to call it ongoing too."""
     joint = week_finding("domain_auc", day=3, value=0.9, news="new")
     watched = week_finding("ece", day=None, severity="watch", news="ongoing", evidence={"standing": True})
     event, old = week_incidents(watched, joint)
@@ -144,7 +144,7 @@ def test_a_joint_drift_on_a_date_is_told_where_no_inputs_drifted_before() -> Non
 
 
 def test_a_column_that_leaves_its_range_at_once_is_told_unless_it_stands_itself() -> None:
-    """No factor shows a change of unit. The drift of all inputs together, or of another column, does not explain the move."""
+    """No factor indicates a change of unit. Neither the drift of all inputs together nor that of another column explains the move."""
     stands = week_finding("domain_auc", day=None, news="ongoing", evidence={"standing": True})
     beyond = week_finding("out_of_range_rate", "age", day=3, value=0.85, news="new", evidence={"past": 0.0})
     assert [each.standing for each in week_incidents(stands, beyond)] == [False, True]

@@ -20,7 +20,7 @@ MODELLED = ("explanation", "counterfactuals", "versions")
 
 
 class Nobody(Worker):
-    """A worker that must not be asked."""
+    """A worker that must not be called."""
 
     def call(self, *_args: object, **_more: object) -> None:
         raise AssertionError("the model was asked again")

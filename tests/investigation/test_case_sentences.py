@@ -1,4 +1,4 @@
-"""Sentences of a case that a reader found untrue from raw rows, or true for other rows than they named."""
+"""Check sentences of a case that a reader found untrue from raw rows, or true of other rows than they named."""
 
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -194,7 +194,7 @@ def test_churn_names_the_days_of_its_rows_and_that_they_are_a_sample(model_world
 
 
 def test_churn_says_from_how_many_rows_the_other_version_may_have_learned(model_world: Any) -> None:
-    """746 of 983 rows were older than the version that scored them, and that version had more of them right."""
+    """Of 983 rows, 746 were older than the version that scored them, and that version was right on more of them."""
     row = find(model_world.store, "c-5", model="credit")
     version: Any = SimpleNamespace(name="2")
     both = rows_of_two_versions([f"2013-06-{10 + place} 01:00" for place in range(10)], "2013-06-17")

@@ -1,4 +1,4 @@
-"""A slice is a source only if its rows err more than other rows of the same score, on several days; the same holds for distance from the
+"""A slice is a source only if its rows err more than other rows of the same score, on several days. The same holds for distance from the
 reference."""
 
 from collections.abc import Callable
@@ -21,7 +21,7 @@ NORTH = Condition("feature.area", "area is north", levels=("north",))
 
 
 def rows_of(days: int, chance: Callable[[pd.DataFrame], pd.Series], seed: int = 1, n: int = 4_000) -> pd.DataFrame:
-    """Rows decided as positive over some days, a tenth of them in the north; `chance` gives each row's probability of an error."""
+    """Rows decided as positive over some days, a tenth of them in the north. `chance` gives the probability of an error of each row."""
     rng = np.random.default_rng(seed)
     frame = pd.DataFrame({"at": pd.Timestamp("2026-03-02") + pd.to_timedelta(rng.uniform(0, days, n), unit="D")})
     frame["feature.area"] = np.where(rng.random(n) < 0.1, "north", "south")
@@ -58,7 +58,7 @@ def test_a_slice_that_errs_more_than_its_scores_state_is_weak(case_world: World,
 
 
 def test_the_search_prefers_errors_beyond_the_score_to_more_errors_that_the_scores_state() -> None:
-    """Unsure rows of the north err in 40 %, as their scores say; a brand errs in 30 % where its scores say 10 %."""
+    """Uncertain rows of the north err in 40 %, as their scores state. A brand errs in 30 %, although its scores state 10 %."""
     rng = np.random.default_rng(5)
     n = 8_000
     frame = pd.DataFrame({"feature.area": np.where(rng.random(n) < 0.15, "north", "south")})
@@ -82,7 +82,7 @@ def test_expected_errors_are_those_of_the_other_rows_of_the_nearest_scores() -> 
 
 
 def test_one_bad_day_is_no_weak_slice(case_world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Both halves of the rows share the day, so that the held-out half alone confirms it."""
+    """Both halves of the rows share the day, so the held-out half alone would confirm the slice."""
     frame = rows_of(20, lambda frame: np.where(frame["at"].dt.day == 9, 0.9, 1 - frame["score"]))
     frame = frame[(frame["feature.area"] == "south") | frame["at"].dt.day.isin([7, 8, 9])].reset_index(drop=True)
     frame = pd.concat([frame, frame[frame["feature.area"] == "north"]] * 2, ignore_index=True)
@@ -107,7 +107,7 @@ def test_a_rule_whose_rows_are_of_few_days_says_that_the_excess_is_not_significa
 
 
 def with_days(days: int, inside_rate: float, seed: int = 4) -> tuple[pd.DataFrame, Bools, Bools]:
-    """Rows of one score, fifty a day, half of them inside. Each row inside is compared with all rows outside, as for plain rates."""
+    """Rows of one score, fifty a day, half of them inside the slice. Each row inside is compared with all rows outside, as for plain rates."""
     rng = np.random.default_rng(seed)
     day, inside = np.repeat(np.arange(days), 50), np.tile([True, False], 25 * days)
     wrong: Bools = rng.random(day.size) < np.where(inside, inside_rate, 0.3)
@@ -154,8 +154,8 @@ def test_a_large_excess_of_a_week_is_found_and_one_of_three_days_is_too_few_to_t
 
 
 def test_a_slice_with_nearly_all_of_its_rows_on_two_days_is_too_few_to_tell() -> None:
-    """A unit that changed two days ago fills a slice that had one row a day before: no source. The same excess on eight even days is a
-    source."""
+    """A unit that changed two days ago fills a slice that had one row a day before, so the slice is no source. With the same excess on
+    eight even days it is a source."""
     rng = np.random.default_rng(4)
     for sizes, found_one in (((1, 2, 1, 2, 1, 1, 40, 60), False), ((14,) * 8, True)):
         day = np.concatenate([np.repeat(np.arange(8), sizes), np.tile(np.arange(8), 100)])
@@ -200,12 +200,12 @@ def test_an_excess_says_which_days_are_too_few_and_where_there_is_none() -> None
 
 
 def excess_errors_sentence(errors: int = 20, days: int = 9, days_outside: int = 9) -> str:
-    """The sentence of forty rows whose scores state 12 errors."""
+    """The sentence about forty rows whose scores state 12 errors."""
     return ExcessErrors(40, errors, 12.0, -1.0, days, days_outside).sentence
 
 
 def test_rows_outside_of_two_days_show_no_excess() -> None:
-    """In a hot month nearly all rows are outside the reference; the others are from a cool day."""
+    """In a hot month nearly all rows are outside the reference. The other rows are from a cool day."""
     rng = np.random.default_rng(8)
     day = np.concatenate([rng.integers(0, 15, 2_000), rng.integers(3, 5, 60)])
     wrong: Bools = rng.random(2_060) < np.where(np.arange(2_060) < 2_000, 0.25, 0.08)
@@ -247,7 +247,9 @@ def test_a_distance_that_one_row_in_fifty_has_is_less_than_an_ordinary_error(cas
 def test_a_number_far_outside_is_odd_however_many_rows_have_it(
     case_world: World, monkeypatch: pytest.MonkeyPatch, value: float, shift: bool
 ) -> None:
-    """Ages of 18 to 79: at 90 a population may have grown older, and 9,999 stands for a missing value."""
+    """The reference has ages of 18 to 79. An age of 90 may mean that the population has grown older, while 9,999 stands for a missing
+    value.
+    """
     case = open_case(case_world.store, "loan-20", model="loan")
     frame = comparison_rows.labelled_rows_of(case).copy()
     frame.loc[frame.index % 3 == 0, "feature.age"] = value
@@ -258,7 +260,7 @@ def test_a_number_far_outside_is_odd_however_many_rows_have_it(
 
 
 def test_an_error_that_the_reference_hardly_has_is_not_expected(case_world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    """For regression a score states no error rate; the reference shows how often values of this size are as wrong."""
+    """For regression, a score states no error rate. The reference shows how often values of this size are equally wrong."""
     case = open_case(case_world.store, "price-50")
     frame, held = (rows(case).copy() for rows in (comparison_rows.labelled_rows_of, comparison_rows.rows_of_reference))
     frame.loc[frame.index % 5 == 0, "label_value"] = frame["score"] + 200
@@ -274,7 +276,7 @@ def test_an_error_that_the_reference_hardly_has_is_not_expected(case_world: Worl
 
 
 def test_a_miscalibration_that_few_rows_do_not_show_is_seen_in_more_rows() -> None:
-    """8 of the 100 nearest rows against 6 stated are no difference, 80 of 1,000 are."""
+    """8 errors in the 100 nearest rows are no difference from 6 stated ones, while 80 in 1,000 are."""
     sure = np.full(8_000, 0.94)
     wrong = np.arange(8_000) % 25 < 2
     found = expected_error.wider_scores(sure, 0.94, wrong)
@@ -286,7 +288,7 @@ def test_a_miscalibration_that_few_rows_do_not_show_is_seen_in_more_rows() -> No
 
 
 def rule_words(frame: pd.DataFrame, inside_rate: float, error: comparison_rows.ErrorDefinition, world: World) -> str:
-    """The sentence of a rule of the north with this error rate, if the south has 0.3."""
+    """The sentence of a rule about the north with this error rate, if the south has 0.3."""
     rng = np.random.default_rng(2)
     wrong: Bools = rng.random(len(frame)) < np.where(frame["feature.area"] == "north", inside_rate, 0.3)
     return rule_figures(wrong_case(world).row.model, (NORTH,), frame, wrong, error).because

@@ -101,7 +101,7 @@ def price_rows(scores: np.ndarray, errors: np.ndarray) -> pd.DataFrame:
 
 
 def price_case(case_world: World, monkeypatch: pytest.MonkeyPatch, now: pd.DataFrame, past: pd.DataFrame) -> CaseInProgress:
-    """A price that is 100 too high, among these current and reference rows."""
+    """A price that is 100 too high, with these current and reference rows around it."""
     case = open_case(case_world.store, "price-50")
     revision = dataclasses.replace(case.row.current_revision, number=100.0)
     case.row = dataclasses.replace(case.row, score=200.0, revisions=(revision,))
@@ -130,7 +130,7 @@ def test_an_error_that_no_reference_row_has_is_not_called_expected(case_world: W
 def test_large_errors_that_became_more_frequent_among_many_near_rows_are_not_stated(
     case_world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Among the 200 nearest rows, 8 against 5 of 200 are no evidence; among the 1,000 nearest, 80 against 25 are."""
+    """8 errors among the 200 nearest rows, against 5 of 200, are no evidence. 80 among the 1,000 nearest, against 25, are evidence."""
     scores, order = np.linspace(100, 300, 4_000), np.argsort(np.abs(np.linspace(100, 300, 4_000) - 200), kind="stable")
 
     def rows(near: int, wide: int) -> pd.DataFrame:
@@ -163,7 +163,7 @@ def test_what_rows_like_the_case_err_beyond_their_scores_is_not_expected(case_wo
 
 
 def test_a_repair_that_makes_the_answer_right_speaks_against_the_boundary(case_world: World) -> None:
-    """An unseen level moved the score just beyond the threshold: a tested repair counts more than the score's position."""
+    """An unseen level moved the score just beyond the threshold. A tested repair counts more than the position of the score."""
     case = open_case(case_world.store, f"loan-{wrong_loans(case_world)[0]}")
     case.known["repair"] = InputRepair(("income",), "similar", "1", 0.51, 0.3, 0.2, 0.4, 10, 0.9, because="")
     tried = case.part("repair")

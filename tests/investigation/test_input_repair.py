@@ -1,6 +1,6 @@
-"""A suspected input is repaired and the model runs again: its answer with sound inputs shows whether the fault caused the error. Three
-stations report a level that moves slowly; the model predicts whether a river floods. Some readings are lost or wrong, and the label
-agrees with the true level, or with none.
+"""A suspected input is repaired and the model runs again. The answer to sound inputs shows whether the fault caused the error. Three
+stations report a level that moves slowly; the model predicts whether a river floods. Some readings are lost or wrong, and the label agrees
+with the true level, or with none.
 """
 
 import json
@@ -40,7 +40,7 @@ class River:
 
 
 def rows(n: int, rng: np.random.Generator) -> pd.DataFrame:
-    """True values: one station after another; a station's level is a slow wave of its own."""
+    """True values of one station after another. The level of a station is a slow wave of its own."""
     place = np.arange(n)
     station = place % 3
     level = 5 + 3 * np.sin(place / 90 + 2.1 * station) + rng.normal(0, 0.05, n)
@@ -99,7 +99,7 @@ def opened(river: River, place: int, worker: Worker | None) -> CaseInProgress:
 
 
 def would_have_been(river: River, place: int) -> float:
-    """The model's score of the true values."""
+    """The model's score for the true values."""
     return float(river.booster.predict(encoded(river.truth.iloc[[place]]))[0])
 
 

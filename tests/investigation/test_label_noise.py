@@ -1,4 +1,4 @@
-"""A label is doubted only as far as wrong labels are more frequent than equally unlikely right labels. Numbers by hand."""
+"""A label is doubted only as far as wrong labels are more frequent than equally unlikely right labels. The numbers are computed by hand."""
 
 from dataclasses import replace
 

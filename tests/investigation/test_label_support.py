@@ -99,7 +99,9 @@ def test_a_label_at_the_border_of_its_raters_is_suspect(ratings: Database) -> No
 
 
 def test_other_raters_differ_by_the_error_of_both_means() -> None:
-    """Two panels of 20 with spread 0.9 about the same mean: how often is one below a border if the other is 0.13 above it?"""
+    """Two panels of 20 raters have spread 0.9 about the same mean. The test asks how often one panel is below a border if the other is 0.13
+    above it.
+    """
     rng = np.random.default_rng(2)
     panels = rng.normal(0, 0.9, (4_000, 2, 20)).mean(axis=2)
     below = float((panels[:, 1] - panels[:, 0] < -0.13).mean())

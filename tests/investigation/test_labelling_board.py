@@ -30,7 +30,7 @@ def frame(rows: list[dict], columns: tuple[str, ...]) -> pd.DataFrame:
 
 
 def board(answers: list[tuple[str, str, str]] = (), given: list[tuple[str, str]] = (), skipped=(), requests=(), **own) -> LabellingBoard:
-    """answers: (item, annotator, label) by the minute; given: (item, annotator)."""
+    """A board with these answers, (item, annotator, label) by the minute, and these assignments, (item, annotator)."""
     annotated = [
         {"item": item, "annotator": who, "label": label, "at": AT - timedelta(minutes=60 - place)} | own
         for place, (item, who, label) in enumerate(answers)

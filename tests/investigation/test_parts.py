@@ -207,7 +207,7 @@ def test_a_label_against_all_evidence_is_suspect(case_world: World) -> None:
 
 
 def wrong_north(world: World) -> str:
-    """A wrong decision in the weak slice, known, not planted otherwise."""
+    """A wrong decision in the weak slice, with a known label, in which nothing else is planted."""
     frame = world.loan
     wrong = (frame["area"] == "north") & ((frame["score"] >= 0.5) != (frame["label"] == 1)) & frame["income"].notna()
     near = wrong & frame["score"].between(0.55, 0.65)
@@ -349,7 +349,7 @@ def test_the_whole_count_of_a_rule_is_that_of_a_search(case_world: World) -> Non
 
 
 def test_where_nothing_errs_more_no_weak_slice_is_claimed(case_world: World) -> None:
-    """No slice of price is weak: over many errors hardly any rule is called weak."""
+    """No slice of price is weak, so over many errors hardly any rule is called weak."""
     frame = case_world.price
     limit = (case_world.price_reference["score"] - case_world.price_reference["label"]).abs().quantile(0.8)
     large = np.flatnonzero((frame["score"] - frame["label"]).abs() > limit)[2:32]

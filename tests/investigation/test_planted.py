@@ -1,4 +1,4 @@
-"""Triage ranks the planted fault first. Whole days of known faults in an otherwise clean, simulated log
+"""Triage ranks the planted fault first. The log is simulated and clean, except for whole days of known faults
 (tests/support/simulation_world.py)."""
 
 from collections.abc import Iterator
@@ -75,7 +75,7 @@ def planted() -> Iterator[Planted]:
 
 
 def errors(clean: LogRows, after: LogRows, name: str, slice_: object) -> list[str]:
-    """Ids of rows that the fault changed and that are now errors, from the raw rows; for wrong labels only rows whose label was certain
+    """Ids of rows that the fault changed and that are now errors, from the raw rows. For wrong labels, only rows whose label was certain
     before."""
     score, label = after["score"], after["label"]
     wrong = (score >= 0.5) != (label == 1)

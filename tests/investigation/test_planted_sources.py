@@ -32,7 +32,7 @@ ENDS = {"feature.income": 0.995, "feature.debt": 0.02, "feature.age": 0.995, "fe
 
 @dataclass
 class Log:
-    """Clean days, and the planted part after them: the days, the lines of the version in shadow, the ids of planted errors."""
+    """Clean days, and the part with the fault after them: its days, the lines of the version in shadow, and the ids of planted errors."""
 
     base: SimulationBase
     stream: CleanStream
@@ -41,7 +41,7 @@ class Log:
     touched: list[str] = field(default_factory=list)
 
     def plant(self, days: int, change: Callable[["Log", LogRows, int], tuple[LogRows, Array]]) -> "Log":
-        """The log with `days` more, changed; the mask says which rows were."""
+        """The log with `days` more days that are changed. The mask tells which rows were changed."""
         for place in range(days):
             after, changed = change(self, self.stream.day(len(self.days)), place)
             self.days.append(after)
@@ -104,7 +104,7 @@ def newcomers(log: Log, clean: LogRows, _: int) -> tuple[LogRows, Array]:
 
 
 def worse_version(log: Log, clean: LogRows, day: int) -> tuple[LogRows, Array]:
-    """A new version errs more; the old one answers the same requests beside it, as well as ever."""
+    """A new version errs more. The old one answers the same requests beside it, as well as before."""
     found = find_fault("worse_version")
     scene = replace(fault_targets(log.base, 3), number="feature.debt", category="feature.channel", slice=("feature.region", "south"))
     after = found.planted(clean, FaultPlant(scene, found.amount("strong"), day, chance(log)))
@@ -114,7 +114,7 @@ def worse_version(log: Log, clean: LogRows, day: int) -> tuple[LogRows, Array]:
 
 
 def equal_versions(log: Log, clean: LogRows, _: int) -> tuple[LogRows, Array]:
-    """Two versions are equally good: the cases in which only one is right are chance."""
+    """Two versions are equally good, so the cases in which only one is right are due to chance."""
     rng = chance(log)
     new = rng.random(len(clean)) < 0.5
     scores = [inverse_link_score("binary", link_score("binary", clean["score"]) + rng.normal(0, 0.8, len(clean))) for _ in range(2)]

@@ -1,4 +1,4 @@
-"""The relabel queue is a usable list: it is blind, loads unchanged once filled in, and an item is done when its label arrives."""
+"""The relabel queue is a usable list. It is blind, it loads unchanged once it is filled in, and an item is done when its label arrives."""
 
 import json
 from collections.abc import Iterator

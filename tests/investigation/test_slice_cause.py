@@ -49,7 +49,7 @@ def named(case: CaseInProgress, monkeypatch: pytest.MonkeyPatch, now: pd.DataFra
 
 
 def test_a_slice_that_changed_inputs_fill_is_no_source(case: CaseInProgress, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its rows are four times as frequent among the answers as in the reference. They err more; those of the reference do not."""
+    """Rows of the slice are four times as frequent among the answers as in the reference. They err more; those of the reference do not."""
     found = named(case, monkeypatch, rows(0.2, 0.7, 1), rows(0.05, 0.25, 2))
     assert found.score < source_triage.UNKNOWN
     assert re.search(

@@ -60,7 +60,9 @@ def test_nine_in_ten_first_sources_are_right_or_an_honest_cannot_tell(fleet: Dat
 
 @pytest.mark.long  # test_a_measured_outcome_is_unlikely_rather_than_suspect
 def test_an_ordinary_error_is_not_laid_to_its_label(fleet: Database) -> None:
-    """A calibrated model has some confident wrong answers. No person reviewed these labels, so confidence alone makes no label suspect."""
+    """A calibrated model has some confident wrong answers. No person reviewed these labels, so confidence alone does not make a label
+    suspect.
+    """
     fixed = {each["id"] for each in json.loads(FILE.read_text(encoding="utf-8"))}
     frame = case_choices.outcomes("employment")
     some = case_choices.in_order(frame[frame["wrong"] & ~frame["id"].isin(fixed)])["id"].head(repeats(5, 12))

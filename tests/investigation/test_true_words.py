@@ -1,4 +1,4 @@
-"""Sentences and columns of a case that claimed more than was measured, or something else."""
+"""Check sentences and columns of a case that claimed more than was measured, or something else."""
 
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -214,7 +214,7 @@ def test_class_names_are_a_table_of_words() -> None:
 
 @pytest.mark.parametrize("name", ["loan-20", "k-7"])
 def test_the_nearest_rows_are_others_and_each_is_counted_once(case_world: World, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
-    """The rows of the period, the case among them, stand in the reference as well, with ids of the reference."""
+    """The rows of the period, including the case, also occur in the reference, with ids of the reference."""
     case = open_case(case_world.store, name)
     kept, period = comparison_rows.rows_of_reference(case), comparison_rows.labelled_rows_of(case)
     before, far = neighbours.nearest_labelled(case), neighbours.reference_distance(case)
@@ -244,7 +244,7 @@ def test_the_tree_counts_the_rows_and_errors_of_the_rule(case_world: World, name
 
 
 def test_a_path_of_the_tree_names_each_bound_once(case_world: World) -> None:
-    """Errors grow with age at 16 and at 23: of two lower bounds the larger one is given."""
+    """Errors grow with age at 16 and at 23. Of two lower bounds, the larger one is given."""
     rng = np.random.default_rng(1)
     age = rng.integers(0, 60, 6_000).astype(float)
     wrong = rng.random(6_000) < np.select([age < 16, age < 23], [0.0, 0.5], 0.62)

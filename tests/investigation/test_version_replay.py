@@ -1,4 +1,4 @@
-"""Answers of other versions: in shadow as logged, from their model files as the library scores; churn counted by hand."""
+"""Answers of other versions. In shadow they are as logged; from model files they are as the library scores. Churn is counted by hand."""
 
 import dataclasses
 
@@ -87,7 +87,7 @@ def test_versions_that_cannot_answer_say_why(model_world, model_worker):
 
 
 def by_hand(a, b, label, known):
-    """Flips, right to wrong, wrong to right."""
+    """Counts of flips, of changes from right to wrong, and of changes from wrong to right."""
     return [(a != b).sum(), (known & (a == label) & (b != label)).sum(), (known & (b == label) & (a != label)).sum()]
 
 

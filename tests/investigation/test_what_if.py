@@ -1,4 +1,6 @@
-"""A link restores the values of a what-if; a saved what-if is part of the case and can be withdrawn. On a real model's page."""
+"""A link restores the values of a what-if. A saved what-if is part of the case and can be withdrawn. The test uses the page of a real
+model.
+"""
 
 import json
 import shutil

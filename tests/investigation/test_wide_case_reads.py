@@ -30,7 +30,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
 
 @pytest.fixture
 def wide(store: Database, monkeypatch: pytest.MonkeyPatch) -> CaseInProgress:
-    """A prediction of the model, of whose features FEW are compared."""
+    """A prediction of a model of which FEW features are compared."""
     monkeypatch.setattr(analyzer, "MOST_INPUTS", FEW)
     return open_case(store, "p390", model=f"of {COLUMNS}", now=END)
 

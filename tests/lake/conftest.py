@@ -47,7 +47,9 @@ def store(tmp_path):
 
 @pytest.fixture
 def load(store):
-    """Loads sources by the command line, and returns the exit code with the JSON answer, or with the error if there is no answer."""
+    """A function that loads sources by the command line. It returns the exit code with the JSON answer, or with the error if there is no
+    answer.
+    """
 
     def loaded(*argv, code=0, options=OPTIONS):
         done = execute(store, ["load", *map(str, argv), *options, "--json"], lambda _: None)

@@ -15,7 +15,7 @@ from tests.support.lake_server import parquet_bytes, predictions_table
 
 
 class Files(http.server.BaseHTTPRequestHandler):
-    """Answers ranges of `content`; `requests` notes each path and range. ranges: whether the server knows them."""
+    """A server that answers ranges of `content`. `requests` notes each path and range. ranges: whether the server supports ranges."""
 
     content: dict = {}
     requests: list = []
@@ -52,7 +52,7 @@ class Files(http.server.BaseHTTPRequestHandler):
 
 
 def certificate(folder):
-    """A certificate of localhost, signed by itself."""
+    """A self-signed certificate of localhost."""
     from cryptography import x509
     from cryptography.hazmat.primitives import hashes, serialization
     from cryptography.hazmat.primitives.asymmetric import ec

@@ -78,7 +78,7 @@ def catalog(tmp_path, monkeypatch):
 
 @pytest.fixture
 def named(monkeypatch):
-    """PyIceberg reads its environment once, when it is imported."""
+    """Let PyIceberg read its environment again, because it does so only once, when it is imported."""
     from pyiceberg import catalog
     from pyiceberg.utils.config import Config
 

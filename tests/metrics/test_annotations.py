@@ -1,4 +1,4 @@
-"""Answers have the order of a sort by all of their columns, whichever values are equal."""
+"""The order of answers is that of a sort by all of their columns, whichever values are equal."""
 
 import numpy as np
 import pandas as pd

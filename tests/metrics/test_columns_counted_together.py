@@ -1,4 +1,4 @@
-"""Columns that are counted together have the counts that each has alone."""
+"""Columns that are counted together have the same counts as if each were counted alone."""
 
 import numpy as np
 import pandas as pd

@@ -44,7 +44,7 @@ NAMES = tuple(map(str, CLASSES))
 
 @pytest.fixture(scope="module")
 def rows() -> pd.DataFrame:
-    """Five weeks of 20 items a day by six people, of whom ann-2 is right 35 points less often throughout."""
+    """Five weeks with 20 items a day by six people. ann-2 is right 35 points less often throughout."""
     return newest_answers(project(3, items_a_day=20, weak="ann-2", weak_by=0.35, weak_since=datetime(2020, 1, 1)))
 
 
@@ -54,7 +54,7 @@ def crowd(rows: pd.DataFrame):
 
 
 def by_hand(votes: dict[str, list[str]]) -> pd.DataFrame:
-    """Labels in order: item: [label of a, of b, …]."""
+    """Labels in order, given as item: [label of a, of b, …]."""
     at, found = datetime(2026, 5, 1), []
     for item, labels in votes.items():
         for who, label in zip("abcdef", labels):
@@ -196,8 +196,8 @@ def test_giving_items_by_skill_is_replayed_on_later_items(rows: pd.DataFrame) ->
 
 
 def test_the_load_rule_is_replayed_item_by_item() -> None:
-    """Two people label 12 items, the first always right: by skill all items go to the first person; under the rule one person is at most
-    LOAD_STEP + 1 ahead."""
+    """Two people label 12 items, and the first is always right. By skill, all items go to the first person. Under the rule, one person is
+    at most LOAD_STEP + 1 items ahead."""
     who = pd.DataFrame({"annotator": ["a", "b"], "skill": [0.9, 0.5], "right": [True, False]})
     later = pd.concat([who.assign(item=f"i{place}") for place in range(12)], ignore_index=True)
     accuracy, busiest = labelling_work._replay_load(later, 0)

@@ -46,7 +46,7 @@ def test_overlapping_readings_of_one_device_are_counted_once() -> None:
 
 
 def test_phases_share_the_energy_of_their_readings_and_name_their_steps() -> None:
-    """60 s at 100 W and 60 s at 50 W of computing, 60 s at 30 W of waiting for data, and a reading without a phase."""
+    """The readings are 60 s at 100 W and 60 s at 50 W of computing, 60 s at 30 W of waiting for data, and a reading without a phase."""
     common = {"device": "gpu0", "host": "h", "seconds": 60.0, "run": "a"}
     told = [
         common | {"at": 60, "watts": 100.0, "phase": "compute", "step": 1},
@@ -167,7 +167,7 @@ def test_codecarbons_reading_is_reproduced(monkeypatch: pytest.MonkeyPatch) -> N
     from codecarbon.output import BaseOutput
 
     class Kept(BaseOutput):
-        """Every reading as CodeCarbon makes it, and its total."""
+        """A meter that keeps every reading that CodeCarbon makes, and its total."""
 
         def __init__(self) -> None:
             self.readings, self.total = [], None

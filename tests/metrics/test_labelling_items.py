@@ -1,4 +1,4 @@
-"""Items of rows: every row is an item, a duplicate or refused, and the settled labels are a table counted by hand."""
+"""Every row is an item, a duplicate or refused, and the settled labels are a table that is counted by hand."""
 
 import datetime as dt
 

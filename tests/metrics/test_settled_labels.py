@@ -9,7 +9,7 @@ DAYS = pd.date_range("2026-03-02", periods=7)
 
 
 def counts(shares: list[float], rows: int = 200) -> pd.DataFrame:
-    """Counts by day and label: a share of each day's rows is labelled, half of them positive."""
+    """Counts by day and label. A share of each day's rows is labelled, and half of these are positive."""
     parts = [(day, label, rows * (share / 2 if label >= 0 else 1 - share)) for day, share in zip(DAYS, shares) for label in (-1, 0, 1)]
     return pd.DataFrame(parts, columns=["period", "label", "n"])
 

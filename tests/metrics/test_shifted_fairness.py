@@ -1,4 +1,4 @@
-"""Gaps between groups on reweighted rows equal those of fairlearn and of a count by hand; the worst shift is not found by chance."""
+"""Gaps between groups on reweighted rows equal those of fairlearn and of a count by hand. The worst shift is not an artefact of chance."""
 
 import numpy as np
 import pytest
@@ -42,7 +42,9 @@ def test_gaps_are_those_of_fairlearn_with_the_same_weights() -> None:
 
 
 def test_precision_of_weighted_rows_is_counted_by_hand() -> None:
-    """Group a: 40 decided rows, half right, the right ones with three times the weight: 60 of 80. Group b: all 40 right."""
+    """Group a has 40 decided rows, half of them right; the right rows have three times the weight, so 60 of 80. In group b, all 40 are
+    right.
+    """
     label = np.repeat([True, False, True], [20, 20, 40])
     rows = DecidedRows(np.ones(80, bool), label, {"g": np.repeat(np.array(["a", "b"], object), 40)})
     (gap,) = group_gaps(rows, np.repeat([3.0, 1.0, 1.0], [20, 20, 40]), ("precision",))

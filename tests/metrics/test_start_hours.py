@@ -15,7 +15,7 @@ HOURS = 24 * (DAYS + 1)
 
 
 def hourly_prices(seed: int = 0, swing: float = 100.0) -> pd.DataFrame:
-    """A price record for each hour of the days before END and the day of END; least carbon about 02:00."""
+    """A price record for each hour of the days before END and of the day of END. Carbon is lowest at about 02:00."""
     rng = np.random.default_rng(seed)
     first = -24 * (DAYS - 1)
     day = 300 - swing * np.cos(2 * np.pi * (np.arange(HOURS) - 2) / 24)

@@ -21,7 +21,7 @@ from observability.metrics.storage_forms import (
 
 
 def test_bytes_of_a_column_are_those_of_a_file_with_it_alone(tmp_path: Path) -> None:
-    """Independent check: each column written alone as a file; its pages are the file less header, footer and their lengths."""
+    """Independent check: each column is written alone as a file. Its pages are the file without header, footer and their lengths."""
     rng = np.random.default_rng(3)
     table = pa.table({"zeros": np.zeros(20_000), "noise": rng.normal(size=20_000), "word": rng.choice(["a", "b"], 20_000)})
     costs = {cost.codec: cost for cost in codec_costs(table, repeats=1)}

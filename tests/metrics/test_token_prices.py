@@ -79,7 +79,9 @@ def test_token_prices_are_changed_by_those_who_may_change_the_budget() -> None:
 
 
 def test_tokens_of_calls_without_a_cost_are_priced_call_by_call() -> None:
-    """Half of the calls carry only a cost, the others only tokens: sums alone cannot tell them from calls that carry both."""
+    """Half of the calls carry only a cost, the others only tokens. From sums alone, they cannot be distinguished from calls that carry
+    both.
+    """
     rows = sums(("cost", 50, 5.0), (INPUT, 50, 2e6), (OUTPUT, 50, 1e6))
     apart = pd.DataFrame({"cost": [0.1] * 50 + [None] * 50, INPUT: [None] * 50 + [4e4] * 50, OUTPUT: [None] * 50 + [2e4] * 50})
     both = pd.DataFrame({"cost": [0.1] * 50 + [None] * 50, INPUT: [4e4] * 50 + [None] * 50, OUTPUT: [2e4] * 50 + [None] * 50})
@@ -104,7 +106,7 @@ def test_numbers_of_tokens_that_are_not_finite_are_left_out() -> None:
 
 
 def test_an_hour_whose_known_calls_have_no_tokens_takes_the_part_of_all() -> None:
-    """Regression: in an hour of which only calls with a cost were in the sample, the tokens of the others were priced at nothing."""
+    """Regression: in an hour whose sampled calls all had a cost, the tokens of the other calls were priced at nothing."""
     at = pd.to_datetime(["2026-03-02 01:10", "2026-03-02 01:20", "2026-03-02 02:10"])
     calls = pd.DataFrame({"at": at, "cost": [None, 1.0, 1.0], INPUT: [300.0, 100.0, None]})
     first, second, third = (pd.Timestamp(f"2026-03-02 0{hour}:00") for hour in (1, 2, 3))

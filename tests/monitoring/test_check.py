@@ -1,4 +1,4 @@
-"""`check` agrees with the raw rows of the sample fleet: what got worse and what did not, without later knowledge."""
+"""`check` agrees with the raw rows of the sample fleet about what became worse and what did not, without later knowledge."""
 
 import json
 from collections.abc import Iterator
@@ -118,7 +118,7 @@ def test_the_silence_after_the_end_of_a_model_is_no_news(last_week_of_flights: l
 def test_the_feed_that_fell_silent_is_one_incident_of_the_last_week_of_flights_and_none_of_the_survey(
     command: Command, stored_fleet: Path, last_week_of_flights: list[dict[str, Any]]
 ) -> None:
-    """The stations' last hour ends at midnight UTC, five hours before the day does in New York; of 31 December there is no batch."""
+    """The stations' last hour ends at midnight UTC, five hours before the day ends in New York. There is no batch of 31 December."""
 
     def of_feed(said: list[dict[str, Any]]) -> list[dict[str, Any]]:
         return [each for each in said if each["analyzer"] in ("data/batches", "data/cleaning") and each["severity"] in ("act", "watch")]
@@ -290,8 +290,8 @@ def test_check_says_incidents_first_with_what_comes_with_them_folded(command: Co
 
 @pytest.mark.long  # tests/analyzers/serving/test_performance.py
 def test_the_fall_of_june_is_an_act_and_in_july_it_is_no_news_any_more(opened: Database, july_of_delay: list[dict[str, Any]]) -> None:
-    """The error rose in June; July is as bad, and its finding says that June was too. The hot weather, unknown to the winter reference, is
-    a finding about inputs."""
+    """The error rose in June. July is as bad, and its finding says that June was too. The hot weather, which the winter reference does not
+    contain, is a finding about inputs."""
     start, end = datetime(2013, 6, 24, tzinfo=UTC), datetime(2013, 7, 1, tzinfo=UTC)
     june = check.check(opened, model="flights-delay", start=start, end=end, with_records=False)
     (fall,) = [each for each in june.findings if (each.analyzer, each.metric) == ("serving/performance", "mae")]

@@ -10,7 +10,7 @@ from tests.support.fleet_incidents import DAY, START, drift_incident
 
 
 def event_text(model: str, *rows: tuple[str | None, int, str]) -> str | None:
-    """The text of the event that a finding of a model names, of events (model, hours before the onset, text)."""
+    """The text of the event that a finding of a model names. events: (model, hours before the onset, text)."""
     finding = drift_incident(model, day=2).lead
     at = [naive_utc(START + 2 * DAY) - timedelta(hours=hours) for _, hours, _ in rows]
     marks = pd.DataFrame({"at": at, "model": [row[0] for row in rows], "what": "deploy", "text": [row[2] for row in rows]})

@@ -1,4 +1,4 @@
-"""Which incidents of a fleet open an alert: states are unchanged, a shared fault opens one alert, and chance findings open none."""
+"""Check which incidents of a fleet open an alert: states are unchanged, a shared fault opens one alert, and chance findings open none."""
 
 from dataclasses import replace
 from datetime import timedelta

@@ -19,7 +19,7 @@ WINDOW = Window("m", END - 7 * DAY, END, as_of=END)
 
 
 def world(share_by_age, days=40, served=100):
-    """Answers with this share of labels on a day so many days before the end (1: the last day)."""
+    """Answers of which this share is labelled on each day, by the number of days before the end (1: the last day)."""
 
     def ask(question, window):
         lines = []

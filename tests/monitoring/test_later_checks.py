@@ -132,7 +132,7 @@ def checked(home: Path, *options: str) -> str:
 
 
 def recomputed(home: Path, *options: str) -> str:
-    """The same with nothing known."""
+    """The same answer of a process that knows no earlier findings."""
     (home / KEPT_FILE).unlink()
     return checked(home, *options)
 

@@ -7,7 +7,7 @@ from tests.support.natural_rates import alarm_rates, auroc, expected_news, plain
 
 
 def days(*shares):
-    """Days of 100 predictions each, of which so many in a hundred were right."""
+    """Days of 100 predictions each, with the given number of right ones."""
     return [np.arange(100) < round(100 * share) for share in shares]
 
 
@@ -66,7 +66,7 @@ def test_auroc_counts_pairs_and_ties_as_half():
 
 
 def test_power_at_a_false_alarm_rate_spends_no_more_than_allowed():
-    """Of five sound weeks none may be above the limit at 10 %, one at 20 %."""
+    """Of five sound weeks, none may be above the limit at 10 %, and one at 20 %."""
     values, truth = [9, 6, 3, 8, 5, 4, 2, 1], [True, True, True, False, False, False, False, False]
     assert power_at(values, truth, 0.10) == pytest.approx(1 / 3)
     assert power_at(values, truth, 0.20) == pytest.approx(2 / 3)

@@ -46,7 +46,7 @@ EXPLAINED = "sentiment"
 
 @dataclass
 class Checked:
-    """The fleet, and its report of each window, made once."""
+    """The fleet, and the report of each window, which is made once."""
 
     store: Store
     reports: dict[str, check.CheckReport] = field(default_factory=dict)
@@ -106,7 +106,7 @@ def test_what_is_most_urgent_comes_first_and_findings_follow_their_incidents(che
 
 @pytest.mark.parametrize("name", CHECKED)
 def test_who_reads_the_findings_as_json_finds_the_same_incidents(checked: Checked, name: str) -> None:
-    """Assistants, and whoever counts incidents from `check --json` or over HTTP."""
+    """The same holds for assistants, and for programs that count incidents from `check --json` or over HTTP."""
     report = checked.report(name)
     listed = incident_list([each.to_json() for each in report.findings_by_severity])
     found = {each.id: (each.model, each.severity, each.state, each.news, each.lead.because) for each in report.incidents}
@@ -165,7 +165,7 @@ def test_the_bad_side_of_a_limit(
 
 @pytest.mark.parametrize("name", CHECKED)
 def test_what_is_beyond_its_level_has_news_or_says_why_they_are_unknown(checked: Checked, name: str) -> None:
-    """Regression: 22 findings about records had a state and neither news nor a reason."""
+    """Regression: 22 findings about records had a state but neither news nor a reason."""
     bad = [each for each in checked.report(name).findings if each.state in ("critical", "warning")]
     silent = [each for each in bad if each.news is None and not each.evidence.get(NEWS_UNKNOWN)]
     assert bad and [f"{each.claim}: {each.because}" for each in silent] == []

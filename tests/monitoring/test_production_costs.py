@@ -45,7 +45,9 @@ def test_costs_are_by_day_and_those_of_probes_and_of_later_days_are_left_out(tmp
 
 @pytest.mark.parametrize("price", [None, 2.0])
 def test_the_cost_of_calls_is_that_of_the_page_cost_and_of_a_comparison(tmp_path: Path, price: float | None) -> None:
-    """Some calls carry a cost, in another currency than the settings state: it counts, and is not added to tokens in the settings' currency."""
+    """Some calls carry a cost in another currency than the settings state. This cost counts, and is not added to tokens in the settings'
+    currency.
+    """
     about = {"kind": "prediction", "model": "chat", "version": "1", "prediction": "stop", "features": {"input_tokens": 500_000}}
     lines = [{**about, "id": f"c{hour}", "at": (START + timedelta(hours=hour)).isoformat()} for hour in range(96)]
     lines = [{**line, "cost": 0.25, "currency": "USD"} if place % 3 == 0 else line for place, line in enumerate(lines)]
@@ -106,7 +108,7 @@ def test_the_cost_of_calls_is_in_the_currency_that_they_state_and_several_are_ne
 
 
 def test_a_second_currency_is_found_however_few_calls_state_it(tmp_path: Path) -> None:
-    """Regression: of 20,000 sampled calls none stated the currency of the last ones, so amounts in two currencies were added."""
+    """Regression: none of the 20,000 sampled calls stated the currency of the last ones, so amounts in two currencies were added."""
     about = {"kind": "prediction", "model": "chat", "version": "1", "prediction": "stop", "features": {"input_tokens": 5}, "cost": 0.25}
     lines = [{**about, "id": f"c{place}", "at": (START + timedelta(minutes=place)).isoformat(), "currency": "USD"} for place in range(200)]
     hashes = sorted(range(200), key=lambda place: int.from_bytes(md5(f"c{place}".encode()).digest()[:8], "little"))

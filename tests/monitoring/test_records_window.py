@@ -1,5 +1,4 @@
-"""The records by which an analyzer of records judges: its window ends with them, and not with a later price; levels without a model
-count."""
+"""The window of an analyzer of records ends with the records that it judges, and not with a later price. Levels without a model count."""
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path

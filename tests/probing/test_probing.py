@@ -42,7 +42,7 @@ def store(tmp_path: Path) -> Iterator[Store]:
 
 
 def written(folder: Path, url: str, **own: str) -> Path:
-    """A probe file for an address."""
+    """A probe file that names an address."""
     path = folder / "tickets.toml"
     path.write_text(probe_toml(url, **own), encoding="utf-8")
     return path

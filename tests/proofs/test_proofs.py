@@ -64,7 +64,7 @@ def test_every_proof_of_the_sample_fleet_gives_the_finding_s_value(fleet: Store,
 
 
 def in_turn(found: Iterable[Finding]) -> list[Finding]:
-    """The findings with a proof; in a short run the last of each metric of an analyzer, so that each kind of proof runs."""
+    """The findings with a proof. In a short run, only the last finding of each metric of an analyzer, so that each kind of proof runs."""
     proven = [finding for finding in found if finding.proof]
     return proven if LONG else list({(each.analyzer, each.metric): each for each in proven}.values())
 

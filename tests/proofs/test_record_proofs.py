@@ -176,7 +176,7 @@ def test_a_ring_that_should_stop_is_proved_from_its_reports(tmp_path: Path) -> N
 
 
 def test_a_mean_that_moved_and_a_changed_correlation_are_proved_from_the_rows(tmp_path: Path) -> None:
-    """`x` moves by less than the limit of the PSI, `y` and `z` no longer rise together; weights differ."""
+    """`x` moves by less than the limit of the PSI, and `y` and `z` no longer rise together. Weights differ."""
     rng = np.random.default_rng(8)
 
     def people(size: int, linked: float, shift: float) -> np.ndarray:

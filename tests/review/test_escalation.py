@@ -1,4 +1,4 @@
-"""Items that wait for three weeks are escalated; decisions and signatures return on their day; decisions are found by their evidence."""
+"""Items that wait for three weeks are escalated. Decisions and signatures return on their day, and decisions are found by their evidence."""
 
 from datetime import timedelta
 

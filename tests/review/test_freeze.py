@@ -1,5 +1,5 @@
-"""Three successive weeks of a small model, from the fault to its end: frozen figures stay, changes are reported, and later labels are shown
-separately."""
+"""Freeze three successive weeks of a small model, from the fault to its end. Frozen figures stay, changes are reported, and later labels
+are shown separately."""
 
 import csv
 import io

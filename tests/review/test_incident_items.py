@@ -140,7 +140,7 @@ def test_where_no_answer_can_be_measured_an_input_weighs_more():
 
 
 def fallen(each, was=0.76):
-    """A part whose accuracy fell from `was` to 0.61 in an incident that its first column leads."""
+    """A part of a frozen week in which the accuracy fell from `was` to 0.61, within an incident that its first column leads."""
     cell = {"metric": "accuracy", "value": 0.61, "because": "Accuracy 61 %.", "severity": "act", "differs": "yes", "before": {"value": was}}
     own = {"id": "fell", "metric": "accuracy", "subject": "model", "value": 0.61, "because": "Accuracy 61 %.", "evidence": {}}
     rest = [{"because": ""} | finding for finding in each["findings"]]

@@ -1,4 +1,4 @@
-"""Whether a metric moved, judged by hand on values with intervals."""
+"""Whether a metric improved is judged by hand on values with intervals."""
 
 from dataclasses import replace
 from datetime import UTC, datetime

@@ -1,4 +1,4 @@
-"""A week is judged by the settings in force at its end: recomputed after a change it gives the same figures."""
+"""A week is judged by the settings in force at its end. If it is recomputed after a change, it gives the same figures."""
 
 import json
 from dataclasses import replace
@@ -80,7 +80,7 @@ def right(store, threshold):
 
 
 def differing(a, b, where=""):
-    """Places in which two frozen weeks differ, by more than the order in which numbers are added up."""
+    """Places in which two frozen weeks differ by more than the order of addition explains."""
     if isinstance(a, dict) and isinstance(b, dict):
         return [each for name in {*a, *b} for each in differing(a.get(name), b.get(name), f"{where}/{name}")]
     if isinstance(a, list) and isinstance(b, list) and len(a) == len(b):

@@ -1,5 +1,5 @@
-"""One feed that two models read falls silent: one item, and both models show it: on the page, in the files, in messages and in the next
-week."""
+"""One feed that two models read falls silent. There is one item, and both models show it on the page, in the files, in messages and in the
+next week."""
 
 import base64
 import csv

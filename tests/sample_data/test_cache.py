@@ -1,4 +1,6 @@
-"""The decisions of the sample's cache are those of a real replay: the twin is LRU, the costs are the routes' flights, outcomes come later."""
+"""The decisions of the sample's cache are those of a real replay. The twin is LRU, the costs are the routes' flights, and outcomes come
+later.
+"""
 
 from collections import OrderedDict
 

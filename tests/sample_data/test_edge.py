@@ -1,4 +1,4 @@
-"""The reports of devices let one ring pass and one stop, for the reason that is planted."""
+"""By the reports of devices, one ring may pass and one must stop, for the planted reason."""
 
 import pandas as pd
 import pytest

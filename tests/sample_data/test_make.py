@@ -53,7 +53,9 @@ def test_weather_is_of_the_hour_that_had_ended_before_the_prediction() -> None:
 
 
 def test_a_batch_is_a_stations_day_in_new_york_closed_at_midnight() -> None:
-    """Three hours of the evening of 1 May and one of 2 May in New York, which is four hours behind: the day of the last is 2 May there."""
+    """The rows are three hours of the evening of 1 May and one of 2 May in New York, which is four hours behind UTC. The last hour belongs
+    to 2 May there.
+    """
     hours = ["2013-05-01T22:00:00Z", "2013-05-01T23:00:00Z", "2013-05-02T01:00:00Z", "2013-05-02T04:00:00Z"]
     names = ("temp", "dewp", "humid", "wind_dir", "wind_speed", "wind_gust", "precip", "visib")
     weather = pd.DataFrame({"origin": "JFK", "time_hour": hours, **{name: [1.0, 2.0, 6.0, 7.0] for name in names}})

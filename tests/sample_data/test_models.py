@@ -86,7 +86,7 @@ def test_the_shipped_model_gives_the_logged_scores(spec) -> None:
 
 
 def test_the_reference_was_held_out_and_not_scored_by_the_shipped_model() -> None:
-    """The shipped model has seen these rows, so it does better on them than the scores in the reference do."""
+    """The shipped model has seen these rows, so it does better on them than the scores in the reference."""
     rows = pd.read_parquet(FOLDER / DELAY.reference)
     booster = lightgbm.Booster(model_file=str(FOLDER / DELAY.artifact))
     inputs = rows[list(DELAY.features)].copy()
@@ -116,7 +116,7 @@ def sentiment(environment: str) -> pd.DataFrame:
 
 
 def test_a_text_is_told_from_others_as_well_where_it_was_learned_from_as_where_it_was_not() -> None:
-    """Nothing was scored by a model that had seen it: accuracy in validation, in the reference and in production is about the same."""
+    """No row was scored by a model that had seen it, so accuracy in validation, in the reference and in production is about the same."""
     found = {}
     for part in ("validation", "production"):
         table = sentiment(part)

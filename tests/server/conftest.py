@@ -13,7 +13,7 @@ from tests.support.reading_process import NOTE, publish_now
 
 @pytest.fixture
 def own_process(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No test leaves an owner or a log elsewhere behind."""
+    """Let no test leave an owner, or an audit log of another process, to the next test."""
     monkeypatch.setattr(process_lock, "_current", None)
     monkeypatch.setattr(audit_log, "_elsewhere", [])
     monkeypatch.setattr("observability.server.owner_calls.PAUSE", 0)

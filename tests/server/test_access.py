@@ -290,8 +290,8 @@ def test_who_changes_an_earlier_entry_needs_the_role_for_its_model(store: Databa
 
 
 def test_an_answer_is_that_of_the_sign_in_and_a_project_is_as_visible_as_its_model(store: Database) -> None:
-    """ONE may work on loan alone: a label given in another name is stored under their name, and the project of the hidden model does not
-    exist for them."""
+    """ONE may work on loan alone. A label that is given in another name is stored under the name of ONE, and the project of the hidden
+    model does not exist for ONE."""
     answer = {"kind": "annotation", "project": "loan", "item": "loan-1", "annotator": "somebody else", "label": "x"}
     with pytest.raises(NotFoundError):
         guarded_store(store, ONE).write_records([answer | {"project": "price"}])

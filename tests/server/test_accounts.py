@@ -20,7 +20,7 @@ OTHER = "staple pencil orbit"
 
 @pytest.fixture(autouse=True)
 def cheap_hashes(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Hashes that take a millisecond, and no remembered attempts."""
+    """Use hashes that take a millisecond, and forget earlier attempts."""
     from argon2 import PasswordHasher
 
     monkeypatch.setattr(accounts, "_hasher", lambda: PasswordHasher(time_cost=1, memory_cost=64, parallelism=1))

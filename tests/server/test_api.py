@@ -40,7 +40,7 @@ class Site:
     write: str
 
     def ask(self, method: str, path: str, token: str | None = None, body: bytes = b"", headers: dict[str, str] | None = None) -> Answer:
-        """One request."""
+        """The response to one request."""
         return ask_routes(api.routes(), method, path, token, body, headers)
 
 
@@ -54,7 +54,7 @@ def case_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def site(case_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
-    """A copy of it, owned by this process, with a token of each scope."""
+    """A copy of that home, owned by this process, with a token of each scope."""
     home = copied(case_home, tmp_path / "home")
     store = open_store(home, threads=2)
     monkeypatch.setattr(process_lock, "_current", process_lock.Owner(home, process_lock.Lock(-1), store))

@@ -1,4 +1,4 @@
-"""The audit log is appended to only, names subjects by a keyed hash, and shows if a line was changed or removed."""
+"""The audit log is only appended to, names subjects by a keyed hash, and shows whether a line was changed or removed."""
 
 import json
 import os

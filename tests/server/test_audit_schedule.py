@@ -1,4 +1,4 @@
-"""Due audits run automatically, one at a time, if nothing waits, and report their result; the tests set the clock."""
+"""Due audits run automatically, one at a time, if no other work waits, and report their result. The tests set the clock."""
 
 import json
 import signal
@@ -89,7 +89,7 @@ def store(tmp_path: Path) -> Iterator[Database]:
 
 
 class Auditor:
-    """Runs no model: performs the requested action first, if any, and writes the record. at: the clock of the tests."""
+    """Runs no model. It performs the requested action first, if any, and writes the record. at: the clock of the tests."""
 
     def __init__(self, before: Callable[[Callable[[float, str], None]], None] = lambda _progress: None) -> None:
         self.before, self.asked, self.at = before, list[tuple[str, str, str]](), NOON

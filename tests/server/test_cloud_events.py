@@ -1,4 +1,6 @@
-"""CloudEvents of model servers: requests and responses are joined in either order, over requests and restarts; nothing acknowledged is lost."""
+"""CloudEvents of model servers. Requests and responses are joined in either order, over several HTTP requests and restarts, and nothing
+acknowledged is lost.
+"""
 
 import json
 from datetime import datetime

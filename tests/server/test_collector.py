@@ -1,4 +1,4 @@
-"""Collectors without a store: they follow the owner's contract, and the owner fetches each record once, even if any of the processes are
+"""Collectors without a store. They follow the owner's contract, and the owner fetches each record once, even if any of the processes are
 killed."""
 
 import concurrent.futures
@@ -56,7 +56,7 @@ class CollectorProcess:
         self.process.wait()
 
     def ask(self, method, path, body=None, token=None, **headers):
-        """Status and answer; (0, {}) where nobody answers."""
+        """Status and answer; (0, {}) if nobody answers."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
         try:
             connection.request(method, path, body, {**({"Authorization": f"Bearer {token}"} if token else {}), **headers})
@@ -95,7 +95,7 @@ with open_store(Path(sys.argv[1])) as store:
         self.process = subprocess.Popen(command, env=settings, cwd=ROOT, stdout=subprocess.PIPE)
 
     def kill_while_it_brings(self, dice):
-        """Kill it once it has fetched a segment, within the time of a load; then start another one."""
+        """Kill the process once it has fetched a segment, within the time of a load. Then start another one."""
         while self.process.stdout.readline().strip() in (b"", b"0"):
             assert self.process.poll() is None
         time.sleep(dice.uniform(0, 0.1))  # a kill at any step of a load is right: nothing waits for this one
@@ -114,7 +114,7 @@ def lines(*records):
 
 
 def brought(store, place):
-    """The ids of all predictions, after everything in the place was brought and loaded."""
+    """The ids of all predictions, after every segment in the place was fetched and loaded."""
     intake = SegmentIntake(store, place)
     intake.round()
     report = store.load_landing()
@@ -282,7 +282,7 @@ def test_a_collector_takes_nothing_a_day_after_its_owner_was_last_there(home, pl
 
 
 def test_a_collector_acknowledges_nothing_into_a_folder_that_is_not_mounted(home, place, tmp_path, monkeypatch):
-    """The share is renamed away, and an empty folder stands in its place, as after an unmount; then it comes back during a write."""
+    """The share is renamed away, and an empty folder takes its place, as after an unmount. Then the share comes back during a write."""
     publish(home, place)
     owner, shared, away = Collecting(tmp_path, place), tmp_path / "shared", tmp_path / "away"
     owner.store.look()
@@ -404,7 +404,7 @@ def test_what_a_killed_collector_left_half_written_goes_with_an_erasure_and_with
 
 
 def test_three_collectors_that_are_killed_at_random_lose_nothing_and_store_nothing_twice(home, shared):
-    """Clients send to any of three collectors, again if no answer came; meanwhile the owner fetches and is killed too."""
+    """Clients send to any of three collectors, and send again if no answer came. Meanwhile the owner fetches, and is killed too."""
     place, settings = shared
     seconds = float(os.environ.get("COLLECTOR_SECONDS", repeats(6, 12)))
     token = tokens.create_token(home, "write")[1]

@@ -1,4 +1,4 @@
-"""Connections with an incomplete or too long header are closed; others are answered, however long the answer takes."""
+"""Connections with an incomplete or too long header are closed. Other connections are answered, however long the answer takes."""
 
 import asyncio
 import socket
@@ -30,13 +30,13 @@ def hurried() -> IntakeLimits:
 
 
 async def slow_answer(_request: Request) -> PlainTextResponse:
-    """An answer that takes longer than a header may."""
+    """An answer that takes longer than the time allowed for a header."""
     await asyncio.sleep(1.5 * LIMIT)
     return PlainTextResponse("done")
 
 
 async def late_message(websocket: WebSocket) -> None:
-    """A message after the time that a header may take."""
+    """A message that comes after the time allowed for a header."""
     await websocket.accept()
     await asyncio.sleep(1.5 * LIMIT)
     await websocket.send_text("late")
@@ -61,7 +61,7 @@ def port() -> Iterator[int]:
 
 @pytest.fixture
 def unhurried_port(port: int) -> Iterator[int]:
-    """The port while a header may take long."""
+    """The port of a server that allows a long time for a header."""
     close_half_open_connections(IntakeLimits)
     yield port
     close_half_open_connections(hurried)

@@ -33,7 +33,7 @@ def owner(tmp_path, monkeypatch):
 
 @pytest.fixture
 def get(owner):
-    """Asks the routes of this owner with a token that may read."""
+    """Ask the routes of this owner with a token that may read."""
     token = tokens.create_token(owner.home, "read")[1]
     return lambda path: ask_routes([Route("/readyz", application.readiness), *api.routes()], "GET", path, token)
 
@@ -100,7 +100,7 @@ def test_the_pause_between_attempts_doubles_up_to_a_bound():
 
 
 def test_loads_begin_every_second_however_long_they_take():
-    """Regression: a record waited for the load before it and one second more; under load that was most of a reader's wait."""
+    """Regression: a record waited for the previous load and one second more. Under load, this was most of a reader's wait."""
     pauses = [process_lock.LoaderState(took=seconds).pause() for seconds in (0.0, 0.3, 0.7, 5.0)]
     assert pauses == pytest.approx([process_lock.LOAD_EVERY, 0.7, 0.3, process_lock.SHORTEST_PAUSE])
 

@@ -1,4 +1,4 @@
-"""A body of records over HTTP: lines, an array or one object, plain or gzip, within bounds; rejected lines never count as accepted."""
+"""A body of records over HTTP: lines, an array or one object, plain or gzip, of limited size. Rejected lines never count as accepted."""
 
 import asyncio
 import gzip
@@ -21,7 +21,7 @@ BASE = {"at": "2026-11-01T00:00:00Z", "model": "loan", "version": "1", "features
 
 @pytest.fixture
 def post(tmp_path, monkeypatch):
-    """Posts to the routes of an owner of a new home."""
+    """A function that posts to the routes of an owner of a new home."""
     store = new_store(tmp_path / "home", threads=1)
     owner = process_lock.Owner(store.home, process_lock.Lock(-1), store)
     monkeypatch.setattr(process_lock, "_current", owner)
@@ -115,7 +115,7 @@ def test_labels_need_not_name_their_kind_and_other_kinds_are_refused(post):
 
 @pytest.fixture
 def limit(post):
-    """Writes limits.toml of the owner's home."""
+    """A function that writes limits.toml of the owner's home."""
     return lambda text: (post.store.home / "limits.toml").write_text(text)
 
 

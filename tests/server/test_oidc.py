@@ -56,7 +56,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
 
 @contextlib.contextmanager
 def claims(provider: Provider, **changed: object) -> Iterator[None]:
-    """Within the context, the provider's person has other claims."""
+    """Within the context, the provider states other claims about the person."""
     before, provider.person = provider.person, {**provider.person, **changed}
     try:
         yield

@@ -25,7 +25,7 @@ RULES = Path(__file__).parents[2] / "docs" / "prometheus-rules.yml"
 
 @pytest.fixture
 def site(tmp_path, monkeypatch):
-    """The owner of a new home whose counts begin at 0: asks its routes with a token of each scope."""
+    """The owner of a new home whose counts begin at 0. It answers requests to its routes with a token of each scope."""
     for name in ("WORKER_JOBS", "ACCEPTED", "REJECTED", "REFUSED", "CLIENT_DROPPED"):
         monkeypatch.setattr(telemetry, name, telemetry.EventCounts())
     for name in ("QUERY_SECONDS", "PAGE_SECONDS", "POST_SECONDS"):

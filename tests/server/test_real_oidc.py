@@ -56,7 +56,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dashboard]:
 
 
 def answered_forms(browser: httpx.Client, page: httpx.Response, name: str) -> httpx.Response:
-    """Fill in the provider's forms (who is it, does he agree) as a person does, until it sends the browser back."""
+    """Fill in the provider's forms (name and consent) as a person does, until the provider sends the browser back."""
     for _ in range(3):
         action = re.search(r'<form[^>]*action="([^"]+)"', page.text)
         if action is None:

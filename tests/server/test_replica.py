@@ -1,4 +1,4 @@
-"""A process that reads published states shows one state per run of a page, and takes newer states over."""
+"""A process that reads published states shows one state per run of a page, and switches to newer states."""
 
 import gc
 import os
@@ -103,7 +103,7 @@ def test_nobody_gets_in_without_sign_in_when_a_state_goes_while_it_is_read(owner
 
 
 def test_nobody_gets_in_when_the_copied_settings_are_lost(owner: DuckStore) -> None:
-    """For example, the folder of temporary files is cleaned while the process runs."""
+    """They are lost if, for example, the folder of temporary files is cleaned while the process runs."""
     accounts.add_account(owner.home, "root", "administrator", "four random words")
     publish_now(owner)
     reads = reading_process(owner)
@@ -215,7 +215,7 @@ def test_what_the_owner_withdrew_is_shown_no_longer(owner: DuckStore, monkeypatc
 
 
 def shown_for_a_minute(reads: Replica, clock: list[float]) -> None:
-    """Asserts that the state stays for 59 seconds of the clock, and not for 61."""
+    """Assert that the state stays for 59 seconds of the clock, and not for 61."""
     reads.look()
     clock[0] += 59
     reads.look()
@@ -291,7 +291,7 @@ def test_a_state_is_not_shown_for_ever_where_nothing_can_be_read_any_more(owner:
 
 
 def test_what_was_removed_is_shown_no_longer_with_the_next_state(owner: DuckStore) -> None:
-    """DuckDB takes a path that this process has open for the same database, so no state has the path of one that was withdrawn."""
+    """DuckDB takes a path that this process has open for the same database. So no state may have the path of a withdrawn one."""
     reads = reading_process(owner)
     with owner.write() as writer:
         writer.execute("DELETE FROM events")
@@ -303,7 +303,7 @@ def test_what_was_removed_is_shown_no_longer_with_the_next_state(owner: DuckStor
 
 
 def test_a_reader_tells_nothing_of_the_owner_that_it_cannot_know(owner: DuckStore) -> None:
-    """The record of erasures is at the owner, with the key that it needs."""
+    """The record of erasures is at the owner, with the key that is needed to read it."""
     owner.write_records([{**PREDICTION, "subject": "somebody"}])
     owner.forget("somebody")
     publish_now(owner)

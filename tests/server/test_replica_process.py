@@ -46,7 +46,7 @@ def owner(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[pro
 
 
 def answered(port: int, path: str, method: str = "GET", **fields: str) -> tuple[int, bytes]:
-    """Status and body of a response of the process on a port; fields: of a form."""
+    """Status and body of a response of the process on a port. fields: the fields of a form."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
     headers = {"Origin": f"http://localhost:{port}", "Host": f"localhost:{port}", "Content-Type": "application/x-www-form-urlencoded"}
     connection.request(method, path, urlencode(fields) if fields else None, headers)
@@ -57,7 +57,7 @@ def answered(port: int, path: str, method: str = "GET", **fields: str) -> tuple[
 
 
 def stored(own: process_lock.Owner) -> DuckStore:
-    """The store of an owner, which is one in a file."""
+    """The store of an owner: a database in a file."""
     assert isinstance(own.store, DuckStore)
     return own.store
 

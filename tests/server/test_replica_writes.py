@@ -64,7 +64,9 @@ def test_a_person_is_told_what_the_owner_refuses_or_does_not_answer(owner: DuckS
 
 
 def test_calls_are_for_people_as_the_owner_knows_them(owner: DuckStore) -> None:
-    """The token must be an administrator's. The owner looks up the rights of the person, and logs each call once in the person's name."""
+    """The token must have the role administrator. The owner looks up the rights of the person, and logs each call once in the person's
+    name.
+    """
     for name, role in (("root", "administrator"), ("ann", "analyst"), ("vic", "viewer")):
         accounts.add_account(owner.home, name, role, f"four random words {role[:2]}")
     publish_now(owner)
@@ -218,7 +220,7 @@ def test_an_access_is_logged_once_though_the_answer_is_lost(owner: DuckStore) ->
 
 
 def test_files_that_were_made_at_a_reader_are_noted_for_whoever_asked(owner: DuckStore) -> None:
-    """Also for viewers, who may write nothing else."""
+    """This holds for viewers too, who may write nothing else."""
     accounts.add_account(owner.home, "root", "administrator", "four random words")
     publish_now(owner)
     reads = reading_process(owner)

@@ -35,7 +35,7 @@ def site() -> Starlette:
 
 @pytest.fixture(autouse=True)
 def port(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """The dashboard listens on port 8501 and has an empty home."""
+    """A dashboard that listens on port 8501 and has an empty home."""
     monkeypatch.setattr(application, "server_port", lambda: 8501, raising=False)
     monkeypatch.setenv("OBSERVABILITY_HOME", str(tmp_path))
     monkeypatch.delenv("OBSERVABILITY_URL", raising=False)

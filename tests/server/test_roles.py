@@ -1,7 +1,7 @@
-"""Every method of the store, every route and every page for every role, called as people call them: through the guard and through the
+"""Every method of the store, every route and every page is called for every role as people call them: through the guard and through the
 middleware.
 
-The commands are in test_access.py. WebSocket messages have one rule: those of a session whose person may read are delivered.
+The commands are in test_access.py. WebSocket messages have one rule: a message is delivered if the person of its session may read.
 """
 
 import inspect
@@ -111,7 +111,7 @@ def test_the_table_by_hand_is_about_methods_that_are_there() -> None:
 
 @pytest.fixture(scope="module")
 def signed_in(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str | None, dict[str, str]]]:
-    """The headers of a browser by role, of one without a session under None."""
+    """The headers of a browser by role. Those of a browser without a session are under None."""
     from argon2 import PasswordHasher
 
     home, patch = tmp_path_factory.mktemp("roles"), pytest.MonkeyPatch()

@@ -1,4 +1,4 @@
-"""Signing in, and the access of each role: pages, WebSocket messages, downloads, uploads; CSRF; stolen sessions."""
+"""Test the sign-in and the access of each role: pages, WebSocket messages, downloads, uploads, CSRF, and stolen sessions."""
 
 import asyncio
 import base64
@@ -85,7 +85,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 
 def post(path: str, fields: dict[str, str], headers: dict[str, str] | None = None, **where: Any) -> Reply:
-    """A form of the sign-in page."""
+    """The response to a form of the sign-in page."""
     return http(site(), "POST", path, {**FORM, **(headers or {})}, urlencode(fields).encode(), **where)
 
 

@@ -1,4 +1,4 @@
-"""The public libraries of CloudEvents and OpenTelemetry send to a server over HTTP: each sent record is stored or rejected once."""
+"""The public libraries of CloudEvents and OpenTelemetry send to a server over HTTP. Each sent record is stored once or rejected once."""
 
 import http.client
 import json
@@ -41,7 +41,7 @@ def post(server: Collector, path: str, headers: dict[str, str], body: bytes) -> 
 
 
 def stored(server: Collector) -> dict[str, list]:
-    """After the end of the server: ids of predictions, and how many lines were rejected."""
+    """Ids of predictions, and the number of rejected lines, after the server has ended."""
     server.kill()
     with open_store(server.home) as store:
         store.load_landing()

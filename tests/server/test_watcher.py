@@ -144,7 +144,7 @@ def test_a_round_asks_nothing_about_a_model_without_new_rows_within_the_hour(sto
 
 
 class _Stops:
-    """An event that is set after so many waits."""
+    """An event that is set after a given number of waits."""
 
     def __init__(self, waits):
         self.left = waits

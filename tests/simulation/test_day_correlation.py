@@ -13,7 +13,7 @@ SHARE, DAYS, SIZE = 0.05**0.5, 400, 400
 
 @pytest.fixture(scope="module")
 def weather() -> LogRows:
-    """Rain of an hour and of three, wind, and a number that is null half of the time."""
+    """Rain in one hour and in three hours, wind, and a number that is null half of the time."""
     rng = np.random.default_rng(1)
     wet = rng.random(6000) < 0.08
     rain = np.where(wet, rng.gamma(1, 0.1, 6000), 0.0)

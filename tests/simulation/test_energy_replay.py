@@ -1,4 +1,4 @@
-"""Faults of the energy of training are planted in a simulated month and named; the month without them raises nothing."""
+"""Faults of the energy of training are planted in a simulated month and named. The month without them raises nothing."""
 
 import numpy as np
 import pytest

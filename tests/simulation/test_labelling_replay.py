@@ -66,7 +66,7 @@ def test_a_middle_fault_is_among_the_first_three_in_nine_of_ten_projects_after_a
     ("name", "seed", "cause"), [("guidelines_changed", 2, "label_agreement"), ("tired_annotators", 6, "fatigue_slope")]
 )
 def test_what_a_new_rule_or_fatigue_explains_stands_behind_it(name: str, seed: int, cause: str) -> None:
-    """In these draws two critical gold findings and wrong suggestions stood before the cause. Severities stay as they are."""
+    """In these draws, two critical gold findings and wrong suggestions came before the cause. Severities stay unchanged."""
     clean = simulated_labelling_records("loan", SHARES, 60, seed + 10, END)
     alarms = replay_labelling_fault(clean, LOAN, FAULTS[name], "middle", seed, looks=1).looks[-1].alarms
     behind = [each.evidence.get("follows", {}).get("metric") == cause for each in alarms]
@@ -101,7 +101,7 @@ def test_clean_projects_raise_no_act() -> None:
 
 
 def lines(project) -> list[dict]:
-    """The records of a project as they are logged."""
+    """The records of a project in the form in which they are logged."""
     found = []
     for kind, frame in (("annotation", project.annotated), ("assignment", project.assigned)):
         rows = frame.assign(kind=kind, at=frame["at"].dt.strftime("%Y-%m-%dT%H:%M:%S.%fZ"))

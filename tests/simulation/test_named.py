@@ -1,4 +1,4 @@
-"""Reliably detected faults are named, by the right key and by no other. The whole board: tests/benchmarks/bench_scoreboard.py."""
+"""Reliably detected faults are named, by the right key and by no other. tests/benchmarks/bench_scoreboard.py tests all faults."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -36,7 +36,7 @@ LabOf = Callable[..., ReplayLab]
 
 
 def read_for(name: str) -> Reads:
-    """The kinds of data that the analyzers for a fault read."""
+    """The kinds of data that the analyzers read which detect a fault."""
     return "all" if name in BY_ROWS else "counts"
 
 
@@ -85,7 +85,7 @@ def test_a_fault_that_only_rows_show_is_named_with_its_place(name: str, lab: Rep
 @pytest.mark.long
 @pytest.mark.parametrize("name", [name for name in BY_ROWS if name not in RELIABLE])
 def test_a_middle_fault_that_only_rows_show_is_named_in_nine_of_ten_labs(name: str, labs: LabOf, named_share: NamedShare) -> None:
-    """At the end of a week, by any finding: the fault may share an incident with the drift that it causes, and the drift may lead."""
+    """Any finding at the end of a week counts. The fault may share an incident with the drift that it causes, and the drift may lead."""
     named = 0
     for seed in range(DRAWS):
         week = labs(seed, WEEK)

@@ -1,4 +1,6 @@
-"""A challenger that is better, or worse in a slice, at middle strength is named in nine of ten; one that loses as much raises nothing."""
+"""A challenger that is better, or worse in a slice, at middle strength is named in nine of ten draws. A challenger with the same loss
+raises nothing.
+"""
 
 from datetime import UTC, datetime
 

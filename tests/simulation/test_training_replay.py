@@ -43,7 +43,7 @@ def ask(store: Database):
 
 
 def records_of(store: Database, run: str):
-    """The records of a run, of the one on accelerators with those of its earlier runs."""
+    """The records of a run. For the run on accelerators, also the records of its earlier runs."""
     return run_records(ask(store), run, NOW, [f"accelerators-{place}" for place in range(6)] if run == "accelerators" else ())
 
 
@@ -85,7 +85,7 @@ def test_a_middle_fault_is_named_in_nine_of_ten_runs_at_their_end(clean_runs: Ca
 
 @pytest.mark.parametrize("name", ["throttled_accelerator", "hot_among_peers"])
 def test_a_fault_of_a_device_falls_on_the_device_that_its_finding_names(clean_runs: Callable, name: str) -> None:
-    """Regression: the lab said of a throttled device, named at every look, that the target of the fault was never named."""
+    """Regression: a throttled device was named at every evaluation, but the lab said that the target of the fault was never named."""
     run = run_that_can_have(name)
     told = replay_training_fault(clean_runs(run, 10), run, FAULTS[name], "middle", 10, looks=1)
     assert told.target in {each.subject for each in told.looks[-1].alarms} and "/device:" in told.target

@@ -49,7 +49,7 @@ def test_a_set_that_changed_already_is_replayed_before_its_change() -> None:
 def test_a_middle_change_of_meaning_of_free_texts_is_named_in_nine_of_ten_sets(
     vendors: list[VendorNights], named_share: NamedShare
 ) -> None:
-    """A fifth of the questions gets the answer to another one."""
+    """A fifth of the questions get the answer to another question."""
     named = 0
     for seed, nights in enumerate(vendors):
         found = replay_vendor_fault(asked_nights(nights, SIMILAR).rows(), FAULTS["silent_answer_change"], seed=seed)
@@ -58,7 +58,7 @@ def test_a_middle_change_of_meaning_of_free_texts_is_named_in_nine_of_ten_sets(
 
 
 def test_a_reworded_answer_keeps_the_share_of_its_words_and_fallen_scores_theirs() -> None:
-    """Of twelve words four are drawn anew (0.3 of 12 is 3.6); a score of 4 that falls by a fifth is 3.2."""
+    """Of twelve words, four are drawn anew (0.3 of 12 is 3.6). A score of 4 that falls by a fifth is 3.2."""
     rows = asked_nights(NIGHTS, SIMILAR).rows()
     plant = VendorFaultPlant(rows, {}, (), 0.3, words=("besides",))
     reworded = vendor_rewords(plant)["prediction"]

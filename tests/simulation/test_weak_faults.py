@@ -50,14 +50,16 @@ def sparse_credit(seed: int) -> SimulationBase:
 
 @pytest.fixture(scope="module")
 def labs() -> LabOf:
-    """A lab by its base and its seed."""
+    """A lab for a base and a seed."""
     return cache(lambda of, seed: ReplayLab.of(CleanStream(of(seed), seed=seed, past=21, days=WEEK + 1, rows_a_day=2000)))
 
 
 def week_of(
     lab: ReplayLab, name: str, strength: Strength, *, number: str | None = None, last: int = WEEK
 ) -> tuple[ReplayDay, FaultScenario]:
-    """The findings as of the end of a day, and the scenario. number: the feature that the fault changes; by default the seed's."""
+    """The findings as of the end of a day, and the scenario. number: the feature that the fault changes; by default, the feature that the
+    seed chooses.
+    """
     scene = fault_targets(lab.stream.base, lab.stream.seed)
     scene = replace(scene, number=number) if number else scene
     scenario = FaultScenario(lab.stream, scene, FAULTS[name], strength)
@@ -66,7 +68,7 @@ def week_of(
 
 @pytest.mark.parametrize("name", ON_WEEKDAY)
 def test_a_fault_of_one_weekday_is_named_on_that_day_and_a_week_later(name: str, labs: LabOf) -> None:
-    """Only the last day of each window holds it: a look at the whole week alone would miss it."""
+    """Only the last day of each window holds the fault, so a look at the whole week alone would miss it."""
     for last in (1, WEEK + 1):
         day, scenario = week_of(labs(plain_credit, SEED), name, "middle", last=last)
         assert judged(day, right(scenario)) in ("first", "top three"), [each.lead.because for each in day.incidents]

@@ -22,7 +22,7 @@ MIDDLES = bin_middles()
 
 
 def world(n: int, seed: int, fault: float = 0.0):
-    """Scores that stand in the middle of their bins, and labels drawn with score + fault."""
+    """Scores in the middle of their bins, and labels drawn with probability score + fault."""
     rng = np.random.default_rng(seed)
     place = np.searchsorted(SCORE_EDGES, rng.beta(1.2, 2, n), side="right")
     label = rng.random(n) < np.clip(MIDDLES[place] + fault, 0, 1)

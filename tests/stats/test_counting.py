@@ -14,7 +14,7 @@ EDGES = st.lists(st.floats(allow_nan=False, allow_infinity=False), max_size=40, 
 
 
 def by_hand(values, edges, valid, groups, size):
-    """The same with numpy's search, a row at a time."""
+    """The same counts with numpy's search, one row at a time."""
     n = np.zeros((size, len(edges) + 3), np.int64)
     for value, ok, group in zip(values, valid, groups):
         if group >= 0:
@@ -24,7 +24,7 @@ def by_hand(values, edges, valid, groups, size):
 
 @pytest.fixture(autouse=True, params=["compiled", "numpy"])
 def way(request, monkeypatch):
-    """Every test on both ways."""
+    """Run every test with both ways of counting."""
     if request.param == "compiled":
         assert compiled_counting_loop() is not None
     else:

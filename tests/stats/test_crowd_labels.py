@@ -23,7 +23,7 @@ SKILLS = (0.9, 0.8, 0.7, 0.85, 0.4)
 
 
 def crowd(seed: int = 5, n: int = 60, each: int = 3, skills: tuple[float, ...] = SKILLS) -> tuple[Votes, np.ndarray]:
-    """Items of three classes, each labelled by some annotators, who guess where they do not know."""
+    """Items of three classes, each labelled by some annotators, who guess if they do not know."""
     rng = np.random.default_rng(seed)
     truth, rows = rng.integers(0, 3, n), []
     for item in range(n):
@@ -44,7 +44,7 @@ def wide(votes: Votes) -> np.ndarray:
 
 
 def test_dawid_skene_gives_the_figures_of_crowd_kit() -> None:
-    """crowd-kit 1.4.1, DawidSkene(n_iter=2000, tol=1e-12) on these labels."""
+    """The figures are those of crowd-kit 1.4.1, DawidSkene(n_iter=2000, tol=1e-12), on these labels."""
     votes, truth = crowd()
     found = dawid_skene(votes, steps=2000, tolerance=1e-12)
     assert found.prior == pytest.approx([0.35474, 0.31833, 0.32693], abs=2e-5)

@@ -15,7 +15,7 @@ SEEDS = 200
 
 
 def learning(n: int, seed: int, sd: float, *, kind: str = "power", noise: str = "normal") -> np.ndarray:
-    """A loss that goes on improving, with noise."""
+    """A loss that keeps improving, with noise."""
     rng, t = np.random.default_rng(seed), np.arange(1, n + 1)
     trend = {"power": 0.3 + 2 * t**-0.35, "exponential": 0.3 + 0.7 * np.exp(-t / (n / 2.5)), "line": 1 - 0.7 * t / n}[kind]
     drawn = rng.normal(0, sd, n) if noise == "normal" else rng.laplace(0, sd / np.sqrt(2), n)
@@ -25,7 +25,7 @@ def learning(n: int, seed: int, sd: float, *, kind: str = "power", noise: str = 
 @pytest.mark.parametrize("kind", some(["power", "exponential", "line"], 2))
 @pytest.mark.parametrize(("n", "sd"), [(30, 0.02), (200, 0.02)])
 def test_nothing_is_found_on_clean_curves(kind: str, n: int, sd: float) -> None:
-    """0 of 200 seeds for each shape, length and noise (up to a twentieth of the progress)."""
+    """Nothing is found for any of 200 seeds for each shape, length and noise (up to a twentieth of the progress)."""
     steps, alarms = np.arange(n), 0
     for seed in range(SEEDS):
         training, held_out = learning(n, seed, sd, kind=kind), 0.05 + learning(n, 10_000 + seed, sd, kind=kind)
@@ -47,7 +47,7 @@ def test_the_noise_of_a_curve_is_around_the_parabolas_of_savitzky_and_golay(n: i
 
 
 def test_heavy_tails_seldom_make_a_spike() -> None:
-    """Laplace noise, a thousand steps: at most 4 % of curves; normal noise: none."""
+    """With Laplace noise and a thousand steps, at most 4 % of curves have a spike; with normal noise, none."""
     rate = {
         noise: np.mean([bool(curve.cost_spikes(learning(1000, seed, 0.05, noise=noise))) for seed in range(SEEDS)])
         for noise in ("normal", "laplace")

@@ -1,4 +1,4 @@
-"""The decomposition recovers planted shifts and drift, and its intervals cover."""
+"""The decomposition recovers planted shifts and drift, and its intervals cover the true values."""
 
 import numpy as np
 import pytest
@@ -9,7 +9,9 @@ from observability.stats.decompose import decompose_loss_change, kitagawa_mix_ef
 
 
 def sides(seed: int, shift: float, drift: float, n: int = 1500):
-    """Two samples of four columns, the first shifted; the loss is linear in it and its square, and higher by `drift` at equal inputs."""
+    """Two samples of four columns, of which the first is shifted. The loss is linear in the first column and its square, and higher by
+    `drift` at equal inputs.
+    """
     rng, made = np.random.default_rng(seed), []
     for moved, more in ((0.0, 0.0), (shift, drift)):
         x = rng.normal(size=(n, 4))

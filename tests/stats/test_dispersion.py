@@ -100,7 +100,7 @@ def test_the_null_with_an_estimated_scale_is_an_f() -> None:
 
 @pytest.mark.parametrize("between", [0.0, 0.05])
 def test_clean_weeks_exceed_the_null_as_seldom_as_it_says(between: float) -> None:
-    """Weeks of 500 normal rows a day whose mean moves from day to day: at most the nominal share lies beyond the null's quantiles."""
+    """Weeks have 500 normal rows a day whose mean moves from day to day. At most the nominal share lies beyond the null's quantiles."""
     rng = np.random.default_rng(4)
     cuts = stats.norm.ppf(np.arange(1, 10) / 10)
 
@@ -128,7 +128,9 @@ def test_clean_weeks_exceed_the_null_as_seldom_as_it_says(between: float) -> Non
 @pytest.mark.parametrize("correlation", [0.0, 0.02, 0.05, 0.2])
 @pytest.mark.parametrize("skew", [0.0, 1.0])
 def test_the_resemblance_of_days_is_told_about_right_on_skewed_days_too(correlation: float, skew: float) -> None:
-    """Ten quantities over four weeks, an AR(1) process by day made lognormal by `skew`, half as much noise of rows on top."""
+    """There are ten quantities over four weeks. Each is an AR(1) process by day, made lognormal by `skew`, plus noise of rows half as
+    large.
+    """
     rng, found = np.random.default_rng(17), []
     for _ in range(60):
         steps = rng.normal(size=(78, 10))

@@ -1,4 +1,4 @@
-"""The expected number of distinct values equals that of drawing."""
+"""The expected number of distinct values equals the mean number in random draws."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""The date on which a level reaches its limit: coverage of the interval, single events, levels that fall each week."""
+"""The date on which a level reaches its limit. The tests cover the interval, single events, and levels that fall each week."""
 
 import numpy as np
 import pytest
@@ -8,7 +8,7 @@ from tests.support.length import repeats
 
 
 def test_the_interval_covers_the_day_in_most_walks() -> None:
-    """At least nine of ten walks with drift, of normal and of skewed steps, reach the limit inside the interval."""
+    """At least nine of ten random walks with drift, with normal or skewed steps, reach the limit inside the interval."""
     runs = repeats(150, 2000)
     for draw in (lambda rng, n: rng.normal(1.0, 0.6, n), lambda rng, n: rng.gamma(2.0, 0.5, n)):
         inside, wide = 0, 0

@@ -9,7 +9,7 @@ RNG = np.random.default_rng
 
 
 def pictures(seed: int, height: int = 24, width: int = 31) -> tuple[np.ndarray, np.ndarray]:
-    """A smooth picture with some noise, and the same with more of it, as whole numbers of 0 to 255."""
+    """A smooth picture with some noise, and the same picture with more noise, as whole numbers from 0 to 255."""
     rng = RNG(seed)
     y, x = np.mgrid[:height, :width]
     exact = np.clip(127 + 90 * np.sin(x / 5 + seed) * np.cos(y / 7) + rng.normal(0, 6, (height, width)), 0, 255).round()

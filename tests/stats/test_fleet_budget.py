@@ -1,4 +1,4 @@
-"""The budget of false alarms of a fleet: p-values beside those of peers, shares of the budget, faults that models share."""
+"""The budget of false alarms of a fleet: p-values compared with those of peers, shares of the budget, and faults that models share."""
 
 import numpy as np
 import pytest

@@ -52,7 +52,9 @@ def test_rows_on_top_make_room_by_shares() -> None:
 
 @pytest.mark.parametrize(("levels", "n", "m"), some([(40, 500, 20_000), (3, 500, 5000), (15, 100, 3000), (100, 1000, 20_000)], 2))
 def test_chance_is_as_often_as_the_p_value_says(levels: int, n: int, m: int) -> None:
-    """Of 4,000 clean windows at most the stated share is below a p-value, within four standard errors; also at five rows a level."""
+    """Of 4,000 clean windows, at most the stated share is below a p-value, within four standard errors. This holds even with five rows a
+    level.
+    """
     rng = np.random.default_rng(levels)
     shares = rng.dirichlet(np.full(levels, 1.5))
     sides = zip(rng.multinomial(m, shares, 4000), rng.multinomial(n, shares, 4000), strict=True)

@@ -27,7 +27,7 @@ def planted(
 
 
 def within(found: list[Onset], at: int, days: int = 1) -> float:
-    """Share of the series that are dated to within some days of the truth."""
+    """The share of series whose onset is dated to within some days of the true day."""
     return float(np.mean([each.known != "vague" and abs(each.at - at) <= days for each in found]))
 
 
@@ -70,7 +70,7 @@ def test_noise_is_not_dated() -> None:
 
 
 def test_one_day_that_breaks_the_run_does_not_move_the_onset() -> None:
-    """Nulls from the fourth day on, but on the last day a handful of rows had none: a search backwards from the end would stop there."""
+    """There are nulls from the fourth day on, but on the last day a few rows had none. A search backwards from the end would stop there."""
     rates = np.array([0.00, 0.01, 0.00, 0.30, 0.32, 0.29, 0.02])
     for broken in (5, 6):
         series = rates.copy()

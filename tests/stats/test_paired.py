@@ -13,7 +13,7 @@ RANDOM = np.random.default_rng(5)
 
 
 def two_models(n: int, random: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Labels, and the scores of two models that share most of what they know; b is the better one."""
+    """Labels, and the scores of two models that share most of their information; b is the better one."""
     latent = random.normal(0, 1, n)
     label = (latent + random.normal(0, 1, n) > 0).astype(int)
     return label, latent + random.normal(0, 1.2, n), latent + random.normal(0, 0.6, n)

@@ -30,7 +30,7 @@ def drawn() -> tuple[dict[str, np.ndarray], np.ndarray]:
 
 
 def search() -> tuple[dict[str, tuple[np.ndarray, int, bool]], np.ndarray]:
-    """The trials as cells of each parameter, their number, whether they are levels; and the cost."""
+    """The trials as cells of each parameter, the number of cells, and whether they are levels; and the cost."""
     values, cost = drawn()
     cells = {"x": (number_cells(values["x"], -3, 5), 50, False), "y": (number_cells(values["y"], 1e-4, 1, log=True), 50, False)}
     return cells | {"c": (values["c"], 3, True), "z": (number_cells(values["z"], 0, 1), 50, False)}, cost

@@ -79,7 +79,9 @@ def test_the_interval_is_that_of_order_statistics_and_covers() -> None:
 
 
 def test_ends_of_middles_are_the_edges_of_their_bins() -> None:
-    """A hundred answers in one bin: the interval is the bin. Of 100 the ranks 40 and 61 bound the median (binomial by hand)."""
+    """A hundred answers are in one bin, so the interval is the bin. Of 100 answers, the ranks 40 and 61 bound the median (binomial by
+    hand).
+    """
     one = quantile_interval([0, 0, 100, 0, 0], [1.0, 2.0, 4.0, 8.0], 0.5, middle=True)
     assert (one.value, one.low, one.high) == (pytest.approx(8 / 3), 2.0, 4.0)
     three = quantile_interval([0, 39, 21, 40, 0], [1.0, 2.0, 4.0, 8.0], 0.5, middle=True)

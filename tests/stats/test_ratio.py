@@ -1,4 +1,4 @@
-"""The interval of a ratio of totals covers in simulation, and a change is detected."""
+"""The interval of a ratio of totals covers the true ratio in simulation, and a change is detected."""
 
 import numpy as np
 import pytest

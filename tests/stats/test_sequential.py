@@ -9,7 +9,7 @@ from tests.support.length import repeats
 
 
 def waits(rng: np.random.Generator, threshold: float, runs: int, days: int, draw) -> np.ndarray:
-    """Days until the first alarm of clean series; `days` if there was none."""
+    """Days until the first alarm of clean series; `days` if there was no alarm."""
     found = []
     for _ in range(runs):
         over = np.flatnonzero(shiryaev_roberts(draw(rng, days)) >= threshold)
@@ -23,7 +23,7 @@ def waits(rng: np.random.Generator, threshold: float, runs: int, days: int, draw
     ids=["normal", "heavy tails", "better than allowed"],
 )
 def test_the_mean_time_between_false_alarms_is_at_least_the_threshold(draw) -> None:
-    """With a threshold of 100 days: the mean wait, cut at 1,200 days (which only lowers it), is at least 100."""
+    """With a threshold of 100 days, the mean wait is at least 100. It is cut at 1,200 days, which only lowers it."""
     found = waits(np.random.default_rng(1), 100, repeats(40, 120), 1200, draw)
     assert found.mean() + 2 * found.std() / np.sqrt(found.size) >= 100
     if draw(np.random.default_rng(2), 4000).mean() > -0.1:
@@ -31,7 +31,9 @@ def test_the_mean_time_between_false_alarms_is_at_least_the_threshold(draw) -> N
 
 
 def test_the_chance_of_an_alarm_in_a_month_is_at_most_days_over_the_threshold() -> None:
-    """E[sum after t days] = t, so by Markov P(alarm by day 28) stays below 28 / threshold; watched over 1,000 clean months."""
+    """E[sum after t days] = t. So by Markov's inequality, P(alarm by day 28) stays below 28 / threshold. It is checked over 1,000 clean
+    months.
+    """
     rng = np.random.default_rng(3)
     count = sum(bool((shiryaev_roberts(rng.normal(0, 1, 28)) >= 350).any()) for _ in range(1000))
     assert stats.binom.sf(count - 1, 1000, 28 / 350) > 0.01
@@ -46,7 +48,9 @@ def test_the_first_day_by_hand() -> None:
 
 
 def test_a_slow_ramp_is_found_sooner_than_by_weeks_at_the_same_rate() -> None:
-    """A rise of 1.5 standard deviations of a day over 28 days, against a test of weekly means with as many false alarms."""
+    """The figure rises by 1.5 standard deviations of a day over 28 days. The comparison is a test of weekly means with as many false
+    alarms.
+    """
     rng = np.random.default_rng(4)
     by_day, by_week = [], []
     for _ in range(200):

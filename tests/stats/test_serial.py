@@ -1,4 +1,4 @@
-"""The median of a correlated series: its interval covers, and few values give none."""
+"""The interval of the median of a correlated series covers the true median, and few values give no median."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Budgets and burn rates follow from the counts by hand, and alerts are silent on few requests."""
+"""Budgets and burn rates equal those computed from the counts by hand, and few requests raise no alert."""
 
 import numpy as np
 import pytest

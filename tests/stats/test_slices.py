@@ -168,8 +168,8 @@ def test_a_factor_for_days_is_found_and_a_fault_that_begins_is_none() -> None:
 
 
 def test_values_that_go_missing_in_one_group_since_the_middle_of_the_week_are_no_restless_days() -> None:
-    """From the start of the fault on, the flags of the group vary more than in the whole week; with the week's variance alone, 22 of 100
-    such weeks were widened."""
+    """From the start of the fault on, the flags of the group vary more than in the whole week. With the variance of the week alone, 22 of
+    100 such weeks were widened."""
     widened = 0
     for seed in range(100):
         rng = np.random.default_rng(seed)

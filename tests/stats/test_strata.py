@@ -1,4 +1,4 @@
-"""Intervals of clustered rows cover, and differences within groups equal statsmodels' and a count by hand."""
+"""Intervals of clustered rows cover the true share, and differences within groups equal statsmodels' and a count by hand."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Attributions of several seeds, deletion that follows them, and surrogates, on models whose answers are known."""
+"""Test attributions of several seeds, the deletion of features in their order, and surrogates, on models whose answers are known."""
 
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ from tests.support.worker_models import save_skops
 
 
 def quiet(_share: float, _text: str) -> None:
-    """Reports nothing."""
+    """Ignore reports of progress."""
 
 
 @pytest.fixture(scope="module")

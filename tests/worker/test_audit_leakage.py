@@ -18,7 +18,7 @@ ROWS = 400
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> tuple[pd.DataFrame, np.ndarray, Path]:
-    """Rows whose feature `told` is the label but for one row in a hundred, and a model of the others."""
+    """Rows whose feature `told` equals the label except in one row in a hundred, and a model of the other features."""
     rng = np.random.default_rng(7)
     rows = pd.DataFrame(rng.normal(size=(ROWS, 2)).round(3), columns=["a", "b"])
     labels = (rows["a"] + rng.normal(0, 1, ROWS) > 0).astype(float).to_numpy()

@@ -1,4 +1,6 @@
-"""An overfitted model exposes its members, a regularised one less; shadow models take the parameters of the file; the blind figure is fair."""
+"""An overfitted model exposes its members, and a regularised one exposes them less. Shadow models take the parameters of the file, and the
+figure without the model is fair.
+"""
 
 import importlib
 import sys
@@ -40,7 +42,7 @@ OF_SACRO = [(LOOSE, 0.955), (STRICT, 0.517)]
 
 
 def quiet(_share: float, _text: str) -> None:
-    """Reports nothing."""
+    """Ignore reports of progress."""
 
 
 @pytest.fixture(scope="module")
@@ -195,7 +197,9 @@ def sacro(monkeypatch: pytest.MonkeyPatch) -> Any:
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("params", [LOOSE, STRICT], ids=["overfitted", "regularised"])
 def test_the_attack_agrees_with_sacro_on_the_same_models(records: Any, tmp_path: Path, sacro: Any, params: dict[str, Any]) -> None:
-    """The same confidences of the same 16 shadow models. SACRO-ML uses a spread for each record or one of all confidences, ours one around the means."""
+    """The same confidences of the same 16 shadow models. SACRO-ML uses a spread for each record or one spread of all confidences; our
+    attack uses one spread around the means.
+    """
     members = records[2] == 1
     frames, files = {"rows": records[0]}, {"model": fitted(records, tmp_path / "model.txt", params)}
     own = truth_confidences(frames, arguments(records), files, quiet).frames["found"]["confidence"].to_numpy()

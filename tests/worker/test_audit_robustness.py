@@ -23,7 +23,7 @@ ARGUMENTS: dict[str, Any] = {"task": "binary", "classes": ["0", "1"], "kind": "l
 
 
 def quiet(_share: float, _text: str) -> None:
-    """Reports nothing."""
+    """Ignore reports of progress."""
 
 
 @pytest.fixture(scope="module")
@@ -147,7 +147,7 @@ def saved_forest(name: str, folder: Path) -> tuple[Path, str, Any]:
 
 @pytest.mark.parametrize("name", some(["xgboost", "forest", "extra trees", "boosting", "histogram boosting", "scaled forest"], 3))
 def test_changes_of_one_feature_of_other_forests_are_the_cheapest_of_all_values(name: str, tmp_path: Path) -> None:
-    """All values of the grain are tried with the library itself, and the named change gives another answer there."""
+    """The library itself scores all values at the reference's decimals, and the named change gives another answer there."""
     path, kind, predicted = saved_forest(name, tmp_path)
     rows, _ = drawn_rows(500)
     some = rows.head(25)
@@ -170,7 +170,7 @@ def test_changes_of_one_feature_of_other_forests_are_the_cheapest_of_all_values(
 
 
 def test_trees_whose_score_is_not_constant_between_thresholds_are_not_called_exact(tmp_path: Path) -> None:
-    """Linear leaves, and a number that is split by category."""
+    """Examples are linear leaves, and a number that is split by category."""
     rows, value = drawn_rows(400)
     linear = {"objective": "binary", "num_leaves": 4, "verbosity": -1, "num_threads": 1, "linear_tree": True}
     lightgbm.train(linear, lightgbm.Dataset(rows, value > 0), num_boost_round=3).save_model(tmp_path / "linear.txt")

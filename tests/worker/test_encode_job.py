@@ -1,4 +1,4 @@
-"""A sentence encoder on disk turns texts into vectors: order and synonyms do not matter, filling does not count, wrong files are named."""
+"""A sentence encoder on disk turns texts into vectors. Order and synonyms do not matter, padding does not count, and wrong files are named."""
 
 from pathlib import Path
 

@@ -14,7 +14,7 @@ from observability.worker.requests import estimate_unlabelled_errors
 
 
 def world(n, seed, hard=0.5):
-    """Scores whose error scale depends on the row: 4 in the town `far`, 1 elsewhere; mean absolute error = scale × sqrt(2/pi)."""
+    """Scores whose error scale depends on the row: 4 in the town `far`, 1 elsewhere. The mean absolute error is scale × sqrt(2/pi)."""
     rng = np.random.default_rng(seed)
     town = np.where(rng.random(n) < hard, "far", "near")
     x = rng.normal(0, 1, n)
@@ -102,7 +102,7 @@ print(len(os.listdir("/proc/self/task")) - before)
 
 @pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="threads are counted where Linux shows them")
 def test_fit_and_prediction_keep_the_number_of_threads_of_the_process():
-    """LightGBM has one number of threads per process: a concurrent fit whose number changes writes beyond its buffers."""
+    """LightGBM has one number of threads per process. If it changes during a fit, the fit writes beyond its buffers."""
     environment = {**os.environ, "OMP_NUM_THREADS": "4", "OPENBLAS_NUM_THREADS": "1", "PYTHONPATH": str(Path(__file__).parents[2])}
     process = subprocess.run([sys.executable, "-c", THREADS], env=environment, capture_output=True, text=True, check=True)
     assert process.stdout.strip() == "0"

@@ -1,4 +1,4 @@
-"""A job reads the libraries, wherever the product stands, and never a folder of sources that may hold a home."""
+"""A job can read the libraries, wherever the product is installed, and never a folder of sources that may hold a home."""
 
 import sysconfig
 from pathlib import Path

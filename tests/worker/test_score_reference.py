@@ -1,4 +1,4 @@
-"""`register --artifact` scores the reference in the worker. Equal scores pass; another model, and texts in place of numbers, are refused."""
+"""`register --artifact` scores the reference in the worker. Equal scores pass. Another model, and texts in place of numbers, are refused."""
 
 from pathlib import Path
 from typing import Any

@@ -61,7 +61,7 @@ def test_every_form_is_measured_on_the_same_rows(measured) -> None:
 
 
 def upper_half(values: np.ndarray) -> np.ndarray:
-    """Numbers rounded to bf16 by their bits: the nearest even of the upper 16."""
+    """Numbers rounded to bf16 by their bits: to the nearest value of the upper 16 bits, ties to even."""
     bits = values.view(np.uint32).astype(np.uint64)
     return ((bits + 0x7FFF + ((bits >> np.uint64(16)) & np.uint64(1))) & np.uint64(0xFFFF0000)).astype(np.uint32).view(np.float32)
 
@@ -106,7 +106,7 @@ def test_a_silent_fallback_is_recorded(measured) -> None:
 
 
 def test_operations_of_a_profile_count_once_and_by_the_provider_that_ran_them() -> None:
-    """Of the forms in which ONNX Runtime writes profiles: sessions, fences, and an operation that ran in two passes."""
+    """The profile has forms that ONNX Runtime writes: sessions, fences, and an operation that ran in two passes."""
 
     def event(name: str, provider: str | None, place: int, category: str = "Node") -> dict:
         about = {"op_name": name.partition("_")[0], "node_index": str(place)} | ({"provider": provider} if provider else {})

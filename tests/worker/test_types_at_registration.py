@@ -1,4 +1,6 @@
-"""A reference whose column has another type than the model file takes is refused on every road, and what was logged before is told."""
+"""A reference whose column has another type than the model file takes is refused however it is registered. Values that were logged before
+are reported.
+"""
 
 import json
 from collections.abc import Callable
@@ -49,7 +51,7 @@ def written(folder: Path, rows: pd.DataFrame, scores: np.ndarray) -> Path:
 
 @pytest.fixture
 def register(tmp_path: Path, worker: Worker) -> Any:
-    """Registers a version in an empty store, with the worker that runs model files."""
+    """Register a version in an empty store, with the worker that runs model files."""
     with new_store(tmp_path / "home", threads=1) as store:
 
         def done(reference: Path, artifact: Path | None = None, **more: Any) -> Any:
@@ -65,7 +67,7 @@ def model_of(store: Any) -> Any:
 
 
 def test_numbers_as_text_are_refused_where_the_model_takes_numbers(register: Register, tmp_path: Path) -> None:
-    """The model gives the logged scores, since "90.5" can be read as a number; drift would be judged as of a category."""
+    """The model gives the logged scores, since "90.5" can be read as a number. Drift would be judged as that of a category."""
     rows = rows_of_homes().drop(columns="heating")
     artifact, scores = forest(tmp_path, rows)
     with pytest.raises(UsageError) as raised:
@@ -126,7 +128,7 @@ def test_codes_that_the_model_takes_as_a_category_are_a_category(register: Regis
 
 
 def test_numbers_in_place_of_categories_are_refused(register: Register, tmp_path: Path) -> None:
-    """The reference holds no scores, so that nothing else can tell."""
+    """The reference holds no scores, so only the types can show the fault."""
     rows = rows_of_homes()
     artifact, _ = forest(tmp_path, rows, ("heating",))
     coded = rows.assign(heating=rows["heating"].map({"gas": 1, "oil": 2}))
@@ -152,7 +154,7 @@ def test_without_a_model_file_text_that_spells_numbers_is_said(register: Registe
 
 
 def test_what_predictions_logged_in_another_type_is_said_and_counted(register: Register, tmp_path: Path) -> None:
-    """Regression: a text that is no number became null, so that a wrong type counted as a missing value."""
+    """Regression: a text that is not a number became null, so a wrong type counted as a missing value."""
     rows = rows_of_homes()
     reference = written(tmp_path, rows, rows["price"].to_numpy() + 1)
     texts = ["80.5", "90", "large", None, "70"]

@@ -46,14 +46,14 @@ def worker(folder):
 
 @pytest.fixture(autouse=True)
 def clean(worker, folder):
-    """After each test the worker still works, and no folder is left."""
+    """Check after each test that the worker still works and that no folder is left."""
     yield
     assert worker.call(JOBS + "echo", arguments={"still": "well"}).values == {"still": "well"}
     assert list(folder.iterdir()) == []
 
 
 def gone(process, seconds=60.0):
-    """Whether a process ends within some seconds (a zombie has ended)."""
+    """Whether a process ends within some seconds. A zombie counts as ended."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         try:
