@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tests.house_report import ROOT
-from tests.support.short_form import SHARE, Ran, chosen, is_left_out, left_out, listed
+from tests.support.short_form import SHARE, Ran, chosen, chosen_by_name, is_left_out, left_out, listed
 
 
 def test_every_name_of_the_list_is_a_test_that_exists() -> None:
@@ -46,6 +46,10 @@ def test_dear_tests_whose_lines_others_run_are_left_out_and_what_must_stay_stays
     assert names == {"tests/store/test_a.py::test_same_lines"}, "a function of which no case is kept is one line"
     assert is_left_out("tests/store/test_a.py::test_same_lines[two]", names)
     assert not is_left_out("tests/store/test_a.py::test_all_lines", names)
+
+
+def test_a_test_that_is_named_is_run() -> None:
+    assert chosen_by_name(["-q", "tests/store/test_a.py::test_b"]) and not chosen_by_name(["-q", "tests/store/test_a.py"])
 
 
 @pytest.mark.parametrize("seed", range(3))

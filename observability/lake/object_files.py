@@ -1,4 +1,6 @@
-"""List the files below an address of a bucket, or in a folder: Parquet, CSV and JSON lines, with the columns in the names of their folders."""
+"""List the files below an address of a bucket, or in a folder: Parquet, CSV and JSON lines, with the columns in the
+names of their folders.
+"""
 
 import io
 import os

@@ -45,6 +45,7 @@ STAY = (
     "tests/store/test_crash.py",
     "tests/store/test_erase.py",
     "tests/store/test_late_labels.py",
+    "tests/store/test_loader.py",
     "tests/store/test_power_loss.py",
     "tests/store/test_protection.py",
     "tests/store/test_recovery.py",
@@ -52,7 +53,10 @@ STAY = (
     "tests/store/test_spark_cluster.py",
 )
 """Tests of acknowledged data, forgotten subjects, rights, the contract and the laws: they stay, whatever they cost."""
-STAY_FOR = ("erase", "forgotten", "killed", "loses_nothing", "password", "protected", "token", "signed_in")
+STAY_FOR = (
+    "backup", "duplicate", "erase", "forgotten", "killed", "loses_nothing", "lost", "password", "protected", "removed", "secret", "token",
+    "signed_in",
+)  # fmt: skip
 """Parts of names of such tests in other files."""
 
 
@@ -79,6 +83,11 @@ class Ran:
 def left_out() -> frozenset[str]:
     """The names of the list: a test with its case, or a function of which all cases are left out."""
     return frozenset(LIST.read_text(encoding="utf-8").split("\n")) if LIST.exists() else frozenset()
+
+
+def chosen_by_name(arguments: Iterable[str]) -> bool:
+    """Whether tests are named on the command line, so that those are run wherever they stand."""
+    return any("::" in argument for argument in arguments)
 
 
 def is_left_out(name: str, names: frozenset[str]) -> bool:

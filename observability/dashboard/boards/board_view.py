@@ -64,7 +64,7 @@ def draw_board(board: Board, scope: Scope) -> None:
     """Draw a dashboard in the scope of the bar above."""
     arranging = _board_tools(board, scope)
     if not board.pins:
-        st.markdown(":gray[:material/keep: Nothing is pinned yet. Choose *Pin* under a figure of any page, or add a text.]")
+        st.markdown(":gray[:material/keep: Nothing is pinned yet. Choose *Pin* in the menu under a figure of any page, or add a text.]")
     _draw_pins(board, scope, arranging=arranging)
     if arranging and (author := person_name.person_name_or_default()):
         _add_text_form(board, author)
