@@ -14,14 +14,15 @@ EXTREME_Z = 12.0
 noise had such a block; a spike of 10 standard deviations of normal noise has one (tests).
 """
 MOST = 5
-"""Most blocks of a series."""
+"""Most blocks of a series, one of each excursion."""
 
 
 def outlying_blocks(series: Array, extremes: Array) -> Array:
     """The places of the blocks whose extreme is far above those of the blocks around, at most MOST of each series, in order.
 
     Blocks are compared in groups of AROUND neighbours with their median, in robust standard deviations (median absolute deviation). So
-    more than half of a group must lie beside a spike.
+    more than half of a group must lie beside a spike. Neighbouring blocks that stand out are one excursion, of which only the farthest
+    block counts: a plateau at the begin of a series, and the decay after it, take one place of MOST.
 
     Parameters
     ----------
@@ -48,6 +49,9 @@ def outlying_blocks(series: Array, extremes: Array) -> Array:
             scale = MAD_TO_SD * np.median(np.abs(above), axis=1, keepdims=True)
             z[places] = np.nan_to_num(above / np.maximum(scale, 1e-12 * np.abs(values).max(axis=1, keepdims=True) + 1e-300))
     far = np.flatnonzero(z >= EXTREME_Z)
+    excursion = np.cumsum((np.diff(far, prepend=-2) > 1) | (np.diff(series[far], prepend=-1) != 0))
+    far = far[np.lexsort((far, -z[far], excursion))]
+    far = far[np.unique(excursion, return_index=True)[1]]  # excursions ascend, so each begins with its farthest block
     far = far[np.lexsort((far, -z[far], series[far]))]
     turn = np.arange(len(far)) - np.searchsorted(series[far], series[far])
     return np.sort(far[turn < MOST])

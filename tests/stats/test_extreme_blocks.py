@@ -24,6 +24,28 @@ def test_of_many_high_blocks_the_farthest_five_are_returned_in_order() -> None:
     assert outlying_blocks(np.zeros(160, int), values).tolist() == [5, 45, 65, 105, 125]
 
 
+@pytest.mark.parametrize("decay", [50, 200, 500, 1000])
+def test_a_plateau_at_the_begin_and_its_decay_leave_place_for_a_later_spike(decay: int) -> None:
+    """Regression: each block of one excursion took a place, so that a spike later in the series was not among the five."""
+    steps = np.arange(100_001)
+    curve = np.where(steps < 400, 10, 0.3 + 9.7 * np.exp(-(steps - 400) / decay))
+    curve += 0.01 * np.random.default_rng(5).standard_normal(len(steps))
+    curve[75_000] += 2
+    extremes = block_extremes(curve)
+    found = outlying_blocks(np.zeros(len(extremes), int), extremes).tolist()
+    assert 75_000 // BLOCK in found and len(found) <= 2
+    spikes = [20_000, 40_000, 60_000]
+    curve[spikes] += 2
+    extremes = block_extremes(curve)
+    assert {place // BLOCK for place in [75_000, *spikes]} <= set(outlying_blocks(np.zeros(len(extremes), int), extremes).tolist())
+
+
+def test_of_neighbouring_high_blocks_the_farthest_is_returned_and_series_stay_apart() -> None:
+    values = np.arange(80.0) % 7
+    values[[10, 11, 12, 39, 40, 60, 62]] = [100, 300, 200, 150, 250, 90, 95]
+    assert outlying_blocks(np.repeat([0, 1], 40), values).tolist() == [11, 39, 40, 60, 62]
+
+
 def test_a_constant_series_has_none_and_its_only_other_value_stands_out() -> None:
     values = np.full(20, 3.0)
     assert not len(outlying_blocks(np.zeros(20, int), values)) and not len(outlying_blocks(np.zeros(0, int), np.zeros(0)))

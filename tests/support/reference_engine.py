@@ -193,7 +193,8 @@ def spread_steps(steps, most, rows):
 
 def extreme_steps(own):
     """The steps at which the mean of a metric over ranks is the extreme of its 64 step numbers and lies 12 robust standard deviations beyond
-    the median of such extremes in its group of 32, the five farthest of each metric and direction. The last group is the last 32.
+    the median of such extremes in its group of 32, the five farthest of each metric and direction. The last group is the last 32. Of
+    neighbours beyond, the farthest counts.
     """
     values = {}
     for each in own:
@@ -215,7 +216,13 @@ def extreme_steps(own):
                 spread = 1.4826 * statistics.median(abs(value - middle) for value, _ in group)
                 least = 1e-12 * max(abs(value) for value, _ in group) + 1e-300
                 far |= {step: (value - middle) / max(spread, least) for value, step in group}
-            found |= set(sorted((step for step, z in far.items() if z >= 12), key=lambda step: (-far[step], step))[:5])
+            beyond, excursions = False, []
+            for _, step in peaks:
+                if far[step] >= 12:
+                    excursions += [] if beyond else [[]]
+                    excursions[-1].append((-far[step], step))
+                beyond = far[step] >= 12
+            found |= {step for _, step in sorted(map(min, excursions))[:5]}
     return found
 
 
