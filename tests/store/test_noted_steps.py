@@ -185,6 +185,49 @@ def test_notes_of_removed_steps_go_and_changed_texts_are_noted_anew(tmp_path: Pa
         assert writer.execute("SELECT DISTINCT metric FROM step_extremes").fetchall() == [("[erased]",)]
 
 
+EXTREMES = "SELECT * FROM step_extremes ORDER BY run, block, metric"
+
+
+@pytest.mark.parametrize("backwards", [False, True])
+def test_loads_of_one_step_leave_one_note_of_each_block_and_metric(tmp_path: Path, *, backwards: bool) -> None:
+    """Regression: each load left its own note, so that a training that is followed had about as many notes as values."""
+    rng = np.random.default_rng(4)
+    with closing(new_store(tmp_path / "home")) as store:
+        for step in range(199, -1, -1) if backwards else range(200):
+            at = (START + timedelta(seconds=step)).isoformat()
+            metrics = {f"m{number}": round(rng.standard_normal(), 1) for number in range(5)}  # many values are equal
+            path = tmp_path / "step.jsonl"
+            path.write_text(json.dumps({"kind": "step", "run": "live", "at": at, "step": step, "metrics": metrics}), encoding="utf-8")
+            assert store.load_files([path], LoadDefaults()).stored == 1
+        with store.write() as writer:
+            held = writer.execute(EXTREMES).fetchall()
+            assert len(held) == 4 * 5, "200 steps are in 4 blocks"
+            redo_noted_steps(writer)
+            assert writer.execute(EXTREMES).fetchall() == held, "the notes of all records at once"
+            logged = writer.execute("SELECT step, metrics::VARCHAR FROM steps ORDER BY step").fetchall()
+        for _, block, metric, low, low_step, high, high_step in held:
+            values = {step: json.loads(text)[metric] for step, text in logged if step // 64 == block}
+            least, greatest = min(values, key=values.__getitem__), max(values, key=values.__getitem__)
+            assert (low, low_step, high, high_step) == (values[least], least, values[greatest], greatest)
+
+
+def test_a_block_that_lost_its_extreme_is_noted_anew(tmp_path: Path) -> None:
+    """Regression: the note of a removed step stayed while its block had other steps."""
+    with closing(spiky_store(tmp_path, 400, 1)) as store, store.write() as writer:
+        assert writer.execute("SELECT high_step FROM step_extremes WHERE block = 4").fetchall() == [(300,)]
+        writer.execute("INSERT INTO not_finite_steps VALUES ('spiky', 300), ('spiky', 301)")
+        writer.execute("DELETE FROM steps WHERE step <= 300")
+        drop_noted_steps(writer)
+        held = writer.execute(EXTREMES).fetchall()
+        assert [block for _, block, *_ in held] == [4, 5, 6] and held[0][6] > 300
+        assert writer.execute("FROM not_finite_steps").fetchall() == [("spiky", 301)]
+        redo_noted_steps(writer)
+        assert writer.execute(EXTREMES).fetchall() == held
+        writer.execute("DELETE FROM steps")
+        drop_noted_steps(writer)
+        assert not writer.execute("FROM step_extremes").fetchall()
+
+
 def test_in_memory_a_model_without_steps_has_an_empty_answer(store: DuckStore) -> None:
     """Regression: the mask of no rows was taken as a list of no columns."""
     frame = store.ask(Records("step", ever=True), WINDOW)

@@ -73,22 +73,17 @@ def _steps_of_extremes(cursor: Cursor, runs: "DataFrame") -> tuple[list[str], li
     """
     names = runs["run"].tolist()
     notes = cursor.execute(
-        f"""SELECT place, hash(metric) AS metric, block, low, low_step, -high AS high, high_step FROM step_extremes JOIN (
+        f"""SELECT place, hash(metric) AS metric, low, low_step, -high AS high, high_step FROM step_extremes JOIN (
             SELECT unnest(range(?)) AS place, unnest(?::VARCHAR[]) AS run, unnest(?::BIGINT[]) AS first, unnest(?::BIGINT[]) AS last)
         USING (run) WHERE block BETWEEN first // {BLOCK} AND last // {BLOCK} ORDER BY place, metric, block""",
         [len(names), names, runs["first"].tolist(), runs["last"].tolist()],
     ).fetchnumpy()
-    place, metric, block = (np.asarray(notes[name]) for name in ("place", "metric", "block"))
+    place, metric = np.asarray(notes["place"]), np.asarray(notes["metric"])
     series = np.cumsum((np.diff(place, prepend=-1) != 0) | np.append(True, metric[1:] != metric[:-1])[: len(metric)])
-    is_first = (np.diff(series, prepend=0) != 0) | (np.diff(block, prepend=0) != 0)
     found = set()
     for name in ("low", "high"):
-        values, steps = np.asarray(notes[name]), np.asarray(notes[f"{name}_step"])
-        if not is_first.all():  # several notes of a block: the extreme first
-            order = np.lexsort((steps, values, np.cumsum(is_first)))
-            values, steps = values[order], steps[order]
-        far = np.flatnonzero(is_first)[outlying_blocks(series[is_first], -values[is_first])]
-        found |= set(zip(place[far].tolist(), steps[far].tolist(), strict=True))
+        far = outlying_blocks(series, -np.asarray(notes[name]))
+        found |= set(zip(place[far].tolist(), np.asarray(notes[f"{name}_step"])[far].tolist(), strict=True))
     begins = runs["first"].tolist()  # the first step is read anyway
     chosen = sorted((names[run], step) for run, step in found if step != begins[run])
     return [run for run, _ in chosen], [step for _, step in chosen]

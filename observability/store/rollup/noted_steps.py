@@ -24,15 +24,26 @@ def note_not_finite_steps(writer: Cursor, source: str) -> None:
 def note_step_extremes(writer: Cursor, source: str) -> None:
     """Note the least and the greatest value of each metric in each block of steps, with their steps, of a table or query of step records.
 
-    If several ranks log a metric, their mean counts. A block whose records came in several loads has several notes.
+    If several ranks log a metric, their mean counts. A block has one note of each metric: of equal values, and of later records of the same
+    block, the extreme with the first step stays. A note says nothing about arrival. One that is newer than the instant of a question costs
+    only that no other step of its block is read: the query reads the records themselves with their arrival.
     """
     writer.execute(
-        f"""INSERT INTO step_extremes
-        WITH logged AS (SELECT run, step, unnest(map_entries(TRY_CAST(metrics::JSON AS MAP(VARCHAR, DOUBLE)))) AS metric FROM {source}),
-        means AS (
-            SELECT run, step, metric.key AS metric, avg(metric.value) AS value FROM logged WHERE isfinite(metric.value) GROUP BY ALL)
-        SELECT run, step // {BLOCK}, metric, min(value), arg_min(step, (value, step)), max(value), arg_max(step, (value, -step))
-        FROM means WHERE isfinite(value) GROUP BY ALL"""
+        f"""MERGE INTO step_extremes noted USING (
+            WITH logged AS (SELECT run, step, unnest(map_entries(TRY_CAST(metrics::JSON AS MAP(VARCHAR, DOUBLE)))) AS metric FROM {source}),
+            means AS (
+                SELECT run, step, metric.key AS metric, avg(metric.value) AS value FROM logged WHERE isfinite(metric.value) GROUP BY ALL)
+            SELECT run, step // {BLOCK} AS block, metric, min(value) AS low, arg_min(step, (value, step)) AS low_step,
+                max(value) AS high, arg_max(step, (value, -step)) AS high_step
+            FROM means WHERE isfinite(value) GROUP BY ALL) fresh
+        ON noted.run = fresh.run AND noted.block = fresh.block AND noted.metric = fresh.metric
+        WHEN MATCHED AND ((fresh.low, fresh.low_step) < (noted.low, noted.low_step)
+            OR (fresh.high, -fresh.high_step) > (noted.high, -noted.high_step))
+        THEN UPDATE SET low = least(noted.low, fresh.low), high = greatest(noted.high, fresh.high),
+            low_step = CASE WHEN (fresh.low, fresh.low_step) < (noted.low, noted.low_step) THEN fresh.low_step ELSE noted.low_step END,
+            high_step = CASE WHEN (fresh.high, -fresh.high_step) > (noted.high, -noted.high_step) THEN fresh.high_step
+                ELSE noted.high_step END
+        WHEN NOT MATCHED THEN INSERT VALUES (fresh.run, fresh.block, fresh.metric, fresh.low, fresh.low_step, fresh.high, fresh.high_step)"""
     )
 
 
@@ -44,7 +55,13 @@ def redo_noted_steps(writer: Cursor) -> None:
 
 
 def drop_noted_steps(writer: Cursor) -> None:
-    """Delete the notes of blocks that have no records any more."""
-    left = f"(SELECT DISTINCT run, step // {BLOCK} FROM steps)"
-    writer.execute(f"DELETE FROM not_finite_steps WHERE (run, step // {BLOCK}) NOT IN {left}")
-    writer.execute(f"DELETE FROM step_extremes WHERE (run, block) NOT IN {left}")
+    """Delete the notes of steps that have no records any more. A block that has other records is noted anew."""
+    gone = "NOT EXISTS (FROM steps WHERE steps.run = noted.run AND steps.step = noted.{})"
+    writer.execute(f"DELETE FROM not_finite_steps noted WHERE {gone.format('step')}")
+    writer.execute(
+        f"""CREATE OR REPLACE TEMP TABLE blocks_to_note AS
+        SELECT DISTINCT run, block FROM step_extremes noted WHERE {gone.format("low_step")} OR {gone.format("high_step")}"""
+    )
+    writer.execute("DELETE FROM step_extremes WHERE (run, block) IN (FROM blocks_to_note)")
+    note_step_extremes(writer, f"(FROM steps WHERE (run, step // {BLOCK}) IN (FROM blocks_to_note))")
+    writer.execute("DROP TABLE blocks_to_note")
