@@ -22,7 +22,7 @@ def outlying_blocks(series: Array, extremes: Array) -> Array:
 
     Blocks are compared in groups of AROUND neighbours with their median, in robust standard deviations (median absolute deviation). So
     more than half of a group must lie beside a spike. Neighbouring blocks that stand out are one excursion, of which only the farthest
-    block counts: a plateau at the begin of a series, and the decay after it, take one place of MOST.
+    block counts: a plateau at the beginning of a series, and the decay after it, take one place of MOST.
 
     Parameters
     ----------

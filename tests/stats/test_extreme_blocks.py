@@ -25,7 +25,7 @@ def test_of_many_high_blocks_the_farthest_five_are_returned_in_order() -> None:
 
 
 @pytest.mark.parametrize("decay", [50, 200, 500, 1000])
-def test_a_plateau_at_the_begin_and_its_decay_leave_place_for_a_later_spike(decay: int) -> None:
+def test_a_plateau_at_the_beginning_and_its_decay_leave_place_for_a_later_spike(decay: int) -> None:
     """Regression: each block of one excursion took a place, so that a spike later in the series was not among the five."""
     steps = np.arange(100_001)
     curve = np.where(steps < 400, 10, 0.3 + 9.7 * np.exp(-(steps - 400) / decay))

@@ -24,8 +24,8 @@ def note_not_finite_steps(writer: Cursor, source: str) -> None:
 def note_step_extremes(writer: Cursor, source: str) -> None:
     """Note the least and the greatest value of each metric in each block of steps, with their steps, of a table or query of step records.
 
-    If several ranks log a metric, their mean counts. A block has one note of each metric: of equal values, and of later records of the same
-    block, the extreme with the first step stays. A note says nothing about arrival. One that is newer than the instant of a question costs
+    If several ranks log a metric, their mean counts. A block has one note of each metric, which later records of the block only widen. Of
+    equal values the first step is noted. A note says nothing about arrival. One that is newer than the instant of a question costs
     only that no other step of its block is read: the query reads the records themselves with their arrival.
     """
     writer.execute(
@@ -43,7 +43,7 @@ def note_step_extremes(writer: Cursor, source: str) -> None:
             low_step = CASE WHEN (fresh.low, fresh.low_step) < (noted.low, noted.low_step) THEN fresh.low_step ELSE noted.low_step END,
             high_step = CASE WHEN (fresh.high, -fresh.high_step) > (noted.high, -noted.high_step) THEN fresh.high_step
                 ELSE noted.high_step END
-        WHEN NOT MATCHED THEN INSERT VALUES (fresh.run, fresh.block, fresh.metric, fresh.low, fresh.low_step, fresh.high, fresh.high_step)"""
+        WHEN NOT MATCHED THEN INSERT BY NAME"""
     )
 
 
