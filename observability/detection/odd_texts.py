@@ -175,7 +175,8 @@ def first_instruction(pattern: re.Pattern[str], text: str) -> re.Match[str] | No
     """
     if len(text) <= READ:
         return pattern.search(text)
-    lowered = text.replace("İ", "i").lower()  # the only letter whose lower case has two characters
+    # The letters that IGNORECASE takes as ASCII ones, and whose lower case is another letter or two characters.
+    lowered = text.replace("İ", "i").replace("ı", "i").replace("ſ", "s").lower()
     found = []
     for word in WORDS[pattern]:
         place = lowered.find(word)
