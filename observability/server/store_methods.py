@@ -59,6 +59,7 @@ METHODS: dict[str, StoreMethod] = {
     "rows": StoreMethod("read", "window"),
     "search": StoreMethod("read", "window"),
     "rows_by_id_prefix": StoreMethod("read", answers="column"),
+    "trace_totals": StoreMethod("read", answers="column"),
     "rows_of_subject": StoreMethod("read", answers="column"),
     "label_arrivals": StoreMethod("read", "model"),
     "feature_ages": StoreMethod("read", "window"),

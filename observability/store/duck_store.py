@@ -200,6 +200,10 @@ class DuckStore(Database, Store):
         """Predictions whose id begins with a text, of every model, newest first."""
         return search.predictions_by_id_prefix(self, start, limit)
 
+    def trace_totals(self, traces: Sequence[str]) -> "DataFrame":
+        """The steps of some traces, counted by model."""
+        return search.totals_of_traces(self, traces)
+
     def rows_of_subject(self, subject: str, limit: int) -> "DataFrame":
         """Predictions about a subject, of every model, newest first."""
         return search.predictions_of_subject(self, subject, limit)

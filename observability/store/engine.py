@@ -224,6 +224,12 @@ class Store(Engine, Protocol):
         """
         ...
 
+    def trace_totals(self, traces: Sequence[str]) -> "DataFrame":
+        """The steps of some traces (predictions with an id TRACE-SPAN), by model and trace: model, trace, steps, failed (status other than
+        ok), at (start of the first step) and end (of the last one). Traces without steps are left out.
+        """
+        ...
+
     def rows_of_subject(self, subject: str, limit: int) -> "DataFrame":
         """Predictions about a subject, of every model, newest first; columns as in `rows_by_id_prefix`."""
         ...

@@ -167,6 +167,46 @@ def test_of_more_calls_than_are_read_a_failed_trace_is_found_with_all_its_steps(
     assert {each["steps"]["t"] for each in found} == {"3"} and len(found) == 5 and "sampled calls of a model" in words(app)
 
 
+def of_trace(trace: int, line: dict[str, object]) -> dict[str, object]:
+    """A call as a step of another trace."""
+    return {**line, "id": str(line["id"]).replace(TRACE, f"{trace:032x}")}
+
+
+def read_few_calls(monkeypatch: pytest.MonkeyPatch, rows: int) -> None:
+    """Let the page read this many calls of a model, an hour after START."""
+    monkeypatch.setattr(trace_steps, "CALLS", replace(trace_steps.CALLS, rows=rows))
+    monkeypatch.setattr(load, "page_clock", lambda: (START + timedelta(hours=1)).replace(tzinfo=UTC))
+
+
+def test_failed_single_calls_of_another_model_hide_no_failed_trace(
+    empty: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Regression: traces of one step and of models that were not asked for took all places of the traces that were read whole."""
+    failing = {"status": "error"}
+    lines = [
+        of_trace(trace, call(step, "gpt", "chat", step / 60, **(failing if step == 1 else {}))) for trace in range(40) for step in (1, 2, 3)
+    ]
+    lines += [of_trace(100 + k, call(1, "other", "chat", 1, status="timeout", latency_ms=9000.0)) for k in range(30)]
+    land(empty, lines, tmp_path)
+    read_few_calls(monkeypatch, 50)
+    found = [row["cells"] for row in tables(opened("vendors", model="gpt"))["Traces of several steps"]["rows"]]
+    assert [(each["steps"]["t"], each["failed"]["t"], each["models"]["t"]) for each in found] == [("3", "1", "gpt")] * 5
+
+
+@pytest.mark.parametrize("rows", [50, 1000])
+def test_a_long_trace_is_counted_over_all_its_steps(empty: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rows: int) -> None:
+    """Regression: of a trace of 300 steps the newest 200 were counted, without the failed first one."""
+    lines = [call(k, "gpt", "chat", k / 10, latency_ms=50.0, **({"status": "error"} if k == 1 else {})) for k in range(1, 301)]
+    land(empty, lines, tmp_path)
+    read_few_calls(monkeypatch, rows)
+    app = opened("vendors", trace=TRACE)
+    ((found,),) = [[row["cells"] for row in tables(app)["Traces of several steps"]["rows"]]]
+    assert (found["steps"]["t"], found["failed"]["t"], found["took"]["t"]) == ("300", "1", format_figure(299 * 6000 + 50.0))
+    assert len(tables(app)["Steps of the trace"]["rows"]) == 200 and "The newest 200 steps" in words(app)
+    assert "Step 1 of" not in words(opened("case", id=str(lines[0]["id"]), model="gpt")), "the place of an older step is unknown"
+    assert "The newest 200 steps of its trace" in words(opened("case", id=str(lines[0]["id"]), model="gpt"))
+
+
 def earlier(at: object, weeks: int) -> str:
     """The same time some weeks earlier."""
     return (datetime.fromisoformat(str(at)) - timedelta(weeks=weeks)).isoformat()

@@ -28,8 +28,8 @@ MAX_CALLS = 20_000
 SPAN_COLUMNS = ("id", "at", "status", "latency_ms")
 CALLS = Sample("predictions", SPAN_COLUMNS, MAX_CALLS)
 FAILED = tuple(status for status in KINDS["prediction"].fields["status"].values if status != "ok")
-MAX_COMPLETED = 25
-"""Traces whose steps are all read where a model has more calls than that."""
+MAX_COMPLETED = 20_000
+"""Maximum number of traces whose steps are all counted where a model has more calls than that."""
 SPAN_ID = re.compile(r"([0-9a-f]{32})-[0-9a-f]{16}")
 """The id of a prediction that came as a span (server/otlp_traces.py)."""
 OPERATION, SERVICE = "feature.operation", "feature.service"
@@ -58,10 +58,10 @@ def trace_of(prediction: str) -> str | None:
 
 def steps_of_trace(trace: str) -> pd.DataFrame:
     """The steps in order, of all models: model, id, at, version, environment, status, latency_ms, operation and prediction (None if
-    it is not known).
+    it is not known). Of a longer trace, the newest MAX_STEPS and one more.
     """
     try:
-        rows = load.store().rows_by_id_prefix(trace, MAX_STEPS)
+        rows = load.store().rows_by_id_prefix(trace, MAX_STEPS + 1)
     except NotFoundError:
         return pd.DataFrame()
     if rows.empty:
@@ -79,7 +79,8 @@ def steps_of_trace(trace: str) -> pd.DataFrame:
 
 def draw_trace_steps(steps: pd.DataFrame, scope: Scope, chosen: str | None = None) -> None:
     """Draw the steps as a table, each with a link to its case. chosen: the id of the one that the page is about."""
-    lines = []
+    lines, more = [], len(steps) > MAX_STEPS
+    steps = steps.tail(MAX_STEPS)
     for row in steps.to_dict("records"):
         name = row["operation"] if isinstance(row["operation"], str) else str(row["id"])
         cells: dict[str, Cell] = {
@@ -92,6 +93,8 @@ def draw_trace_steps(steps: pd.DataFrame, scope: Scope, chosen: str | None = Non
         }
         lines.append(table_row(cells, selected=row["id"] == chosen))
     draw_table("trace-steps", "Steps of the trace", STEPS, lines)
+    if more:
+        plain_caption(f"The newest {MAX_STEPS} steps; the trace has more. Begins at: from the first step of the table.")
 
 
 def trace_of_case(here: CasePage) -> None:
@@ -100,8 +103,11 @@ def trace_of_case(here: CasePage) -> None:
     steps = steps_of_trace(trace) if trace else pd.DataFrame()
     if len(steps) < 2:
         return
-    place = int((steps["id"] == here.row.id).to_numpy().argmax())
-    plain_paragraph(f"Step {place + 1} of {len(steps)} of its trace:")
+    if len(steps) > MAX_STEPS:
+        plain_paragraph(f"The newest {MAX_STEPS} steps of its trace:")
+    else:
+        place = int((steps["id"] == here.row.id).to_numpy().argmax())
+        plain_paragraph(f"Step {place + 1} of {len(steps)} of its trace:")
     draw_trace_steps(steps, here.scope, here.row.id)
 
 
@@ -109,8 +115,8 @@ def trace_of_case(here: CasePage) -> None:
 class FoundTraces:
     """Traces of two steps or more: trace, at, took (ms), steps, failed, models; those with failed steps first, then the slowest.
 
-    sampled: whether some calls of the dates were not read. The table then has the first traces only, with all their steps; every trace with
-    a failed step was looked at, and of the others those with a step in a sample.
+    sampled: whether some calls of the dates were not read. The table then has traces with a failed call (of each model and status at most
+    MAX_CALLS were looked at) and traces with a call in a sample, each with all its steps, whatever their dates.
     """
 
     table: pd.DataFrame
@@ -127,37 +133,66 @@ def traces_of_several_steps(windows: Mapping[str, Window], asked: Iterable[Model
     spans = pd.concat(parts.values(), ignore_index=True) if parts else pd.DataFrame(columns=[*SPAN_COLUMNS, "model"])
     cut = [name for name, part in parts.items() if len(part) == CALLS.rows]
     if not cut:
-        return FoundTraces(_traces_of_spans(spans, named))
-    failed = [
-        load.ask_store(CALLS, replace(windows[name], slice=Slice((("status", status),)))).assign(model=name)
-        for name in cut
-        for status in FAILED
-    ]
-    spans = pd.concat([spans, *failed], ignore_index=True).drop_duplicates()
-    first = _traces_of_spans(spans, set(windows), least=1)["trace"].head(MAX_COMPLETED)
-    whole = [load.store().rows_by_id_prefix(trace, MAX_STEPS) for trace in first]
-    known = pd.concat(whole, ignore_index=True) if whole else spans
-    return FoundTraces(_traces_of_spans(known[known["model"].isin(list(windows))], named), sampled=True)
+        return FoundTraces(_first_traces(_totals_of_spans(spans), named))
+    failed = [load.ask_store(CALLS, _with_status(windows[name], status)).assign(model=name) for name in cut for status in FAILED]
+    known = _totals_of_spans(pd.concat([spans, *failed], ignore_index=True).drop_duplicates())
+    totals = load.store().trace_totals(_candidates(known, named))
+    return FoundTraces(_first_traces(totals[totals["model"].isin(list(windows))], named), sampled=True)
 
 
-def _traces_of_spans(spans: pd.DataFrame, named: Container[str], least: int = 2) -> pd.DataFrame:
-    """The traces of some spans, as `FoundTraces` has them, with a span of one of the named models and at least so many steps."""
+def _with_status(window: Window, status: str) -> Window:
+    """The calls of a window with a status."""
+    conditions = window.slice.conditions if window.slice else ()
+    return replace(window, slice=Slice((*conditions, ("status", status))))
+
+
+def _totals_of_spans(spans: pd.DataFrame) -> pd.DataFrame:
+    """The spans of each model and trace, counted as by `Store.trace_totals`."""
     spans = spans.assign(
         trace=pd.Series([trace_of(name) for name in spans["id"]], spans.index, dtype=object),
         end=spans["at"] + pd.to_timedelta(spans["latency_ms"].fillna(0), unit="ms"),
         failed=spans["status"] != "ok",
     )
-    own = spans[spans["trace"].isin(spans.loc[[name in named for name in spans["model"]], "trace"].dropna())]
-    found = own.groupby("trace").agg(
-        at=("at", "min"),
-        end=("end", "max"),
-        steps=("id", "size"),
-        failed=("failed", "sum"),
-        models=("model", lambda each: sorted(set(each))),
+    return (
+        spans.groupby(["model", "trace"])
+        .agg(steps=("id", "size"), failed=("failed", "sum"), at=("at", "min"), end=("end", "max"))
+        .reset_index()
+    )
+
+
+def _candidates(totals: pd.DataFrame, named: Container[str]) -> list[str]:
+    """The traces whose steps are all counted, at most MAX_COMPLETED: those with a known step of a named model and two known steps first,
+    then those with a known step of a named model; among them those with failed steps, then the slowest.
+    """
+    found = _traces_of_totals(totals, named)
+    found["several"] = found["own"] & (found["steps"] > 1)
+    order = ["several", "own", "failed", "took", "trace"]
+    return list(found.sort_values(order, ascending=[False] * 4 + [True])["trace"].head(MAX_COMPLETED))
+
+
+def _first_traces(totals: pd.DataFrame, named: Container[str]) -> pd.DataFrame:
+    """The traces of two steps or more, with a step of one of the named models, as `FoundTraces` has them."""
+    found = _traces_of_totals(totals, named)
+    found = found[found["own"] & (found["steps"] > 1)].drop(columns="own")
+    return found.sort_values(["failed", "took", "trace"], ascending=[False, False, True], ignore_index=True)
+
+
+def _traces_of_totals(totals: pd.DataFrame, named: Container[str]) -> pd.DataFrame:
+    """Each trace of all its models: as `FoundTraces` has it, and `own`: whether one of the named models has a step of it."""
+    found = (
+        totals.assign(own=[name in named for name in totals["model"]])
+        .groupby("trace")
+        .agg(
+            at=("at", "min"),
+            end=("end", "max"),
+            steps=("steps", "sum"),
+            failed=("failed", "sum"),
+            models=("model", lambda each: sorted(set(each))),
+            own=("own", "any"),
+        )
     )
     found["took"] = (found["end"] - found["at"]).dt.total_seconds() * 1000
-    found = found[found["steps"] >= least].reset_index()
-    return found.sort_values(["failed", "took", "trace"], ascending=[False, False, True], ignore_index=True)
+    return found.reset_index()
 
 
 def tracing_models() -> list[Model]:

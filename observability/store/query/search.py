@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
     from observability.store.db.database import Database
 
+TRACE_LETTERS, SPAN = 32, "[0-9a-f]{32}-[0-9a-f]{16}"
+"""The id of a prediction that came as a span (server/otlp_traces.py), and how many characters of it are the trace."""
 SHOWN = ("id", "at", "subject", "version", "score", "decision", "label", "label_value")
 OR_NULL = re.compile(r"\s+or\s+null$", re.IGNORECASE)
 """Suffix by which a condition on a number also accepts missing values."""
@@ -146,6 +148,31 @@ def predictions_of_subject(store: "Database", subject: str, limit: int) -> "Data
 def predictions_by_id_prefix(store: "Database", start: str, limit: int) -> "DataFrame":
     """Predictions whose id begins with a text, of every model, newest first; columns as in `predictions_of_subject`."""
     return _predictions_of_all_models(store, "starts_with(id, $text)", start, limit)
+
+
+def totals_of_traces(store: "Database", traces: Sequence[str]) -> "DataFrame":
+    """The steps of some traces, by model and trace, counted in one pass over each model's predictions, references left out: model, trace,
+    steps, failed, at (start of the first step) and end (of the last one).
+    """
+    import pandas as pd
+
+    parts = []
+    with snapshot_cursor(store) as cursor:
+        for model in store.catalog().models:
+            numbers = [number for key, number in stream_numbers(cursor, model.key).items() if key[1] != "reference"]
+            if not numbers:
+                continue
+            part = cursor.execute(
+                f"""SELECT left(id, {TRACE_LETTERS}) AS trace, count(*) AS steps, count(*) FILTER (status IS DISTINCT FROM 'ok') AS failed,
+                min("at") AS "at", max("at" + to_microseconds(CAST(round(1000 * coalesce(latency_ms, 0)) AS BIGINT))) AS "end"
+                FROM {model_table("predictions", model.key)} WHERE stream IN ({", ".join(map(str, numbers))})
+                AND left(id, {TRACE_LETTERS}) IN (SELECT unnest($traces)) AND regexp_full_match(id, '{SPAN}') GROUP BY 1""",
+                {"traces": list(traces)},
+            ).df()
+            parts.append(part.assign(model=model.name))
+    columns = ["model", "trace", "steps", "failed", "at", "end"]
+    found = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame({name: pd.Series(dtype=object) for name in columns})
+    return found.sort_values(["trace", "model"], ignore_index=True)[columns]
 
 
 def _predictions_of_all_models(store: "Database", condition: str, text: str, limit: int) -> "DataFrame":
