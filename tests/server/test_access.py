@@ -105,6 +105,9 @@ def test_every_method_of_the_store_is_in_the_table() -> None:
             assert about == set(), f"{name} is about a model and is not checked for it"
 
 
+TRACE = "a" * 32
+
+
 @pytest.fixture(scope="module")
 def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
     """A store with two models and records of people about both."""
@@ -131,6 +134,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
     ]
     at = NOON.isoformat()
     for model in ("loan", "price"):
+        lines.append({**lines[0], "id": f"{TRACE}-{'1' * 16}", "model": model, "subject": None})
         lines += [
             {"kind": "run", "run": f"run-{model}", "at": at, "event": "start", "model": model},
             {"kind": "step", "run": f"run-{model}", "at": at, "step": 1, "metrics": {"loss": 1.0}},
@@ -166,6 +170,7 @@ def test_a_person_of_one_model_sees_that_model_alone(store: Database) -> None:
     assert set(seen.activity()["model"]) == {"loan"}
     assert set(seen.rows_by_id_prefix("", 10)["model"]) == {"loan"}
     assert set(seen.rows_of_subject("s1", 10)["model"]) == {"loan"}
+    assert set(store.trace_totals([TRACE])["model"]) == {"loan", "price"} and set(seen.trace_totals([TRACE])["model"]) == {"loan"}
     assert [item.id for item in seen.decisions()] == ["d-loan"]
     assert [each["model"] for each in seen.status()["models"]] == ["loan"]
     window = Window("", **WHOLE)

@@ -151,3 +151,25 @@ def test_subjects_and_beginnings_over_all_models(world):
 )
 def test_what_reads_as_conditions(typed, answer):
     assert search_terms.is_search_filter(typed) is answer
+
+
+def test_the_steps_of_traces_are_counted_as_their_rows_are(landed, store):
+    """Independent count: the rows of each trace, by pandas. Ids that only begin like a trace are no steps."""
+    random_ = np.random.default_rng(3)
+    traces = [f"{k:032x}" for k in range(5)]
+    lines = [
+        {"kind": "prediction", "id": f"{traces[k % 4]}-{k:016x}", "at": (START + timedelta(seconds=int(random_.integers(900)))).isoformat(),
+         "model": ("gpt", "tools")[k % 3 == 0], "version": str(k % 2), "prediction": "stop", "features": {"a": 1},
+         "status": ("ok", "error", "timeout")[k % 3], "latency_ms": None if k % 7 == 0 else float(random_.exponential(1e5))}
+        for k in range(80)
+    ]  # fmt: skip
+    landed(*lines, {**lines[0], "id": f"{traces[0]}-x"}, {**lines[0], "id": f"{traces[4]}0-{1:016x}"})
+    rows = store.rows_by_id_prefix("0", 1000)
+    rows = rows[rows["id"].str.len() == 49].assign(trace=rows["id"].str[:32], failed=rows["status"] != "ok")
+    rows["end"] = rows["at"] + pd.to_timedelta(rows["latency_ms"].fillna(0), unit="ms").dt.round("us")
+    wanted = rows[rows["trace"].isin(traces[1:])].groupby(["trace", "model"])
+    expected = wanted.agg(steps=("id", "size"), failed=("failed", "sum"), at=("at", "min"), end=("end", "max")).reset_index()
+    answer = store.trace_totals(traces[1:])
+    assert len(answer) == 6 and list(answer.columns) == ["model", "trace", "steps", "failed", "at", "end"]
+    pd.testing.assert_frame_equal(answer, expected[list(answer.columns)], check_dtype=False)
+    assert store.trace_totals([]).empty
