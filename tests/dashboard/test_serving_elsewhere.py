@@ -187,6 +187,7 @@ def test_failed_single_calls_of_another_model_hide_no_failed_trace(
         of_trace(trace, call(step, "gpt", "chat", step / 60, **(failing if step == 1 else {}))) for trace in range(40) for step in (1, 2, 3)
     ]
     lines += [of_trace(100 + k, call(1, "other", "chat", 1, status="timeout", latency_ms=9000.0)) for k in range(30)]
+    lines.append(of_trace(200, call(1, "other", "chat", 1, latency_ms=1e300)))
     land(empty, lines, tmp_path)
     read_few_calls(monkeypatch, 50)
     found = [row["cells"] for row in tables(opened("vendors", model="gpt"))["Traces of several steps"]["rows"]]

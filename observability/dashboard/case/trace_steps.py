@@ -28,6 +28,8 @@ MAX_CALLS = 20_000
 SPAN_COLUMNS = ("id", "at", "status", "latency_ms")
 CALLS = Sample("predictions", SPAN_COLUMNS, MAX_CALLS)
 FAILED = tuple(status for status in KINDS["prediction"].fields["status"].values if status != "ok")
+LONGEST_MS = 10**12
+"""Latency (32 years) from which the end of a step counts as unknown, as in `Store.trace_totals`."""
 MAX_COMPLETED = 20_000
 """Maximum number of traces whose steps are all counted where a model has more calls than that."""
 SPAN_ID = re.compile(r"([0-9a-f]{32})-[0-9a-f]{16}")
@@ -150,7 +152,7 @@ def _totals_of_spans(spans: pd.DataFrame) -> pd.DataFrame:
     """The spans of each model and trace, counted as by `Store.trace_totals`."""
     spans = spans.assign(
         trace=pd.Series([trace_of(name) for name in spans["id"]], spans.index, dtype=object),
-        end=spans["at"] + pd.to_timedelta(spans["latency_ms"].fillna(0), unit="ms"),
+        end=spans["at"] + pd.to_timedelta(spans["latency_ms"].where(spans["latency_ms"] < LONGEST_MS, 0), unit="ms"),
         failed=spans["status"] != "ok",
     )
     return (

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 TRACE_LETTERS, SPAN = 32, "[0-9a-f]{32}-[0-9a-f]{16}"
 """The id of a prediction that came as a span (server/otlp_traces.py), and how many characters of it are the trace."""
+LONGEST_MS = 10**12
+"""Latency (32 years) from which the end of a step counts as unknown."""
 SHOWN = ("id", "at", "subject", "version", "score", "decision", "label", "label_value")
 OR_NULL = re.compile(r"\s+or\s+null$", re.IGNORECASE)
 """Suffix by which a condition on a number also accepts missing values."""
@@ -156,7 +158,7 @@ def totals_of_traces(store: "Database", traces: Sequence[str]) -> "DataFrame":
     """
     import pandas as pd
 
-    parts = []
+    parts, latency = [], f"CASE WHEN latency_ms < {LONGEST_MS} THEN round(1000 * latency_ms) ELSE 0 END"
     with snapshot_cursor(store) as cursor:
         for model in store.catalog().models:
             numbers = [number for key, number in stream_numbers(cursor, model.key).items() if key[1] != "reference"]
@@ -164,7 +166,7 @@ def totals_of_traces(store: "Database", traces: Sequence[str]) -> "DataFrame":
                 continue
             part = cursor.execute(
                 f"""SELECT left(id, {TRACE_LETTERS}) AS trace, count(*) AS steps, count(*) FILTER (status IS DISTINCT FROM 'ok') AS failed,
-                min("at") AS "at", max("at" + to_microseconds(CAST(round(1000 * coalesce(latency_ms, 0)) AS BIGINT))) AS "end"
+                min("at") AS "at", max("at" + to_microseconds(CAST({latency} AS BIGINT))) AS "end"
                 FROM {model_table("predictions", model.key)} WHERE stream IN ({", ".join(map(str, numbers))})
                 AND left(id, {TRACE_LETTERS}) IN (SELECT unnest($traces)) AND regexp_full_match(id, '{SPAN}') GROUP BY 1""",
                 {"traces": list(traces)},
