@@ -295,6 +295,42 @@ def test_spikes_jumps_of_the_rate_and_personal_columns_that_left_are_counted_fro
     assert values == {"recipient:bare/dataset:people": 1, "recipient:hashed/dataset:people": 2, "recipient:founded": 0}
 
 
+def test_exports_without_a_recipient_with_tags_of_the_settings_and_of_the_product_are_proved(tmp_path: Path) -> None:
+    """Regression: the proof read the tags of the export only, no export without a recipient, and the exports of the product itself."""
+    left = {"kind": "event", "what": "export", "text": "extract", "at": NIGHT}
+    tagged = {"name": {"tag": "personal"}}
+    untagged: dict[str, Any] = {"age": {}, "o'clock": {"tag": None}, "km": {"tag": "none"}, "open": {"tag": "none"}}
+    both = {"name": {"tag": "personal"}, "age": {"tag": "sensitive"}}
+    lines: list[dict[str, Any]] = [
+        {"kind": "prediction", "id": model, "at": NIGHT, "model": model, "version": "1", "features": {"age": 1.0}, "score": 0.5}
+        for model in ("churn", "loan")
+    ]
+    lines += [
+        left | {"recipient": "set", "model": "churn", "columns": untagged},
+        left | {"recipient": "several", "model": "churn", "columns": untagged},
+        left | {"recipient": "several", "model": "loan", "columns": {"km": {}, "age": {}}},
+        left | {"columns": tagged, "k": 3},
+        left | {"recipient": "partner", "columns": tagged, "k": 4},
+        left | {"recipient": "partner", "columns": both, "k": 2, "source": "dashboard"},
+    ]
+    with closing(new_store(tmp_path / "home", threads=1)) as store:
+        store.write_records(lines)
+        for model, tags in (("churn", {"age": "personal", "o'clock": "sensitive", "open": "personal"}), ("loan", {"km": "personal"})):
+            store.update_settings(model, replace(store.catalog().model(model).settings, column_tags=tags))
+        end = NIGHT + timedelta(days=1)
+        found = check.check(store, start=end - timedelta(days=7), end=end, now=end, only=("trust/exports",)).findings
+        assert differing(store, found) == [] and without_reason(found) == []
+    values = {(each.metric, each.subject): each.value for each in found if each.proof}
+    assert values == {
+        ("export_personal_columns", "recipient:set"): 2,
+        ("export_personal_columns", "recipient:several"): 3,
+        ("export_personal_columns", "recipient:not named"): 1,
+        ("export_personal_columns", "recipient:partner"): 1,
+        ("export_k", "recipient:not named"): 3,
+        ("export_k", "recipient:partner"): 4,
+    }
+
+
 @pytest.mark.parametrize("name", ["validation_loss", "val_accuracy"])
 def test_pruned_trials_that_led_are_counted_from_the_steps(tmp_path: Path, name: str) -> None:
     """Six of 24 pruned trials lead at the step where they end; the direction of the metric counts."""
