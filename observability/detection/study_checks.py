@@ -78,8 +78,8 @@ def claims_about_searches(runs: Sequence[TrainingRun]) -> list[tuple[RunClaim, T
 
 def search_claim(study: StudyResults, figure: SearchFigure) -> RunClaim:
     """Return a figure of a study as a claim."""
-    subject, evidence = f"study:{study.name}", {"study": study.name, "metric": study.metric, "better": study.better}
-    evidence["next"] = STEPS[figure.metric]
+    subject, evidence = f"study:{study.name}", dict[str, Any](study=study.name, metric=study.metric, better=study.better)
+    evidence |= {"next": STEPS[figure.metric]} | study_stride(study)
     n, limit = int(figure.interval.n), LIMITS[figure.metric]
     if figure.needs:
         because = f"{figure.words}; to decide, the study needs about {figure.needs}."
@@ -92,6 +92,13 @@ def search_claim(study: StudyResults, figure: SearchFigure) -> RunClaim:
     because = f"{figure.words}; the limit is {told}."
     shown = evidence | ({"detail": figure.detail} if figure.detail else {})
     return RunClaim(figure.metric, n, severity, because, value, low, high, limit, source="model", rank=2.5, subject=subject, evidence=shown)
+
+
+def study_stride(study: StudyResults) -> dict[str, int]:
+    """Return `stride`, the largest of the trials, 0 if trials were not read at all and the others in full; empty if every step was read."""
+    strides = [each.run.stride for each in study.trials]
+    stride = max(strides) if max(strides) > 1 else min(strides)
+    return {} if stride == 1 else {"stride": stride}
 
 
 def search_severity(figure: SearchFigure) -> Severity:

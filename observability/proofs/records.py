@@ -325,8 +325,8 @@ CLEANING_PROOFS: Proofs = {
 
 
 def of_every_step(proof: Proof) -> Proof:
-    """The proof, limited to runs of which every step was read."""
-    return lambda finding, context: None if finding.evidence.get("stride", 1) > 1 else proof(finding, context)
+    """A proof that is given only where every step of the run was read."""
+    return lambda finding, context: None if finding.evidence.get("stride", 1) != 1 else proof(finding, context)
 
 
 SPREAD = "the run is long, and not every step of it was read"
@@ -350,7 +350,8 @@ RUN_PROOFS: Proofs = {
     "seed_noise": seed_noise_proof,
     "run_alerts": alerts_proof,
     "study_failed_share": failed_trials_proof,
-    "study_pruned_share": pruned_trials_proof,
+    "study_pruned_share": of_every_step(pruned_trials_proof),
+    f"study_pruned_share{OTHERWISE}": "runs of the study are long, and not every step of them was read",
     **dict.fromkeys(FIGURES_OF_DEVICES, run_device_proof),
     **dict.fromkeys(
         ("study_bound_share", "study_noise_ratio", "study_winner_excess", "study_test_ratio", "study_repeat_share"),

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from observability.analyzers.training import runs
 from observability.monitoring import check
 from observability.store.engine import Store
 from observability.store.types.registration import RegistrationRequest
@@ -355,3 +356,38 @@ def test_pruned_trials_that_led_are_counted_from_the_steps(tmp_path: Path, name:
         assert differing(store, found) == [] and without_reason(found) == []
     (led,) = [each for each in found if each.metric == "study_pruned_share"]
     assert led.proof and led.value == 6 / 24 and led.n == 24
+
+
+@pytest.mark.parametrize(("rows", "stride"), [(13_000, 2), (500, 0)], ids=["thinned", "unread"])
+def test_pruned_trials_of_a_study_without_all_steps_have_no_proof(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rows: int, stride: int
+) -> None:
+    """Regression: the finding compared the trials at the steps that were read, the proof at all of them. The first trial is short."""
+    monkeypatch.setattr(runs, "MAX_STEPS", rows)
+    rng, lines = np.random.default_rng(7), list[dict[str, Any]]()
+    scale = 1 if stride else 20
+    for trial in range(48):
+        pruned, start = trial % 2 == 0, NIGHT + timedelta(minutes=trial)
+        about = {"kind": "run", "run": f"t{trial}", "study": "search"}
+        lines.append(about | {"at": start, "event": "start", "params": {"depth": trial}})
+        steps = (251 + trial if pruned else 520) // scale
+        curve = rng.normal(1.0, 0.05) + 2 / (1 + np.arange(steps)) + 0.5 * rng.normal(size=steps)
+        lines += [
+            {
+                "kind": "step",
+                "run": f"t{trial}",
+                "at": start + timedelta(milliseconds=50 * step),
+                "step": step,
+                "metrics": {"val_loss": value},
+            }
+            for step, value in enumerate(curve.tolist())
+        ]
+        lines.append(about | {"at": start + timedelta(seconds=40), "event": "end", "status": "pruned" if pruned else "finished"})
+    with closing(new_store(tmp_path / "home", threads=1)) as store:
+        store.write_records(lines)
+        end = NIGHT + timedelta(days=1)
+        found = check.check(store, start=end - timedelta(days=7), end=end, now=end, only=("training/runs",)).findings
+        assert differing(store, found) == [] and without_reason(found) == []
+    (led,) = [each for each in found if each.metric == "study_pruned_share"]
+    assert led.value is not None and led.proof is None and led.evidence["stride"] == stride
+    assert runs.ANALYZER.why_no_proof(led) == "runs of the study are long, and not every step of them was read"

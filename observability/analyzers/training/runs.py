@@ -191,7 +191,7 @@ def run_finding(context: Context, claim: RunClaim, run: TrainingRun) -> Finding:
         news="new" if is_new_with_run(claim, run, context) else None,
         likely_source=claim.source if needs_action(claim.severity) else None,
         rank=claim.rank,
-        evidence=claim.evidence | ({"stride": run.stride} if run.stride > 1 else {}),
+        evidence=({"stride": run.stride} if run.stride > 1 else {}) | claim.evidence,
     )
 
 
