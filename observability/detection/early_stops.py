@@ -44,10 +44,14 @@ def early_stop(run: TrainingRun) -> EarlyStop | None:
         return None
     if (steps := stated_steps(run.params)) is not None and len(run.step_numbers):
         return _short_of("steps", steps, run.step_numbers, run)
-    epochs = next((int(run.params[name]) for name in EPOCH_NAMES if is_stated_count(run.params.get(name))), None)
-    if epochs is None or EPOCH not in run.curves:
+    if (epochs := stated_epochs(run.params)) is None or EPOCH not in run.curves:
         return None
     return _short_of("epochs", epochs, run.curves[EPOCH].finite.values, run)
+
+
+def stated_epochs(params: Mapping[str, object]) -> int | None:
+    """Return the number of epochs that parameters state; None if they state none."""
+    return next((int(value) for name in EPOCH_NAMES if is_stated_count(value := params.get(name))), None)
 
 
 def _short_of(unit: str, planned: int, logged: "np.ndarray[tuple[int, ...], np.dtype[np.generic]]", run: TrainingRun) -> EarlyStop | None:
@@ -65,27 +69,41 @@ def _short_of(unit: str, planned: int, logged: "np.ndarray[tuple[int, ...], np.d
 def early_stops(runs: Iterable[TrainingRun]) -> list[EarlyStop]:
     """Return the early stop of each run that has one."""
     everything = list(runs)
-    finished: dict[str, list[int]] = {}
-    for run in everything:
-        if run.study is not None and run.ended is not None and not run.failed and not run.pruned and (last := last_logged_step(run)):
-            finished.setdefault(run.study, []).append(last)
-    plans = {study: int(np.median(steps)) for study, steps in finished.items()}
+    plans = study_plans(everything)
     found = ((run, early_stop(run)) for run in everything)
     return [stop for run, stated in found if (stop := stated or _pruned_stop(run, plans.get(run.study or ""))) is not None]
+
+
+def study_plans(runs: Iterable[TrainingRun]) -> dict[str, int]:
+    """Return by study the median of the last steps of its finished trials; studies without a finished trial are left out."""
+    finished: dict[str, list[int]] = {}
+    for run in runs:
+        if run.study is not None and run.ended is not None and not run.failed and not run.pruned and (last := last_logged_step(run)):
+            finished.setdefault(run.study, []).append(last)
+    return {study: int(np.median(steps)) for study, steps in finished.items()}
 
 
 def _pruned_stop(run: TrainingRun, planned: int | None) -> EarlyStop | None:
     """The early stop of a pruned trial that states no plan; planned: the steps of finished trials of its study."""
     if not run.pruned or planned is None or stated_steps(run.params) is not None:
         return None
+    if stated_epochs(run.params) is not None and EPOCH in run.curves:
+        return None
     done = last_logged_step(run)
     return EarlyStop(run.name, done, planned, "steps", of_study=True) if 0 < done < planned else None
 
 
-def stops_without_plan(runs: Iterable[TrainingRun], stops: Iterable[EarlyStop]) -> list[str]:
-    """Return the runs whose status says that they were stopped early, but not among the stops, so that what they avoided is unknown."""
-    known = {stop.run for stop in stops}
-    return [run.name for run in runs if run.pruned and run.name not in known]
+def stops_without_plan(runs: Iterable[TrainingRun]) -> list[str]:
+    """Return the runs whose status says that they were stopped early, with no steps or epochs stated and no plan of their study, so that
+    what they avoided is unknown.
+    """
+    everything = list(runs)
+    plans = study_plans(everything)
+    return [
+        run.name
+        for run in everything
+        if run.pruned and stated_steps(run.params) is None and stated_epochs(run.params) is None and run.study not in plans
+    ]
 
 
 def avoided_energy(stops: Iterable[EarlyStop], wh: Mapping[str, float | None]) -> dict[str, float]:

@@ -60,8 +60,35 @@ def test_a_pruned_trial_without_a_plan_is_compared_with_the_finished_trials_of_i
     assert stop == EarlyStop("short", last["short"], last["whole"], "steps", of_study=True)
     said = early_stops_words([stop], {"short": RunUse(2.0, "measured")})
     assert "Of 1 pruned trial the plan is the median of the study's finished trials." in said
-    assert early_stops([pruned]) == [] and stops_without_plan([pruned, trials[1]], []) == ["short"], "no trial was finished"
-    assert stops_without_plan([pruned], [stop]) == []
+    assert early_stops([pruned]) == [] and stops_without_plan([pruned]) == ["short"], "no trial was finished"
+    assert stops_without_plan([*trials, pruned]) == []
+
+
+@pytest.mark.parametrize(
+    ("params", "metrics"),
+    [
+        ({"total_steps": 40}, {}),
+        ({"total_steps": 100}, {}),
+        ({"epochs": 10}, {}),
+        ({"epochs": 4}, {"epoch": [float(step // 10) for step in range(40)]}),
+    ],
+)
+def test_a_stopped_run_that_states_steps_or_epochs_is_not_said_to_state_none(params: dict, metrics: dict) -> None:
+    """Regression: it was, if it reached its plan, or if the steps or epochs that it did are not logged."""
+    run = run_of(metrics, "pruned", **params)
+    unlogged = replace(run, curves={}, step_numbers=run.step_numbers[:0])
+    assert stops_without_plan([run, unlogged]) == []
+    assert stops_without_plan([run_of(metrics, "pruned")]) == ["job"]
+
+
+def test_a_trial_that_reached_the_plan_of_its_study_or_its_own_epochs_avoided_nothing() -> None:
+    """Regression: a trial beyond the median of its study was said to have no plan, and one at its last epoch was short of the study."""
+    trials = [replace(run_of({}), name=f"t{place}", study="s") for place in range(3)]
+    beyond = replace(trials[0], name="beyond", status="pruned")
+    assert stops_without_plan([*trials, beyond]) == [] == early_stops([*trials, beyond])
+    own = replace(run_of({"epoch": [float(step // 10) for step in range(40)]}, "pruned", epochs=4), name="own", study="s")
+    cut = {name: replace(curve, steps=curve.steps // 2) for name, curve in own.curves.items()}
+    assert early_stops([*trials, replace(own, curves=cut)]) == []
 
 
 def test_the_page_adds_up_what_is_known_and_says_how() -> None:

@@ -42,8 +42,8 @@ def early_stops_section(here: ModelPage) -> None:
     everything = load_runs.analyzed_training_runs(here.model.name)
     stops = early_stops(each.run for each in everything)
     said = early_stops_words(stops, energy_and_cost_of_runs(everything)) if stops else ""
-    if unplanned := stops_without_plan((each.run for each in everything), stops):
-        said += f" {plural(len(unplanned), 'run')} stopped early without a plan (`total_steps`): the avoided energy is unknown."
+    if unplanned := stops_without_plan(each.run for each in everything):
+        said += f" {plural(len(unplanned), 'run')} stopped early without a plan (`total_steps` or `epochs`): the avoided energy is unknown."
     if said:
         with st.expander("Energy avoided by early stops", icon=":material/content_cut:"):
             plain_paragraph(said.strip())
