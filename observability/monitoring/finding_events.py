@@ -13,20 +13,20 @@ if TYPE_CHECKING:
 
 EVENT_DAYS, NOTE_DAYS = 14, 1
 """Largest number of days between an event and the finding to which it is attached: 14 for a change, 1 for a note."""
-NOT_COMPARED = "Whether this is new is unknown: the time before the analyzed dates was not read for it."
+NOT_KNOWN = "It is not known whether this is new."
 CHANGE_EVENTS = ("deploy", "data", "threshold", "guideline", "incident")
 """Events that change what a model reads or does."""
 
 
 def dated_finding(finding: Finding) -> Finding:
-    """The finding with a short claim, and with its news or the reason why they are not known. If its severity is act, it also has an onset.
+    """The finding with a short claim and with its news, or a sentence that they are not known. If its severity is act, it has an onset.
 
     Without a dated onset, the window's start is taken and marked as vague.
     """
     news = news_of(finding)
     finding = with_short_claim(finding if news == finding.news else finding.revised(news=news))
     if news is None and needs_action(finding.severity) and NEWS_UNKNOWN not in finding.evidence:
-        finding = finding.revised(evidence=finding.evidence | {NEWS_UNKNOWN: NOT_COMPARED})
+        finding = finding.revised(evidence=finding.evidence | {NEWS_UNKNOWN: NOT_KNOWN})
     if finding.severity != "act" or finding.onset is not None:
         return finding
     return finding.revised(onset=finding.start, evidence=finding.evidence | {"onset_known": "vague"})

@@ -4,8 +4,9 @@ from datetime import timedelta
 
 import pandas as pd
 
+from observability.core.finding import NEWS_UNKNOWN
 from observability.core.time import naive_utc
-from observability.monitoring.finding_events import with_nearest_event
+from observability.monitoring.finding_events import dated_finding, with_nearest_event
 from tests.support.fleet_incidents import DAY, START, drift_incident
 
 
@@ -22,3 +23,11 @@ def test_an_event_of_another_model_is_not_the_event_of_a_finding() -> None:
     assert event_text("a", other) is None
     assert event_text("a", own, other) == "a 2 deployed"
     assert event_text("a", own, none, other) == "gateway deployed"
+
+
+def test_a_finding_without_news_does_not_say_what_was_read_unless_its_analyzer_does() -> None:
+    """Regression: each was said to be without news because the past was not read for it, also where the analyzer had read it."""
+    blank = drift_incident("a", day=2).lead.revised(news=None, onset=None, against="reference", evidence={})
+    assert dated_finding(blank).evidence[NEWS_UNKNOWN] == "It is not known whether this is new."
+    own = "It is not known whether this is new: nothing arrived in the week before."
+    assert dated_finding(blank.revised(evidence={NEWS_UNKNOWN: own})).evidence[NEWS_UNKNOWN] == own

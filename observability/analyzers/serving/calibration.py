@@ -12,7 +12,7 @@ from datetime import timedelta
 import numpy as np
 
 from observability.core.analyzer import Analyzer, Ask, Context, Frames
-from observability.core.finding import Against, Finding, Severity, needs_action
+from observability.core.finding import Against, Finding, Severity, needs_action, news_given_before
 from observability.core.owner_level import owner_limit_words
 from observability.core.questions import Aggregate, Bucket, By, Sample
 from observability.core.window import EPOCH
@@ -230,6 +230,8 @@ def ecce_finding(
     beyond = needs_action(severity)
     stood = before is not None and before.judged.ecce.excess >= limit and before.judged.ecce.p_value <= context.budget
     late = young and beyond
+    month = before.judged.ecce if before is not None and before.against == "past" else None
+    was_beyond = None if month is None or (month.excess >= limit and not stood) else stood
     where = (
         f"{interval_words(error.start or 0, error.end or 0)} are {in_points(abs(error.gap or 0.0))} too "
         f"{'low' if (error.gap or 0) > 0 else 'high'}"
@@ -260,6 +262,7 @@ def ecce_finding(
         limit=error.null_mean + limits[severity == "act"],
         severity="unknown" if late else severity,
         because=f"{said}{too_early(mature) if late else ''}.",
+        news=news_given_before(was_beyond) if beyond and not late else None,
         rank=8.0,
         evidence={
             "p_value": error.p_value,

@@ -201,6 +201,17 @@ def test_without_a_reference_the_past_month_is_held_against_it_or_the_level_alon
     assert alone["ece"].severity == "unknown" and alone["ecce"].severity == "act" and alone["ece"].value is not None
 
 
+@pytest.mark.parametrize(("past_fault", "past_rows", "news"), [(0.0, 8000, "new"), (0.15, 8000, "ongoing"), (0.075, 200, None)])
+def test_a_deviation_is_new_if_the_month_before_had_none(past_fault: float, past_rows: int, news: str | None) -> None:
+    """Regression: the news of a deviation were unknown, though the month before was measured. The last month may deviate by chance."""
+    now = people(3000, 10, 0.2)
+    found = findings(now, None, people(past_rows, 9, past_fault))["ecce"]
+    assert found.needs_action and news_of(found) == news
+    assert (news is None) == (found.evidence["baseline"] > 0.02 and not found.evidence["stood_before"])
+    assert news_of(findings(now, people(8000, 9))["ecce"]) is None, "the reference tells nothing about the month before"
+    assert findings(people(3000, 10), None, people(8000, 9))["ecce"].news is None
+
+
 def test_an_in_sample_reference_is_passed_over() -> None:
     flattering = people(10_000, 11, 0.0)
     found = findings(people(3000, 12, 0.08), flattering, people(8000, 13, 0.08), in_sample=True)
