@@ -2,17 +2,20 @@
 
 import json
 from collections.abc import Iterator
+from datetime import timedelta
+from unittest.mock import Mock
 
 import pytest
+from pandas import DataFrame
 from streamlit.testing.v1 import AppTest
 
 from observability.core.catalog import Column, Edges, Model, Version
 from observability.core.finding import Finding, Severity
-from observability.core.window import Slice
+from observability.core.window import Slice, Window
 from observability.dashboard import compared_features, load, paged_names, scope_bar
 from observability.dashboard.case import case
 from observability.dashboard.data.quality import features_worst_first
-from observability.dashboard.serving import drift
+from observability.dashboard.serving import drift, slices
 from observability.monitoring import check
 from observability.server import process_lock
 from observability.store.db.database import Database
@@ -170,3 +173,15 @@ def test_a_case_of_very_many_inputs_shows_the_first_of_its_record(monkeypatch: p
     record = next(json.loads(each.value) for each in app.code if each.value.startswith("{"))
     assert record["id"] == "p7" and len(record["features"]) == 20
     assert f"The first 20 of {COLUMNS} inputs; the section of inputs and the export have all." in words(app)
+
+
+def test_the_columns_that_are_rolled_up_are_listed_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They were listed again for each column: three quarters of *Performance* of a model of 12,000."""
+    columns = tuple(Column(place, f"name {place}", f"c{place}", "category", sensitive=place % 50 == 0) for place in range(1, 201))
+    listed, levels = Mock(wraps=slices.rolled_up_columns), Mock(return_value=DataFrame({"enough": []}))
+    monkeypatch.setattr(slices, "rolled_up_columns", listed)
+    monkeypatch.setattr(slices, "worst_levels", levels)
+    model = Model(1, "wide", "binary", ("no", "yes"), columns)
+    assert slices.worst_levels_of_all_columns(model, Window("wide", END - timedelta(days=7), END), "accuracy", 0.9).empty
+    assert listed.call_count == 1
+    assert {f"feature.name {place}" for place in range(50, 201, 50)} <= {call.args[2] for call in levels.call_args_list}

@@ -54,7 +54,8 @@ def worst_levels_of_all_columns(model: Model, window: Window, metric: str, whole
 
     whole: the metric of all rows.
     """
-    kept = {name: reference for name, reference in slice_columns(model).items() if reference in rolled_up_columns(model)}
+    rolled_up = rolled_up_columns(model)
+    kept = {name: reference for name, reference in slice_columns(model).items() if reference in rolled_up}
     parts = [worst_levels(model, window, reference, metric).assign(column=name) for name, reference in kept.items()]
     found = pd.concat([part[part["enough"]] for part in parts]) if parts else pd.DataFrame()
     if found.empty:
