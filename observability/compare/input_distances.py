@@ -21,7 +21,8 @@ from observability.detection import histogram_distance
 from observability.metrics.histograms import (
     ColumnAxis,
     ColumnHistogram,
-    column_axis,
+    axis_of_counts,
+    axis_size,
     grouped_columns,
     histogram_rows_by_column,
     histograms_of_columns,
@@ -234,21 +235,25 @@ class _ComparedColumn:
 
 def _distance_differences(pairs: Sequence[HistogramPair]) -> list[Difference]:
     """The distance between both sides of each column. Columns with the same number of groups are measured together."""
-    axes = [column_axis(None if pair.edges is SCORE_EDGES_FIXED else pair.edges, pair.b) for pair in pairs]
+    edges = [None if pair.edges is SCORE_EDGES_FIXED else pair.edges for pair in pairs]
+    sizes = [axis_size(each) for each in edges]
     found = {
         place: _refused_column(pair.column, pair.name, "it has no bins")
-        for place, (pair, axis) in enumerate(zip(pairs, axes, strict=True))
-        if axis is None
+        for place, (pair, size) in enumerate(zip(pairs, sizes, strict=True))
+        if size is None
     }
-    known = [(place, pairs[place], axis) for place, axis in enumerate(axes) if axis is not None]
-    sizes = [axis.size for _, _, axis in known]
-    after, before = (histograms_of_columns([getattr(pair, side) for _, pair, _ in known], sizes) for side in ("a", "b"))
+    held = [(place, size) for place, size in enumerate(sizes) if size is not None]
+    after, before = (
+        histograms_of_columns([getattr(pairs[place], side) for place, _ in held], [size for _, size in held]) for side in ("a", "b")
+    )
     blocks: dict[int, list[tuple[int, _ComparedColumn]]] = {}
-    for (place, pair, axis), now, then in zip(known, after, before, strict=True):
+    for (place, _), now, then in zip(held, after, before, strict=True):
+        pair = pairs[place]
         if now.n <= 0 or then.n <= 0:
             refused = _refused_column(pair.column, pair.name, f"side {'A' if now.n <= 0 else 'B'} has no rows")
             found[place] = replace(refused, a=_rows_alone(now), b=_rows_alone(then))
         else:
+            axis = axis_of_counts(edges[place], then.values)
             blocks.setdefault(int(axis.group.max()), []).append((place, _ComparedColumn(pair, axis, then, now)))
     for block in blocks.values():
         places, columns = zip(*block, strict=True)

@@ -82,13 +82,47 @@ def column_axis(edges: Edges | None, reference: "DataFrame | Columns") -> Column
     ColumnAxis | None
         None if the column has no bins.
     """
+    size = axis_size(edges)
+    return None if size is None else axis_of_counts(edges, _dense_counts(reference, size)[:-2])
+
+
+def axis_size(edges: Edges | None) -> int | None:
+    """Number of ordinary bins of a column.
+
+    Parameters
+    ----------
+    edges : Edges | None
+        Edges of the column; None for a classifier's score, which has fixed edges.
+
+    Returns
+    -------
+    int | None
+        None where the column has no bins.
+    """
+    if edges is None:
+        return len(SCORE_EDGES) + 1
+    return len(edges.levels) or (len(edges.edges) + 1 if edges.edges else None)
+
+
+def axis_of_counts(edges: Edges | None, counts: NDArray[np.float64]) -> ColumnAxis:
+    """Bins of a column that has bins (`axis_size`).
+
+    Parameters
+    ----------
+    edges : Edges | None
+        Edges of the column; None for a classifier's score, which has fixed edges.
+    counts : NDArray[np.float64]
+        Reference by ordinary bin, from which rare categories and the score's groups follow.
+
+    Returns
+    -------
+    ColumnAxis
+    """
     if edges is not None and edges.levels:
-        size = len(edges.levels)
-        counts = _dense_counts(reference, size)[:-2]
         common = counts >= RARE_SHARE * max(counts.sum(), 1.0)
         group = np.where(common, np.cumsum(common) - 1, common.sum())
         return ColumnAxis(
-            size,
+            len(edges.levels),
             _with_special_groups(group),
             np.array([]),
             np.array([]),
@@ -97,15 +131,12 @@ def column_axis(edges: Edges | None, reference: "DataFrame | Columns") -> Column
             edges.levels,
             tuple(edges.levels[place] for place in np.flatnonzero(common).tolist()),
         )
-    if edges is not None and edges.edges:
+    if edges is not None:
         cuts = np.asarray(edges.edges, np.float64)
         limits = None if edges.low is None or edges.high is None else (edges.low, edges.high)
         group = np.asarray(edges.deciles, np.int64)
         return ColumnAxis(cuts.size + 1, _with_special_groups(group), cuts, np.asarray(edges.positions, np.float64), edges.scale, limits)
-    if edges is not None:
-        return None
     cuts = np.asarray(SCORE_EDGES, np.float64)
-    counts = _dense_counts(reference, cuts.size + 1)[:-2]
     positions = bin_middles(cuts)
     mean = float(np.average(positions, weights=counts)) if counts.sum() > 0 else 0.0
     scale = float(np.sqrt(np.average((positions - mean) ** 2, weights=counts))) if counts.sum() > 0 else None

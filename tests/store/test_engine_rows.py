@@ -95,6 +95,16 @@ def test_one_prediction_with_every_revision_of_its_label(world):
         listing.prediction_record(world, "loan", "nobody")
 
 
+def test_a_record_that_is_read_in_parts_is_the_record(world, monkeypatch):
+    """Of thousands of columns a part is read at a time. An id may have several answers."""
+    stored = listing.list_rows(world, window(), ["id"], 200, "at", outcomes=False)["id"]
+    whole = [listing.prediction_record(world, "loan", each) for each in stored[:20]]
+    monkeypatch.setattr(listing, "NAMES_A_QUERY", 3)
+    parts = [listing.prediction_record(world, "loan", each) for each in stored[:20]]
+    assert list(map(repr, parts)) == list(map(repr, whole)), "as text, since NaN differs from itself"
+    assert len(whole[0]["features"]) > 3
+
+
 def test_events_are_those_of_the_model_and_those_of_all(world):
     loan = listing.list_events(world, "loan", START, START + DAYS * DAY)
     assert loan[["what", "model"]].to_numpy().tolist() == [["note", None], ["deploy", "loan"]]

@@ -36,7 +36,8 @@ from observability.detection.own_past import MAX_BEYOND, own_past_distance, shar
 from observability.detection.unit_changes import UnitChange
 from observability.detection.windows import window_phrase
 from observability.metrics.histograms import (
-    column_axis,
+    axis_of_counts,
+    axis_size,
     daily_histograms,
     group_cuts,
     histogram_rows_by_column,
@@ -123,11 +124,13 @@ def compared_drifts(frames: Frames, context: Context) -> list[ColumnDrift]:
     days = WindowDays((window.start - EPOCH).days, *context.whole_days, window.days)
     stated = stated_limits(context.model.settings, f"{NAME}/psi", WATCH, ACT)
     of_both = [column for column in drift_columns(context) if column in now and column in then]
-    found = {column: axis for column in of_both if (axis := column_axis(context.version.edges.get(column), then[column])) is not None}
-    sizes, seen = [axis.size for axis in found.values()], [column for column in found if column in past]
+    edges = {column: context.version.edges.get(column) for column in of_both}
+    held = {column: size for column in of_both if (size := axis_size(edges[column])) is not None}
+    sizes, seen = list(held.values()), [column for column in held if column in past]
+    before = histograms_of_columns([then[column] for column in held], sizes)
+    found = {column: axis_of_counts(edges[column], reference.values) for column, reference in zip(held, before, strict=True)}
     of = daily_histograms(now_days, [now[column] for column in found], sizes)
-    earlier = dict(zip(seen, daily_histograms(past_days, [past[column] for column in seen], [found[column].size for column in seen])))
-    before = histograms_of_columns([then[column] for column in found], sizes)
+    earlier = dict(zip(seen, daily_histograms(past_days, [past[column] for column in seen], [held[column] for column in seen])))
     columns = [
         ComparedColumn(column, context.model.subject(column), axis, reference, by_day, earlier.get(column))
         for (column, axis), reference, by_day in zip(found.items(), before, of, strict=True)

@@ -111,8 +111,10 @@ def read_rollup(
     )
     found = {name: answer.without_mask(values) for name, values in cursor.fetchnumpy().items()}
     if named:
-        measures = np.array(sorted(places))
-        found["item"] = np.array([places[measure] for measure in measures.tolist()])[np.searchsorted(measures, found["item"])]
+        first = min(places)
+        place_of = np.zeros(max(places) - first + 1, np.int64)
+        place_of[[measure - first for measure in places]] = list(places.values())
+        found["item"] = place_of[found["item"] - first]
     return _with_level_names(found, aggregate, part, level)
 
 

@@ -43,6 +43,8 @@ if TYPE_CHECKING:
 
 SURELY = 6.0
 """Standard deviations above the expected number of rows: too few are found about once in 10⁹ samples."""
+NAMES_A_QUERY = 2_000
+"""Columns that one query reads of the rows with an id."""
 PLAIN = ("id", "at", "subject", "arrived", "prediction", "extra")
 """Columns beside the references: id, event time, subject, time of arrival, the answer and other fields (JSON text) of a prediction."""
 
@@ -306,14 +308,18 @@ def rows_of_id(cursor: Cursor, table: str, columns: Sequence[str], id: str) -> l
     """Some columns of the rows with one id.
 
     The hashes alone are scanned, then the few rows are read by row number. With a second condition, or with the columns in the same query,
-    DuckDB reads other columns of each block that it passes (tests/benchmarks/bench_case.py: three times as long).
+    DuckDB reads other columns of each block that it passes (tests/benchmarks/bench_case.py: three times as long). Of thousands of
+    columns NAMES_A_QUERY are read at a time, since the time to plan a query grows faster than their number.
     """
     places = cursor.execute(f"SELECT rowid FROM {table} WHERE id_hash = hash($id)", {"id": id}).fetchall()
     if not places:
         return []
     numbers = ", ".join(str(int(place)) for (place,) in places)
-    held = cursor.execute(f"SELECT id, {', '.join(columns)} FROM {table} WHERE rowid IN ({numbers})").fetchall()
-    return [row[1:] for row in held if row[0] == id]
+    parts = []
+    for first in range(0, len(columns), NAMES_A_QUERY):
+        names = ", ".join(["id", *columns[first : first + NAMES_A_QUERY]])
+        parts.append(cursor.execute(f"SELECT {names} FROM {table} WHERE rowid IN ({numbers}) ORDER BY rowid").fetchall())
+    return [tuple(value for row in rows for value in row[1:]) for rows in zip(*parts, strict=True) if rows[0][0] == id]
 
 
 def _rows_of_id_in(cursor: Cursor, query: str, columns: Sequence[str], id_: str) -> list[tuple[Any, ...]]:
