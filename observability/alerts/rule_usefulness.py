@@ -15,8 +15,8 @@ ENOUGH = 3
 
 @dataclass(frozen=True)
 class RuleUse:
-    """Ratings of one rule's alerts. rule: its name in the settings, such as serving/drift/psi. last: when it last
-    raised an alert, or None.
+    """Ratings of one rule's alerts. rule: its name in the settings, such as serving/drift/psi. last: when it last raised an alert, or
+    None.
     """
 
     rule: str

@@ -288,8 +288,8 @@ def registered_reference(store: Store, model: str, version: str | None) -> DataT
 
 
 def held_out_rows(args: argparse.Namespace, features: "DataFrame") -> "tuple[DataFrame, Series[Any]] | None":
-    """Features and labels of the held-out file; None if no file is named. The labels are in the column that --label
-    names, else in `label`.
+    """Features and labels of the held-out file; None if no file is named. The labels are in the column that --label names, else in
+    `label`.
     """
     if not args.held_out:
         return None

@@ -18,8 +18,8 @@ WIDEST = 60
 
 
 def run_sql(store: Store, args: argparse.Namespace, say: Say) -> Outcome:
-    """Run one SELECT over the views, in the confined process that the page SQL uses. A note on the error stream says
-    if rows were left out.
+    """Run one SELECT over the views, in the confined process that the page SQL uses. A note on the error stream says if rows were left
+    out.
     """
     from observability.export.own_exports import note_own_exports
     from observability.metrics.own_exports import own_export

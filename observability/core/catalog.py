@@ -243,8 +243,8 @@ class Model:
 
 
 def check_stated_directions(model: Model, before: ModelSettings, settings: ModelSettings, where: str | None = None) -> None:
-    """Raise UsageError if `settings` state an attack direction for a category that `before` does not state, because
-    levels have no order.
+    """Raise UsageError if `settings` state an attack direction for a category that `before` does not state, because levels have no
+    order.
     """
     for name, way in settings.attack_directions.items():
         column = model.column(f"feature.{name}")

@@ -1,5 +1,5 @@
-"""Read the rows of an audit: a bounded sample of labelled rows of a version (served, or of its reference), with
-groups, slices and texts.
+"""Read the rows of an audit: a bounded sample of labelled rows of a version (served, or of its reference), with groups, slices and
+texts.
 """
 
 from collections.abc import Mapping

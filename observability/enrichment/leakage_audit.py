@@ -130,8 +130,8 @@ def leakage_headline(body: Mapping[str, Any], why: str | None) -> dict[str, Any]
 
 
 def _sides_of(overlap: Mapping[str, Any] | None) -> dict[str, str]:
-    """The compared rows of an overlap, as `at` of the headline. Two audits are repeats of each other only if they
-    compared the same rows.
+    """The compared rows of an overlap, as `at` of the headline. Two audits are repeats of each other only if they compared the same
+    rows.
     """
     return {} if overlap is None else {"at": overlap["of"]}
 

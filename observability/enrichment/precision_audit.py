@@ -89,8 +89,8 @@ def processor_energy(root: Path | None = None) -> Callable[[], float] | None:
 
 @dataclass(frozen=True)
 class FormQuestion:
-    """The forms of a model version that are compared, and the rows (probes) on which they are compared. origin: the
-    source of the probes.
+    """The forms of a model version that are compared, and the rows (probes) on which they are compared. origin: the source of the
+    probes.
     """
 
     model: Model

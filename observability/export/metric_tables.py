@@ -170,8 +170,8 @@ def incidents_table(incidents: Sequence[Incident], now: datetime) -> "pa.Table":
 
 
 def daily_table(store: "Store") -> "pa.Table":
-    """Predictions of each model, version, environment and day (UTC): their number, the labelled and failed ones,
-    latency, energy and cost.
+    """Predictions of each model, version, environment and day (UTC): their number, the labelled and failed ones, latency, energy and
+    cost.
     """
     import pyarrow as pa
 
@@ -249,8 +249,8 @@ def _remove_old_drafts(path: Path) -> None:
 
 
 def _replace_parquet(path: Path, table: "pa.Table") -> None:
-    """Replace a file in one step, so that simultaneous readers read a whole file. Each writer has a draft of its own. The last
-    writer wins.
+    """Replace a file in one step, so that simultaneous readers read a whole file. Each writer has a draft of its own; the last writer
+    wins.
     """
     import pyarrow as pa
     from pyarrow import parquet

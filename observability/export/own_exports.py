@@ -20,8 +20,8 @@ def csv_shape(text: str) -> tuple[int, list[str]]:
 
 
 def note_own_exports(store: "Store", records: Sequence[Mapping[str, object]]) -> None:
-    """Store the records. If the store refuses them, the file is still delivered, because a full disk must not keep
-    people from their data.
+    """Store the records. If the store refuses them, the file is still delivered, because a full disk must not keep people from their
+    data.
     """
     with contextlib.suppress(ObservabilityError):
         store.write_records(records)

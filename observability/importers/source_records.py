@@ -178,8 +178,8 @@ def zone_named(name: str | None) -> tzinfo | None:
 
 
 def number_if_exact(text: Any) -> Any:
-    """A text as a number if it is exactly the way in which that number is written; any other value unchanged. "0.10"
-    and "007" stay texts.
+    """A text as a number if it is exactly the way in which that number is written; any other value unchanged. "0.10" and "007" stay
+    texts.
     """
     if not isinstance(text, str):
         return text

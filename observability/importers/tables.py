@@ -73,8 +73,8 @@ def table_paths(paths: Sequence[Path]) -> tuple[Path, Path]:
 
 
 def require_decompressed_size(path: Path) -> None:
-    """Raise UsageError if a .gz file is damaged, or holds more than MAX_DECOMPRESSED bytes, because its content
-    would be in memory at once.
+    """Raise UsageError if a .gz file is damaged, or holds more than MAX_DECOMPRESSED bytes, because its content would be in memory at
+    once.
     """
     size = 0
     try:

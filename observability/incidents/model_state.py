@@ -27,8 +27,8 @@ def is_verdict(finding: Finding) -> bool:
 
 
 def verdict_severity(findings: Iterable[Finding]) -> Severity:
-    """The worst severity of findings that need action. Otherwise OK if performance, drift or quality could be
-    judged, and unknown if not.
+    """The worst severity of findings that need action. Otherwise OK if performance, drift or quality could be judged, and unknown if
+    not.
     """
     known = list(findings)
     for severity in ("act", "watch"):

@@ -1,5 +1,5 @@
-"""List the files below an address of a bucket, or in a folder: Parquet, CSV and JSON lines, with the columns in the
-names of their folders.
+"""List the files below an address of a bucket, or in a folder: Parquet, CSV and JSON lines, with the columns in the names of their
+folders.
 """
 
 import io

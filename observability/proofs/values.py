@@ -145,8 +145,8 @@ WHERE hour NOT IN (SELECT hour FROM made)"""
 
 
 def psi_proof(finding: Finding, context: Context) -> str | None:
-    """The SQL of the PSI of a column against the reference, on the reference's deciles. Missing and unseen values
-    are groups of their own.
+    """The SQL of the PSI of a column against the reference, on the reference's deciles. Missing and unseen values are groups of their
+    own.
     """
     reference, days = finding.evidence["column"], finding.evidence["look_days"]
     own = finding.evidence["windows"]

@@ -133,8 +133,8 @@ def agenda_score(item: Item) -> float:
 
 
 def incident_change(severity: str, value: float | None, before: Mapping[str, Any] | None, higher_is_worse: bool | None = None) -> Change:
-    """Change of an incident against last week's incident with the same id; `new` if there was none. before: its
-    frozen severity and value.
+    """Change of an incident against last week's incident with the same id; `new` if there was none. before: its frozen severity and
+    value.
     """
     if before is None:
         return "new"

@@ -139,8 +139,8 @@ def is_idle(store: "Store") -> bool:
 
 
 def run_audit_schedule(store: "Store", stopping: threading.Event) -> None:
-    """Run due audits, one in each round, until `stopping` is set. A failure is kept in the state, and the audit is
-    tried again a day later.
+    """Run due audits, one in each round, until `stopping` is set. A failure is kept in the state, and the audit is tried again a day
+    later.
     """
     while not stopping.wait(LOOK_EVERY):
         try:

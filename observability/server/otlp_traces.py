@@ -64,8 +64,8 @@ class OtlpSpan:
 
 @dataclass
 class SpansTaken:
-    """The outcome of the spans of a request. passed: number of spans that are no predictions. rejected: the reason
-    for each rejected span.
+    """The outcome of the spans of a request. passed: number of spans that are no predictions. rejected: the reason for each rejected
+    span.
     """
 
     accepted: int = 0

@@ -53,8 +53,8 @@ def scheduled_sets(home: Path, model: str) -> list[tuple[Path, ProbeSet]]:
 
 
 def schedule_file(home: Path, path: Path) -> Path:
-    """Copy a probe file into the schedule, in place of a file with its model and set. Returns the copy. Raises
-    UsageError for a wrong file.
+    """Copy a probe file into the schedule, in place of a file with its model and set. Returns the copy. Raises UsageError for a wrong
+    file.
     """
     probe = read_probe_set(path)
     name = re.sub(r"[^A-Za-z0-9._-]+", "_", f"{probe.model}-{probe.set}").strip(".")

@@ -145,8 +145,8 @@ class RequestOriginCheck:
         self.app, self.port = app, port
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass an allowed request on. Answer any other request with 403 or 421, and a browser's question whether a
-        page may send with 204.
+        """Pass an allowed request on. Answer any other request with 403 or 421, and a browser's question whether a page may send with
+        204.
         """
         refusal = None if scope["type"] == "lifespan" else undecodable_address(scope) or self._refusal(scope)
         if refusal is None and (origin := logger_origin(scope)) is not None:

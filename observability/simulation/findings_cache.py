@@ -49,8 +49,8 @@ class FindingsCache:
 
 
 def frame_digest(frame: "DataFrame") -> bytes:
-    """A digest of names, types and values of a frame. Equal text in other bytes may give another digest; the frame
-    is then analyzed again.
+    """A digest of names, types and values of a frame. Equal text in other bytes may give another digest; the frame is then analyzed
+    again.
     """
     made = blake2b(digest_size=16)
     made.update(f"{len(frame)} {frame.index!r}".encode())

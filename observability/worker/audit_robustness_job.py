@@ -54,8 +54,8 @@ def _opened(
 
 
 def _forest_thresholds(model: OpenModel, free: dict[int, AttackFeature]) -> dict[int, Floats] | None:
-    """The thresholds of each number of a forest. None for other models, for a number that is split by category, and
-    beyond MOST_THRESHOLDS.
+    """The thresholds of each number of a forest. None for other models, for a number that is split by category, and beyond
+    MOST_THRESHOLDS.
     """
     try:
         found = model.thresholds() if model.thresholds is not None else None

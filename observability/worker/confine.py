@@ -19,8 +19,8 @@ CAPABILITY_VERSION = 0x20080522
 
 @dataclass(frozen=True)
 class Confinement:
-    """The confinement that the operating system applied. paths_hidden: whether even the existence of other files is
-    hidden (mount_view.py).
+    """The confinement that the operating system applied. paths_hidden: whether even the existence of other files is hidden
+    (mount_view.py).
     """
 
     network_blocked: bool

@@ -163,8 +163,8 @@ def explain_scores(
 
 
 def artifact_kind(artifact: Path) -> str:
-    """The kind of a model file from its content: lightgbm, xgboost, skops or onnx. Raises UsageError for any other
-    file, such as a pickle.
+    """The kind of a model file from its content: lightgbm, xgboost, skops or onnx. Raises UsageError for any other file, such as a
+    pickle.
     """
     from observability.store.registry.artifacts import detect_artifact_kind
 
