@@ -1,8 +1,8 @@
-"""Explain predictions ahead, step by step: a bounded sample of each day, of the reference, and the worst errors.
+"""Explain predictions in advance, step by step: a bounded sample of each day, of the reference, and the worst errors.
 
-Attributions that were logged with a prediction are used unchanged; others are computed from the version's artifact in the worker. An
-artifact that crashes, hangs or runs out of memory fails alone: the failure is stored with the version, and retried when the artifact or a
-library changes.
+Attributions that were logged with a prediction are used unchanged; others are computed from the version's artifact in the worker. If an
+artifact crashes, hangs or runs out of memory, only its own explanations fail. The failure is stored with the version, and the artifact is
+tried again when it or a library changes.
 """
 
 import threading
@@ -84,7 +84,7 @@ class ExplanationWork:
 
 
 def explain_rows(store: "Store", worker: "Worker", model: Model, progress: Progress, stopping: threading.Event) -> int:
-    """One step for a model of about STEP_SECONDS, newest rows first. Returns the number of explained rows; 0 if nothing is left."""
+    """Run one step of about STEP_SECONDS for a model, newest rows first. Returns the number of explained rows; 0 if nothing is left."""
     for version in sorted(model.versions, key=_registration_time, reverse=True):
         if stopping.is_set():
             return 0
@@ -205,7 +205,7 @@ def _worst_error_ids(store: "Store", model: Model, version: Version) -> list[str
 
 
 def _attribution_batch(work: ExplanationWork, found: RowsToExplain, done: Sequence[ExplanationPart]) -> AttributionBatch:
-    """One batch to write: logged attributions unchanged, others from the worker; or the failure."""
+    """One batch to write, or the failure. Logged attributions are used unchanged, and others come from the worker."""
     rows, state = found.rows, work.state
     logged = (rows["attributions"].notna() & ~rows["known"]).to_numpy(bool)
     rest = ~logged & ~rows["known"].to_numpy(bool)
@@ -234,7 +234,7 @@ def _attribution_batch(work: ExplanationWork, found: RowsToExplain, done: Sequen
 def _computed_attributions(
     work: ExplanationWork, rows: "DataFrame", inputs: "DataFrame", state: ExplanationState
 ) -> tuple[dict[str, list[Any]], ExplanationState, bool]:  # fmt: skip
-    """Attributions from the worker; False if time or memory sufficed for the first rows only."""
+    """Attributions from the worker, and False if time or memory sufficed for the first rows only."""
     from observability.worker import explanation, limits, requests
 
     artifact = work.store.artifact(work.version)
@@ -295,7 +295,7 @@ def _background_rows(work: ExplanationWork) -> "DataFrame | None":
 
 
 def _decided_outputs(rows: "DataFrame", output: NDArray[np.float64]) -> tuple[NDArray[np.int64] | None, NDArray[np.float64]]:
-    """Multiclass: the decided class (the most probable if it is unknown) and its output. Else None and the output."""
+    """For multiclass, the decided class (the most probable if it is unknown) and its output. Otherwise None and the output."""
     if output.ndim == 1:
         return None, output
     decision = rows["decision"].to_numpy(np.int64)
@@ -352,7 +352,7 @@ def _logged_attributions(
 
 
 def _finite_list(numbers: NDArray[np.float64]) -> list[float | None]:
-    """Numbers, None for those that are not finite."""
+    """The numbers as a list, with None for numbers that are not finite."""
     return [float(each) if np.isfinite(each) else None for each in numbers]
 
 

@@ -36,13 +36,13 @@ class CallCost:
 
     @property
     def total(self) -> float | None:
-        """Both together; None where neither is known."""
+        """Both together; None if neither is known."""
         known = [each for each in (self.logged, self.computed) if each is not None]
         return sum(known) if known else None
 
     @property
     def source(self) -> str | None:
-        """Where the cost is from: `logged`, `stated prices` or `partly stated prices`; None where it is unknown."""
+        """The origin of the cost: `logged`, `stated prices` or `partly stated prices`; None if it is unknown."""
         if self.computed is None:
             return None if self.logged is None else "logged"
         return "stated prices" if self.logged is None else "partly stated prices"
@@ -94,7 +94,7 @@ def summed_call_cost(
     n: Mapping[Any, float], total: Mapping[Any, float], settings: ModelSettings, uncosted: Mapping[str, float] | None = None
 ) -> CallCost:
     """The cost of a group of calls. n, total: for each of `cost_columns` the number of calls that carry it, and its sum. uncosted: part of
-    the tokens of calls without a cost (`uncosted_tokens`); None where single calls are not known.
+    the tokens of calls without a cost (`uncosted_tokens`); None if single calls are not known.
     """
     with_cost, with_tokens = int(n.get("cost", 0)), max((int(n.get(name, 0)) for name in (INPUT, OUTPUT)), default=0)
     logged = float(total["cost"]) if with_cost else None
@@ -163,7 +163,7 @@ def uncosted_tokens(calls: "DataFrame | None") -> dict[str, float] | None:
 
 def uncosted_by_hour(calls: "DataFrame | None", hours: Iterable[Any]) -> dict[Any, dict[str, float]]:
     """`uncosted_tokens` of each hour (naive UTC). Where no known call of an hour has such tokens, the part is that of all known calls;
-    empty where no call is known. calls: as in `uncosted_tokens`.
+    empty if no call is known. calls: as in `uncosted_tokens`.
     """
     if calls is None or calls.empty:
         return {}

@@ -164,7 +164,7 @@ def _compared_rows(finding: Finding, context: Context) -> ProvenRows:
 
 
 def _costed_hours(context: Context, rows: ProvenRows, method: str | None, start: datetime) -> str | None:
-    """Serving cost by hour (`costed`: hour, amount, served), where predictions carry it or a request has a price; None by other methods.
+    """Serving cost by hour (`costed`: hour, amount, served), if predictions carry it or a request has a price; None for other methods.
 
     start: start of the window. An hour without a carried cost has the mean of the hours on its side of the start.
     """

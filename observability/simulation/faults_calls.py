@@ -25,7 +25,7 @@ MAX_TOPICS = 20
 
 
 def _changed_calls(plant: FramesPlant, column: str, change: "Callable[[DataFrame], DataFrame]") -> PlantedFrames:
-    """The calls of the window, changed. column: the subject that should be named."""
+    """The calls of the window after a change. column: the subject that should be named."""
     now = plant.frames["current"]
     if len(now) < MINIMUM_ROWS:
         wanted = f"{MINIMUM_ROWS} calls of a language model"

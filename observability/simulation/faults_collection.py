@@ -28,7 +28,7 @@ class DeviceFaultPlant:
     spread: float
 
     def with_statistic(self, metric: str, change: Callable[[float], float]) -> "DataFrame":
-        """The batches with a statistic of the column changed; one that is not logged counts as 0."""
+        """The batches with a changed statistic of the column. A statistic that is not logged counts as 0."""
         cells: list[Any] = []
         for stats in self.batches["stats"]:
             own = dict(stats.get(self.column) or {}) if isinstance(stats, Mapping) else {}

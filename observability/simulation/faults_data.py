@@ -93,7 +93,7 @@ def covariate_shift(rows: LogRows, plant: FaultPlant) -> LogRows:
 
 
 def _tilting_exponent(z: Array, shift: float) -> float:
-    """The exponent that moves the mean of z by `shift`; the largest exponent if the values of z do not allow such a shift."""
+    """The exponent that moves the mean of z by `shift`, or the largest exponent if the values of z do not allow such a shift."""
     low, high = 0.0, 8.0
     for _ in range(40):
         middle = (low + high) / 2

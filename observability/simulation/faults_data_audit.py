@@ -104,7 +104,7 @@ def duplicate_rows(plant: TablePlant) -> Tables:
 
 
 def audited_with(fault: Callable[[TablePlant], Tables]) -> Callable[[FramesPlant], PlantedFrames]:
-    """Return what plants a fault in a simulated table and audits it with the fault and without it."""
+    """Return a function that plants a fault in a simulated table, and audits the table with the fault and without it."""
 
     def planted(plant: FramesPlant) -> PlantedFrames:
         train, held = simulated_table(plant.rng, ROWS), simulated_table(plant.rng, HELD_OUT_ROWS)

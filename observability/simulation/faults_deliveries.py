@@ -41,7 +41,7 @@ class Delivery:
 
 
 def _delivery(plant: FramesPlant, column: str, later: int = 0) -> Delivery:
-    """A batch of the window with a value in a column, `later` or more batches of its series after it, and enough of them before."""
+    """A batch of the window that has a value in a column, `later` or more batches of its series after it, and enough batches before it."""
     now, past = plant.frames["batches"].reset_index(drop=True), plant.frames["past batches"]
     held, found = now[column].notna().to_numpy(bool), []
     for (source, device), own in now.groupby(["source", now["device"].fillna("")], sort=True):
@@ -57,14 +57,16 @@ def _delivery(plant: FramesPlant, column: str, later: int = 0) -> Delivery:
 
 
 def _planted(plant: FramesPlant, chosen: Delivery, batches: "DataFrame") -> PlantedFrames:
-    """The frames with changed batches of the window."""
+    """The frames in which batches of the window are changed."""
     faulty = {**plant.frames, "batches": batches.sort_values(["at", "batch"]).reset_index(drop=True)}
     about = f"Batch {chosen.batches['batch'].iloc[chosen.place]} of source {chosen.source}."
     return PlantedFrames(faulty, plant.frames, plant.context, f"source:{chosen.source}", about)
 
 
 def _changed(plant: FramesPlant, column: str, change: Callable[[float, float], float]) -> PlantedFrames:
-    """A number of one batch is changed. change: from its value and its rows to the new value, which is cut at the number of rows."""
+    """The frames in which a number of one batch is changed. change: a function of its value and its rows that gives the new value, which is
+    cut at the number of rows.
+    """
     chosen = _delivery(plant, column)
     value, rows = (float(chosen.batches[name].to_numpy(float)[chosen.place]) for name in (column, "rows"))
     changed = chosen.batches[column].mask(chosen.here, round(min(change(value, rows), rows)))

@@ -1,6 +1,7 @@
-"""Faults of audits, batches of predictions, datasets, stored forms, attributions and actions: planted on what one analyzer reads.
+"""Faults of audits, batches of predictions, datasets, stored forms, attributions and actions. They are planted on the frames that one
+analyzer reads.
 
-A fault chooses what it falls on, and gives the frames without it (the twin) and with it. Raises UsageError if something that it needs is
+A fault chooses its target, and gives the frames without the fault (the twin) and with it. Raises UsageError if something that it needs is
 missing.
 """
 
@@ -71,7 +72,7 @@ class FrameFault(NamedFault):
 
     @property
     def section(self) -> str:  # type: ignore[override]  # stated by other faults; here it follows from the analyzer
-        """The part of the product it belongs to."""
+        """The part of the product to which it belongs."""
         return self.analyzer.partition("/")[0]
 
 
@@ -94,9 +95,10 @@ def _figure_of(results: Mapping[str, Any], further: str | None) -> Any:
 
 
 def _worse_audit(plant: FramesPlant, kind: AuditKind, sign: int, further: str | None = None) -> PlantedFrames:
-    """An audit is repeated a day later, and a value is worse. sign: the sign of the change. further: the figure, in place of the headline.
+    """The frames of an audit that is repeated a day later with a worse value. sign: the sign of the change. further: the figure, in place
+    of the headline.
 
-    The twin is repeated with chance alone.
+    In the twin, the repeated audit differs by chance alone.
     """
     import pandas as pd
 
@@ -119,7 +121,7 @@ def _worse_audit(plant: FramesPlant, kind: AuditKind, sign: int, further: str | 
 
 
 def _audited(context: Context, row: Mapping[Any, Any], now: datetime) -> Context:
-    """The context of an audited version, without the owner's levels: without them only the audit before judges."""
+    """The context of an audited version, without the owner's levels, so that only the previous audit counts."""
     version = context.model.version(str(row["version"])) or context.version
     model = replace(context.model, settings=ModelSettings())
     return replace(context, model=model, version=replace(version, name=str(row["version"])), now=now)
@@ -170,7 +172,9 @@ def expired_audit(plant: FramesPlant) -> PlantedFrames:
 
 
 def _changed_batch(plant: FramesPlant, change: "Callable[[DataFrame], DataFrame]") -> PlantedFrames:
-    """The newest whole batch of the window, changed. It was expected with the keys that it has, an hour after its last row."""
+    """The frames with a change in the newest whole batch of the window. The batch was expected with the keys that it has, an hour after its
+    last row.
+    """
     import pandas as pd
 
     rows, frames = plant.frames["rows"], plant.frames
@@ -271,9 +275,10 @@ def _stored_as(
     change: "Callable[[dict[str, Any], StorageAudit], dict[str, Any]]" = lambda form, _: form,
     decided: "Callable[[StorageAudit, str], DataFrame] | None" = None,
 ) -> PlantedFrames:
-    """The lossy form that saves most of a dataset's newest audit, as the form in use, changed.
+    """The frames in which the form that a dataset is stored in is changed: the lossy form that saves most in its newest audit.
 
-    change: of the form as the audit has it. decided: the decisions of the faulty frames for the audit and the form; by default none.
+    change: a function that changes the form of the audit. decided: a function that gives the decisions of the faulty frames for the audit
+    and the form; by default there are none.
     """
     audits = latest_storage_audits(plant.frames["datasets"])
     targets = [(audit, form) for audit in audits for form in audit.forms if _is_clean(audit, form)]
@@ -310,7 +315,7 @@ def _is_clean(audit: StorageAudit, form: StoredForm) -> bool:
 
 
 def _more_flips(plant: FramesPlant, form: dict[str, Any], *, of_slice: bool) -> dict[str, Any]:
-    """A form that changes more decisions: everywhere, or in the second largest of its slices."""
+    """The form with more changed decisions, everywhere or in the second largest of its slices."""
     model = form["model"]
     second = sorted(range(len(model["slices"])), key=lambda each: -model["slices"][each]["n"])[1]
     planted = FormFaultPlant({**model, "probes": model["rows"]}, second, plant.amount, plant.rng)
@@ -384,7 +389,7 @@ def stored_pictures_lose_detail(plant: FramesPlant) -> PlantedFrames:
 
 
 def _attributed(plant: FramesPlant) -> "tuple[DataFrame, list[str]]":
-    """Attributions of the window, and their columns, the largest first."""
+    """Attributions of the window and their columns, the largest column first."""
     now = plant.frames["current"]
     sizes = {str(name): float(now[name].abs().mean()) for name in now if str(name).startswith("attribution.")}
     if len(now) < MIN_ROWS or len(sizes) < 2:
@@ -411,8 +416,8 @@ def attributions_of_another_output(plant: FramesPlant) -> PlantedFrames:
 
 
 def _relied(plant: FramesPlant, metric: str, *, right: bool) -> PlantedFrames:
-    """People follow the model in a share of its wrong answers that they overrode; if `right`, they override a share of its right answers
-    that they followed.
+    """The frames in which people follow the model in a share of its wrong answers that they overrode. If `right`, they override a share of
+    its right answers that they followed.
 
     The owner's level is the upper end of the interval of the rate before.
     """

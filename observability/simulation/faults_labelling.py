@@ -36,11 +36,11 @@ class LabelFaultPlant:
         return (self.project.annotated["at"] >= self.onset).to_numpy()
 
     def unfit(self, got: str, expected: str | None = None) -> UsageError:
-        """The error of a project that lacks what the fault needs."""
+        """The error for a project that lacks what the fault needs."""
         return UsageError("the project cannot have this fault", got=got, expected=expected)
 
     def somebody(self) -> str:
-        """An annotator with labels before and after the onset who is not much rarer than the others."""
+        """An annotator with labels before and after the onset, who gave not many fewer labels than the others."""
         rows = self.project.annotated
         found = rows.loc[self.later, "annotator"].value_counts()
         before = set(rows.loc[~self.later, "annotator"])
@@ -78,7 +78,7 @@ class LabelFaultPlant:
 
 @dataclass(frozen=True)
 class PlantedProject:
-    """The records with the fault. target: its subject; detail: further words on it."""
+    """The records with the fault. target: the subject of the fault; detail: further words about it."""
 
     project: LabellingRecords
     target: str

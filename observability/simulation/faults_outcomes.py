@@ -21,7 +21,7 @@ def _row_thresholds(rows: LogRows, plant: FaultPlant) -> Array:
 
 
 def _error_measure(rows: LogRows, plant: FaultPlant, score: Array, label: Array) -> float:
-    """The share of wrong decisions, for regression the mean absolute error, on labelled rows."""
+    """The share of wrong decisions on labelled rows; for regression, the mean absolute error."""
     known = np.isfinite(label) & np.isfinite(score)
     if plant.scene.base.task == "regression":
         return float(np.abs(score - label)[known].mean())
@@ -29,7 +29,9 @@ def _error_measure(rows: LogRows, plant: FaultPlant, score: Array, label: Array)
 
 
 def _least_amount(target: float, figure: Callable[[float], float], most: float) -> float:
-    """The smallest amount in [0, `most`] at which an increasing figure reaches the target (bisection; `most` where it never does)."""
+    """The smallest amount in [0, `most`] at which an increasing figure reaches the target (bisection); `most` if the figure never reaches
+    it.
+    """
     low, high = 0.0, most
     for _ in range(25):
         middle = (low + high) / 2

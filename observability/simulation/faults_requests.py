@@ -25,7 +25,7 @@ def _sent(rows: LogRows, plant: FaultPlant, seeds: Array, fresh: dict[str, Array
 
 
 def _more(rows: LogRows, plant: FaultPlant) -> int:
-    """How many rows to add, so that they make up the share `amount` of all rows."""
+    """The number of rows to add, so that they make up the share `amount` of all rows."""
     return round(plant.amount / (1 - plant.amount) * len(rows))
 
 

@@ -18,7 +18,8 @@ DAYS, TIMES = "days", "times as long"
 class StorageFaultPlant:
     """Where and how strongly a fault is planted.
 
-    reports: the reports of one place, from its last week or all, oldest first. growth: its usual bytes a day; net: with what is removed.
+    reports: the reports of one place, from its last week or all, oldest first. growth: the usual added bytes a day; net: the usual growth
+    after removals.
     """
 
     reports: "DataFrame"
@@ -29,14 +30,16 @@ class StorageFaultPlant:
 
     @property
     def days(self) -> "np.ndarray[tuple[int], np.dtype[np.float64]]":
-        """Days from the first report of the week to each."""
+        """Days from the first report of the week to each report."""
         at = self.reports["at"]
         return ((at - at.min()).dt.total_seconds() / 86_400).to_numpy(float)
 
 
 @dataclass(frozen=True)
 class StorageFault(NamedFault):
-    """A fault of a place that stores data. needs: columns that its reports must hold. whole: it began before the weeks that are read."""
+    """A fault of a place that stores data. needs: columns that its reports must hold. whole: whether it began before the weeks that are
+    read.
+    """
 
     needs: tuple[str, ...] = ()
     whole: bool = False

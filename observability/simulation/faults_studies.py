@@ -14,7 +14,7 @@ from observability.simulation.fault import NamedFault
 
 @dataclass(frozen=True)
 class StudyFaultPlant:
-    """Where and how strongly a fault is planted. study: a clean one; amount: the amount of the fault."""
+    """Where and how strongly a fault is planted. study: a clean study; amount: the amount of the fault."""
 
     study: StudyResults
     amount: float
@@ -26,7 +26,7 @@ class StudyFaultPlant:
         return [each.run for each in self.study.trials]
 
     def chosen(self, among: Sequence[TrainingRun]) -> set[str]:
-        """The names of a random share of some runs, one at least."""
+        """The names of a random share of some runs, at least one."""
         count = max(round(self.amount * len(among)), 1)
         return {among[place].name for place in self.rng.permutation(len(among))[:count]}
 
@@ -40,7 +40,7 @@ class StudyFaultPlant:
 
 
 def with_metric(run: TrainingRun, metric: str, change: Callable[[float], float]) -> TrainingRun:
-    """A run whose metric ends elsewhere: its curve is moved by the difference."""
+    """A run whose metric ends at another value. Its whole curve is moved by the difference."""
     last = run.last_value(metric)
     if last is None:
         return run
@@ -54,7 +54,7 @@ def with_metric(run: TrainingRun, metric: str, change: Callable[[float], float])
 
 
 def ended_at(value: float) -> Callable[[float], float]:
-    """A change of any value to this one."""
+    """A change that replaces any value by this one."""
     return lambda _: value
 
 

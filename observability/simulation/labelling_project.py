@@ -105,7 +105,7 @@ def _with_assistance(rows: "DataFrame", truth: list[str], item: Array, classes: 
 
 
 def _values_where(values: Array, held: Array) -> Array:
-    """Values where the mask holds, else None."""
+    """Values at the places where the mask holds; None at other places."""
     found = values.astype(object)
     found[~held] = None
     return found

@@ -92,7 +92,7 @@ def replay_labelling_fault(
 
 
 def labelling_findings(project: LabellingRecords, model: Model, end: datetime) -> tuple[Finding, ...]:
-    """Findings at the end of a day about the week before it, with only the records up to it (naive UTC); a cause comes before its
+    """Findings at the end of a day about the week before it, with only the records up to that time (naive UTC). A cause comes before its
     consequences.
     """
     until = aware_utc(end)

@@ -36,8 +36,8 @@ def lasting_excess_start(excess: ArrayLike, errors: ArrayLike) -> int | None:
     Returns
     -------
     int | None
-        The first measured point where the series is farthest beyond from there on. None if its end is not significantly beyond the
-        level, or with fewer than MIN_POINTS points.
+        The first measured point from which the series is farthest beyond its level until its end. None if its end is not significantly
+        beyond the level, or with fewer than MIN_POINTS points.
     """
     return lasting_excess_starts([excess], [errors])[0]
 

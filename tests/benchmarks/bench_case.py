@@ -50,7 +50,7 @@ NOW = datetime(2026, 7, 1, tzinfo=UTC)
 
 
 def build(home: Path, rows: int, *, whole: bool = False) -> Database:
-    """A store with the model `big`. whole: rolled up, and all of its rows explained."""
+    """A store with the model `big`. whole: whether it is rolled up, and all of its rows are explained."""
     store = open_store(home / "home")
     stream = fill(store, home, "big", rows, rolled=whole)
     if whole:
@@ -66,7 +66,9 @@ def build(home: Path, rows: int, *, whole: bool = False) -> Database:
 
 
 def fill(store: Database, home: Path, name: str, rows: int, *, rolled: bool) -> int:
-    """Registers a model with `rows` predictions over 180 days, and labels for every other one; gives the number of their stream. rolled: with rollups."""
+    """Register a model with `rows` predictions over 180 days, and labels for every other one. Returns the number of their stream. rolled:
+    whether rollups are made.
+    """
     rng = np.random.default_rng(0)
     frame = pd.DataFrame(
         {f"x{i}": rng.normal(size=20_000) for i in range(NUMBERS)}
@@ -156,7 +158,7 @@ def wrong_ids(store: Database) -> list[str]:
 
 
 def look_up(store: Database, rows: int) -> None:
-    """One id among all of them."""
+    """Measure the search for one id among all of them."""
     key, cursor, ids = store.catalog().model("big").key, store.cursor(), some_ids(store, rows)
     table = f"predictions_{key}"
     bare, _ = least(lambda turn: cursor.execute(f"SELECT count(*) FROM {table} WHERE id_hash = hash(?)", [ids[turn]]).fetchall())
@@ -174,7 +176,7 @@ def look_up(store: Database, rows: int) -> None:
 
 
 def whole_file(store: Database, _rows: int) -> None:
-    """Everything that a page shows of a case whose explanation is stored, each time of another prediction."""
+    """Measure everything that a page shows of a case whose explanation is stored, each time for another prediction."""
     key, cursor, ids = store.catalog().model("big").key, store.cursor(), wrong_ids(store)
     bare, _ = least(
         lambda turn: cursor.execute(f"SELECT count(*) FROM predictions_{key} WHERE id_hash = hash(?)", [ids[turn]]).fetchall(), len(ids)

@@ -69,7 +69,9 @@ def free_of(rows, features):
 
 
 def dice_alone(model, rows, row, features):
-    """dice-ml as its documentation has it: missing values filled, the result as it comes. Gives how many features each changes."""
+    """Run dice-ml as its documentation shows: missing values are filled, and the result is used unchanged. Returns how many features each
+    counterfactual changes.
+    """
     import dice_ml
 
     table = rows[features].copy()

@@ -53,7 +53,7 @@ def by_month(store, model):
 
 
 def rows_for_peer(model, threshold, folder):
-    """The raw rows as NannyML wants them."""
+    """The raw rows in the form that NannyML needs."""
     served = pd.read_parquet(SAMPLE / f"{model}.predictions.parquet")
     if "label" not in served:
         labels = pd.read_parquet(SAMPLE / f"{model}.labels.parquet")[["id", "value"]].rename(columns={"value": "label"})
@@ -66,7 +66,7 @@ def rows_for_peer(model, threshold, folder):
 
 
 def compare(store, model, python):
-    """Prints how far both are apart, and what each took."""
+    """Print how far both estimates are apart, and the time of each."""
     taken = []
     for _ in range(RUNS + 1):
         start = time.perf_counter()

@@ -40,7 +40,7 @@ WEEK = Window(drift_rows.MODEL, END - timedelta(days=7), END, version=drift_rows
 
 
 def complete(store):
-    """Gives the rows what the other analyzers ask for: latency, replica, status, labels, a sensitive column."""
+    """Add to the rows what the other analyzers need: latency, replica, status, labels, a sensitive column."""
     key = find_model(store.cursor(), drift_rows.MODEL).key
     with store.write() as writer:
         writer.execute(
@@ -60,7 +60,7 @@ def complete(store):
 
 
 def median(question):
-    """Median seconds of RUNS runs after one that is not counted."""
+    """Median seconds of RUNS runs, after one run that is not counted."""
     question()
     taken = []
     for _ in range(RUNS):

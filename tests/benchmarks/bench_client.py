@@ -17,7 +17,7 @@ FEATURES = {f"feature_{i:02d}": i * 1.2345 for i in range(20)} | {f"category_{i}
 
 
 def write(home: str, fsync: str, seconds: float) -> None:
-    """One writer: logs until the time is over, then prints its calls' times in ns as JSON."""
+    """Run one writer. It logs until the time is over, then prints the times of its calls in ns as JSON."""
     sys.path.insert(0, str(ROOT))
     import observability as obs
 

@@ -19,7 +19,7 @@ from tests.support.coverage_grid import cells, coverage, verdict
 
 
 def main():
-    """Reads the options, prints the grid and what misses."""
+    """Read the options, and print the grid and the cells that miss the goal."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--runs", type=int, default=2000)
     parser.add_argument("--family", default="")

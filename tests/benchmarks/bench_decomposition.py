@@ -39,7 +39,7 @@ GRID = [
 
 
 def expected(kind, x, second, drift, to):
-    """The mean loss at inputs."""
+    """The mean loss at the given inputs."""
     more = drift * (x > 0.5 if to == "some" else 1.0)
     return 8 + 2 * np.clip(x, -2, 3) + second**2 + more if kind == "skewed" else 0.15 + 0.1 * (x > 0) + 0.05 * (np.abs(second) > 1) + more
 
@@ -57,7 +57,7 @@ def truth(kind, shift, drift, to):
 
 
 def drawn(rng, kind, n, shift, drift, to):
-    """Both sides: columns and losses."""
+    """The columns and losses of both sides."""
     made = []
     for moved, more in ((0.0, 0.0), (shift, drift)):
         x = rng.normal(size=(n, 4))

@@ -77,7 +77,7 @@ def distances(version, current, reference):
 
 
 def questions(store, model):
-    """What is timed, by name."""
+    """The questions that are timed, by name."""
     (stream,) = (number for (_, environment), number in stream_numbers(store.cursor(), model.key).items() if environment == "production")
     columns = {each.name: each.column for each in model.columns}
     scan = [f"sum({columns[name]})" for name in drift_rows.NUMBERS] + [f"max(strlen({columns[name]}))" for name in drift_rows.CATEGORIES]
@@ -109,7 +109,7 @@ def questions(store, model):
 
 
 def timed(asked, runs=RUNS):
-    """Median seconds of each question; the runs are interleaved, the first of each is not counted."""
+    """Median seconds of each question. The runs are interleaved, and the first run of each is not counted."""
     taken = {name: [] for name in asked}
     for _ in range(runs + 1):
         for name, question in asked.items():
@@ -120,7 +120,7 @@ def timed(asked, runs=RUNS):
 
 
 def extra_memory(question):
-    """Megabytes that a question needs at its peak beyond what the process held before it, warm."""
+    """Megabytes that a warm question needs at its peak, beyond the memory that the process held before it."""
     question()
     before = resident()
     Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
@@ -134,13 +134,13 @@ def resident():
 
 
 def peak():
-    """The most that it has held since the counter was cleared."""
+    """The most memory that the process has held since the counter was cleared."""
     lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
     return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM"))
 
 
 def run(folder, rows, peers):
-    """Fills a store, times everything, prints; gives the times."""
+    """Fill a store, time everything and print it. Returns the times."""
     with open_store(Path(folder), threads=2) as store:
         start = time.perf_counter()
         model = drift_rows.fill(store, rows)
@@ -166,7 +166,7 @@ def counted(store, model):
 
 
 def show(times, rows):
-    """A line for each question."""
+    """Print a line for each question."""
     goals = GOALS | ({"raw, drift": 6} if rows >= 10_000_000 else {"rollup, drift": None})
     for name, seconds in times.items():
         goal = goals.get(name)
@@ -175,7 +175,7 @@ def show(times, rows):
 
 
 def beside(store, model, name, python, ours):
-    """Runs a peer on the same rows in its own environment, and prints how much longer it took."""
+    """Run a peer on the same rows in its own environment, and print how many times as long it took."""
     with tempfile.TemporaryDirectory() as folder:
         drift_rows.export(store, model, Path(folder))
         command = [python, str(Path(__file__).parent / "run_peers.py"), name, folder]

@@ -32,7 +32,7 @@ OUTCOMES = ("serving/performance", "serving/calibration", "serving/slices")
 
 
 def planted(rows: pd.DataFrame, hit: np.ndarray, fault: str, column: str, rng: np.random.Generator) -> pd.DataFrame:
-    """The rows, with the fault in the affected ones."""
+    """The rows with the fault in the affected ones."""
     values = rows[column].astype(float).to_numpy(copy=True)
     if fault == "concept":
         return rows.assign(label=np.where(hit & (rng.random(len(rows)) < 0.2), 1 - rows["label"], rows["label"]))
@@ -86,7 +86,7 @@ def about_fault(finding: dict, line: dict, clean: set[tuple]) -> bool:
 
 
 def claim_of(finding: dict) -> tuple:
-    """What a finding is a claim about, and how severe."""
+    """The claim of a finding, and its severity."""
     return tuple(finding[name] for name in ("analyzer", "subject", "metric", "slice", "severity"))
 
 

@@ -39,13 +39,13 @@ def timed(work):
 
 
 def direct(artifact, rows, **options):
-    """What LightGBM gives in this process."""
+    """The result of LightGBM in this process."""
     encode = open_lightgbm(artifact, rows, Task("binary", CLASSES)).encode
     return lightgbm.Booster(model_file=str(artifact)).predict(encode(rows), **options)
 
 
 def compare(name, rows, runs, ours, theirs, equal):
-    """Both in turn; prints the medians and how much of the direct throughput the worker has."""
+    """Run both in turn. Print the medians, and the share of the direct throughput that the worker has."""
     taken = {"worker": [], "direct": []}
     for _ in range(runs):
         seconds, found = timed(ours)

@@ -59,7 +59,7 @@ def people(rows, seed):
 
 
 def fill(store, folder, rows):
-    """Registers the model on 20,000 rows and loads `rows` predictions with labels."""
+    """Register the model on 20,000 rows, and load `rows` predictions with labels."""
     reference = folder / "reference.parquet"
     people(20_000, 1)[["income", "score", "label", *SENSITIVE]].to_parquet(reference)
     store.register(
@@ -85,7 +85,7 @@ def fill(store, folder, rows):
 
 
 def timed(work):
-    """Median seconds, the first run apart."""
+    """Median seconds, without the first run."""
     work()
     taken = []
     for _ in range(RUNS):
@@ -96,14 +96,14 @@ def timed(work):
 
 
 def judged(model, frame, chosen):
-    """Every rate with its interval, and each criterion's largest gap with interval and null."""
+    """Every rate with its interval, and the largest gap of each criterion with its interval and null."""
     groups = group_metrics(model, frame, chosen)
     everyone = np.ones(len(groups.levels), bool)
     return groups, {each.metric: spread_of(each, groups, everyone) for each in CRITERIA.values()}, ratio_of(groups, everyone)
 
 
 def check_equal(groups, spreads, ratio, peer):
-    """Every rate and difference equals fairlearn's."""
+    """Check that every rate and difference equals that of fairlearn."""
     for place, name in enumerate(groups.names):
         theirs = peer["groups"][name]
         assert groups.rows[place] == theirs["n"], name

@@ -46,7 +46,7 @@ def said(findings):
 
 
 def judge(stream, task, seed, wanted):
-    """Builds one block and yields (week, reads, findings) for the wanted weeks."""
+    """Build one block, and yield (week, reads, findings) for the wanted weeks."""
     with tempfile.TemporaryDirectory() as folder:
         store = build(Path(folder), weeks=max(week for week, _ in wanted) + 1, seed=seed, task=task, **STREAMS[stream])
         for week, reads in wanted:
@@ -58,7 +58,7 @@ def judge(stream, task, seed, wanted):
 
 
 def tell(lines, show):
-    """Prints each stream's figures from its weeks."""
+    """Print the figures of each stream from its weeks."""
     for stream in dict.fromkeys(each["stream"] for each in lines):
         for reads in ("counts", "rows"):
             mine = [each for each in lines if (each["stream"], each["reads"]) == (stream, reads)]

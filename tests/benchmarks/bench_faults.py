@@ -19,7 +19,7 @@ sys.path.insert(0, str(ROOT))
 
 
 def main(stride: int, parts: list[str], seconds: float) -> None:
-    """Sweep each part, and print a line for each kind of call; ends with an error if a record was lost, stored twice or lost without a
+    """Test each part, and print a line for each kind of call. Ends with an error if a record was lost, stored twice or lost without a
     report."""
     from tests.support import faults
 

@@ -49,7 +49,7 @@ WATCH = """() => {
 
 
 def main() -> int:
-    """Print the delays; 1 if a step never stood on the page."""
+    """Print the delays. Returns 1 if a step never appeared on the page."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--points", type=int, default=30, help="how many steps the job logs")
     parser.add_argument("--pause", type=float, default=2.0, help="mean seconds between two of them")

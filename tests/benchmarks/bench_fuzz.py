@@ -73,7 +73,7 @@ def is_short(request: FuzzRequest) -> bool:
 
 
 def accepted_ids(request: FuzzRequest, answer: bytes) -> set[str]:
-    """The ids of the records of a request that were accepted, those that bear its mark."""
+    """The ids of the accepted records of a request, which bear its mark."""
     from observability.server import intake
 
     rejected = {each["line"] for each in json.loads(answer)["rejected"]}
@@ -84,7 +84,7 @@ def accepted_ids(request: FuzzRequest, answer: bytes) -> set[str]:
 
 
 def session_cookie(port: int) -> str:
-    """The cookie of somebody who signs in."""
+    """The cookie of a person who signs in."""
     form = f"name=ann&password={PASSWORD}".encode()
     headers = (("host", f"127.0.0.1:{port}"), ("origin", f"http://127.0.0.1:{port}"), ("content-type", "application/x-www-form-urlencoded"))
     with socket.create_connection(("127.0.0.1", port), timeout=ANSWER_SECONDS) as connection:

@@ -72,7 +72,7 @@ def post_batches(port: int, token: str, end: float, name: str, batch: int, times
 
 
 def measured(way: str, seconds: float, connections: int, batch: int) -> float:
-    """Events/s of one way."""
+    """Events/s of one of the two ways."""
     from observability.server import tokens
 
     with tempfile.TemporaryDirectory() as home, socket.socket() as free:

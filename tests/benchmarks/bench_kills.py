@@ -16,7 +16,7 @@ sys.path.insert(0, str(ROOT))
 
 
 def main(kills: int, events: int, pause: float, writers: int) -> None:
-    """Kill, load, compare; ends with an error where a record is lost or stored twice."""
+    """Kill, load, compare. Ends with an error if a record is lost or stored twice."""
     from tests.support.killing import compared, killed_again_and_again, seed_of_today
 
     seed, begun = seed_of_today(), time.monotonic()

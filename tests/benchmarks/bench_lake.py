@@ -55,7 +55,7 @@ PART = 500_000
 
 
 def frame_of(rng: np.random.Generator, rows: int, first: int, whole: int) -> Any:
-    """Rows number `first` and following of `whole`, spread evenly over the days."""
+    """Rows of `whole` from number `first` on, spread evenly over the days."""
     import pandas as pd
 
     places = np.arange(first, first + rows)
@@ -68,7 +68,7 @@ def frame_of(rng: np.random.Generator, rows: int, first: int, whole: int) -> Any
 
 
 def load(store: Any, folder: Path, rows: int) -> tuple[float, float]:
-    """Register the model and load its rows and labels; seconds of each."""
+    """Register the model, and load its rows and labels. Returns the seconds of each."""
     rng = np.random.default_rng(1)
     reference = frame_of(rng, 5000, 0, 5000).drop(columns=["id", "at"])
     reference["label"] = (rng.random(5000) < reference["score"]).astype(int)
@@ -103,7 +103,7 @@ def load(store: Any, folder: Path, rows: int) -> tuple[float, float]:
 
 
 def write_directly(store: Any, lake: Path, folder: Path, rows: int) -> int:
-    """Fill the lake with rows made by SQL, a file a day, and tell the store that it removed them; bytes of the files."""
+    """Fill the lake with rows made by SQL, one file a day, and tell the store that it removed them. Returns the bytes of the files."""
     from observability.lake.file_place import FolderPlace
     from observability.store.db.catalog_store import keep_rows_from
     from observability.store.lake.lake_owner import write_own_state
@@ -175,7 +175,7 @@ def measure_direct(rows: int, folder: Path) -> None:
 
 
 def processor(rows: int, begun: float, used: float) -> str:
-    """Rows a second of the clock and of the processor since two instants."""
+    """Rows per second of the clock and of the processor since two instants."""
     seconds = time.process_time() - used
     return f"{rate(rows, time.perf_counter() - begun)}; processor {seconds:.1f} s, {rows / seconds:,.0f} rows/s"
 
@@ -192,7 +192,7 @@ def ask_page(store: Any) -> None:
 
 
 def find_ids(engine: LakeEngine, rows: int) -> None:
-    """Seconds of one prediction by its id, the best of three ids of one day each."""
+    """Seconds of one prediction by its id: the best of three ids, each of another day."""
     engine.row(MODEL, "p0000000001")
     per = rows // DAYS
     for what, known in (("its day known", True), ("no day", False)):
@@ -221,7 +221,7 @@ def rollups(store: Any) -> Any:
 
 
 def same(one: Any, other: Any) -> bool:
-    """Equal counts, sums within 1e-9."""
+    """Whether counts are equal, and sums are equal within 1e-9."""
     if one[0] != other[0] or len(one[1]) != len(other[1]):
         return False
     a, b = (np.array([row[6:] for row in each[1]], float) for each in (one, other))
@@ -233,7 +233,7 @@ def rate(rows: int, seconds: float) -> str:
 
 
 def compare(rows: int, folder: Path, cluster: bool) -> None:
-    """All figures of one number of rows."""
+    """Print all figures for one number of rows."""
     home, lake = folder / "home", folder / "lake"
     store = open_store(home, threads=2)
     print(f"\n{rows:,} rows x 25 features, {rows // 2:,} labels", flush=True)
@@ -281,14 +281,14 @@ KILLED_AFTER = 4.0
 
 
 def driver(home: Path, lake: Path, master: str) -> "subprocess.Popen[bytes]":
-    """A process that computes all rollups on the cluster."""
+    """Start a process that computes all rollups on the cluster."""
     return subprocess.Popen(
         [sys.executable, __file__, "--driver", str(home), str(lake), master], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
     )
 
 
 def run_driver(home: Path, lake: Path, master: str) -> None:
-    """The work of that process."""
+    """Do the work of that process."""
     with open_store(home, threads=1) as store:
         session = local_session(master, spark__sql__files__maxPartitionBytes="4m", **{**EXECUTOR, "spark__sql__shuffle__partitions": "4"})
         print("ready", flush=True)
@@ -300,7 +300,7 @@ def run_driver(home: Path, lake: Path, master: str) -> None:
 
 
 def on_cluster(rows: int, home: Path, lake: Path, wanted: Any) -> None:
-    """The rollups on a master and two workers, undisturbed and with parts killed."""
+    """Compute the rollups on a master and two workers, undisturbed and with parts killed."""
     with standalone_cluster(home.parent) as cluster:
         for what in ("undisturbed", "an executor killed", "the driver killed"):
             with open_store(home, threads=2) as store:
@@ -336,7 +336,7 @@ def on_cluster(rows: int, home: Path, lake: Path, wanted: Any) -> None:
 
 
 def whole() -> None:
-    """Every shape of question of the tests' models, against the reference engine."""
+    """Compare every shape of question of the tests' models with the reference engine."""
     import random
 
     from observability.core.errors import NotFoundError, UsageError

@@ -125,7 +125,7 @@ def csv_peer(path: Path) -> float:
 
 
 def compare_csv(count: int) -> None:
-    """Seconds, rows a second and peak memory of both."""
+    """Print seconds, rows per second and peak memory of both."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "logs.csv"
         write_csv(path, count)
@@ -189,7 +189,7 @@ def peer(path: Path, count: int) -> float:
 
 
 def compare(count: int, repeats: int) -> None:
-    """Rates and ratios for each kind of file."""
+    """Print rates and ratios for each kind of file."""
     with tempfile.TemporaryDirectory() as folder:
         warm = Path(folder) / "warm.jsonl"
         write_file(warm, 30_000, "one shape")
@@ -207,7 +207,7 @@ def compare(count: int, repeats: int) -> None:
 
 
 def sizes(count: int) -> None:
-    """Bytes of the rollups beside the raw rows."""
+    """Print the bytes of the rollups beside the raw rows."""
     with tempfile.TemporaryDirectory() as folder, new_store(Path(folder) / "home") as store:
         path = Path(folder) / "logs.jsonl"
         write_file(path, count, "one shape")
@@ -224,13 +224,13 @@ def sizes(count: int) -> None:
 
 
 def memory(path: str) -> None:
-    """Loads one file in this process and prints its peak memory in MB."""
+    """Load one file in this process, and print its peak memory in MB."""
     ours(Path(path))
     print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
 
 
 def peak(count: int) -> None:
-    """Peak memory of a process of its own."""
+    """Peak memory of a process that is started for the measurement."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "logs.jsonl"
         write_file(path, count, "one shape")

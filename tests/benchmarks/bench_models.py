@@ -58,7 +58,7 @@ def taken(work: Callable[[], Any]) -> tuple[float, float, Any]:
 
 
 def table_of(rng: np.random.Generator, rows: int, shift: float = 0.0) -> Any:
-    """Rows of one model: features, score, label. shift: of amount, in standard deviations, in the last fifth of the rows."""
+    """Rows of one model: features, score, label. shift: size of the shift in the last fifth of the rows, in standard deviations."""
     import pandas as pd
 
     late = np.arange(rows) >= rows * 0.8
@@ -85,7 +85,9 @@ def register_models(store: DuckStore, folder: Path, models: int) -> None:
 
 
 def write_rows(path: Path, models: int, names: int, rows: int, end: datetime) -> int:
-    """A file of predictions with labels of every model over the days before `end`, and one of each unregistered name. The number of lines."""
+    """Write a file of predictions with labels of every model over the days before `end`, and of one prediction of each unregistered name.
+    Returns the number of lines.
+    """
     rng = np.random.default_rng(2)
     lines = 0
     with path.open("w", encoding="utf-8") as file:
@@ -115,7 +117,7 @@ def write_rows(path: Path, models: int, names: int, rows: int, end: datetime) ->
 
 
 def copy_models(store: DuckStore, through: int, models: int) -> None:
-    """Copy the tables and the catalog of the first `through` models, in turn, until there are `models`."""
+    """Copy the tables and the catalog of the first `through` models in turn, until there are `models` of them."""
     keys = {model.name: model.key for model in store.catalog().models}
     with store.write() as writer:
         for place in range(through, models):
@@ -180,7 +182,7 @@ def home_data() -> int:
 
 
 def measured(models: int, names: int, rows: int, folder: Path, kept: Path | None, through: int) -> dict[str, Any]:
-    """Make a fleet and measure it: figure by name, seconds as [wall, processor]."""
+    """Make a fleet and measure it. Returns each figure by name, and seconds as [wall, processor]."""
     from observability.server import process_lock
 
     found: dict[str, Any] = {"models": models, "unregistered": names, "rows a model": rows}

@@ -88,7 +88,7 @@ def filled_store(folder: Path, home: Path, arms: list[str]):
 
 
 def model_weeks(folder: Path, arms: list[str], every: int, findings: bool):
-    """A line for each judged week of a model: truth, plain rule, and what each arm's check says."""
+    """A line for each judged week of a model: truth, plain rule, and the result of the check in each arm."""
     about = json.loads((folder / "about.json").read_text())
     with tempfile.TemporaryDirectory() as scratch, filled_store(folder, Path(scratch), arms) as store:
         for week, truth in enumerate(truths(folder)):
@@ -107,7 +107,7 @@ def model_weeks(folder: Path, arms: list[str], every: int, findings: bool):
 
 
 def truths(folder: Path):
-    """By week: truth, accuracy with its interval, the reference's accuracy, the plain rule on the labels of five days, what is new."""
+    """By week: truth, accuracy with its interval, the reference's accuracy, the plain rule on the labels of five days, and what is new."""
     reference, served = (pd.read_parquet(folder / f"{side}.parquet") for side in ("reference", "served"))
     held, right = (((each["score"] >= 0.5) == each["label"].astype(bool)).to_numpy() for each in (reference, served))
     told = []
@@ -183,7 +183,7 @@ def incident(each) -> dict:
 
 
 def ask_peers(folders: list[Path], pythons: dict[str, str], fresh: bool) -> dict[str, str]:
-    """Runs each tool over the models that it has not judged; gives why one is missing."""
+    """Run each tool over the models that it has not judged. Returns why a tool is missing."""
     missing = {}
     for name in PEERS:
         python = pythons.get(name, sys.executable if name != "nannyml" else None)
@@ -206,7 +206,7 @@ def ask_peers(folders: list[Path], pythons: dict[str, str], fresh: bool) -> dict
 
 
 def with_peers(lines: list[dict], folders: list[Path]) -> list[dict]:
-    """Each week with what the tools say about it."""
+    """Each week, with the results of the tools about it."""
     said = {}
     for folder in folders:
         for file in folder.glob("peer-*.json"):
@@ -291,7 +291,7 @@ def state(line: dict, arm: str, part: str, *wanted: str) -> bool | None:
 
 
 def minus(reference: float, value: float | None) -> float | None:
-    """A fall; None without a value."""
+    """A fall with a minus sign; None without a value."""
     return None if value is None else reference - value
 
 
@@ -314,13 +314,13 @@ def figures(lines: list[dict]) -> dict:
 
 
 def share(values) -> tuple[int, int]:
-    """(how many are true, how many)."""
+    """(number of true values, number of values)."""
     values = list(values)
     return sum(map(bool, values)), len(values)
 
 
 def state_and_news(lines: list[dict], arm: str) -> dict[str, tuple[int, int]]:
-    """How often the state and the news of the figure are right against the truth; empty if findings have neither."""
+    """How often the state and the news of the figure are right compared with the truth. Empty if findings have neither."""
     part = "accuracy" if arm == "labels" else "estimate"
     found = [(each, each[arm][part] or {}) for each in lines]
     if not any(said.get("state") for _, said in found):
@@ -347,7 +347,7 @@ def state_and_news(lines: list[dict], arm: str) -> dict[str, tuple[int, int]]:
 
 
 def incident_rate(lines: list[dict], arm: str) -> dict[str, float]:
-    """Incidents with an act a model-month: distinct ones, those with news, and how many a judged week shows."""
+    """Incidents with an act per model-month: distinct ones, those with news, and the number that a judged week shows."""
     by_model = defaultdict(list)
     for each in lines:
         by_model[each["model"]].append(each)
@@ -369,7 +369,9 @@ def incident_rate(lines: list[dict], arm: str) -> dict[str, float]:
 
 
 def coverage(lines: list[dict]) -> dict:
-    """How often the interval of the estimated accuracy holds the week's accuracy, where there is an estimate, and how far it lies above."""
+    """How often the interval of the estimated accuracy holds the week's accuracy, if there is an estimate, and how far the estimate lies
+    above.
+    """
     told = {}
     for kind in ("degraded", "sound", "unsure", "every"):
         weeks = [each for each in lines if kind in (each["truth"], "every")]
@@ -385,7 +387,9 @@ def coverage(lines: list[dict]) -> dict:
 
 
 def ranking(lines: list[dict], score) -> dict:
-    """The AUROC of a score for degraded against sound weeks, and its power at several false-alarm rates; weeks without the score are left out."""
+    """The AUROC of a score for degraded against sound weeks, and its power at several false-alarm rates. Weeks without the score are left
+    out.
+    """
     pairs = [(score(each), each["truth"] == "degraded") for each in lines if each["truth"] != "unsure"]
     every, pairs = len(pairs), [each for each in pairs if each[0] is not None]
     values, truth = [each[0] for each in pairs], [each[1] for each in pairs]
@@ -484,7 +488,7 @@ def chosen_streams(text: str) -> list[str]:
 
 
 def main():
-    """Runs the measurement and tells it."""
+    """Run the measurement and print the results."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--streams", default="all", help=f"{', '.join(STREAMS)}; all: those that are not held back; held: the others")
     parser.add_argument("--models", type=int, default=2, help="models of each stream, of 12 start points")

@@ -38,7 +38,7 @@ def taken(work: Callable[[], Any]) -> tuple[float, float, Any]:
 
 
 def write_lines(path: Path, names: int, hour: int, *, labelled: bool) -> None:
-    """One prediction of each name, with its label where asked."""
+    """Write one prediction of each name, with its label if requested."""
     with path.open("w") as file:
         for number in range(names):
             features = {"age": number % 80, "amount": number * 1.5, "region": f"r{number % 9}", "new": number % 2 == 0, "note": None}
@@ -50,7 +50,7 @@ def write_lines(path: Path, names: int, hour: int, *, labelled: bool) -> None:
 
 
 def measure(names: int) -> dict[str, Any]:
-    """The figures of one number of names."""
+    """The figures for one number of names."""
     found: dict[str, Any] = {"names": names}
     with tempfile.TemporaryDirectory(prefix="new-models-") as folder:
         home = Path(folder) / "home"

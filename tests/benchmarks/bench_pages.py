@@ -44,8 +44,8 @@ COMPONENTS.discover_and_register_components(start_file_watching=False)
 
 
 class Keeper:
-    """Replaces the runtime's class in AppTest and keeps the last stand-in. AppTest would forget it after each run, although other threads
-    still need it."""
+    """Replaces the runtime's class in AppTest and keeps the last stand-in. Without it, AppTest would forget the stand-in after each run,
+    although other threads still need it."""
 
     def __setattr__(self, name: str, value: object) -> None:
         """Forget nothing."""

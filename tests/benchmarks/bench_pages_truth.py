@@ -45,7 +45,7 @@ WINDOWS: dict[str, dict[str, str]] = {
 
 
 def own_copy(home: Path | None, folder: Path) -> None:
-    """Make this process the owner of a copy of a home, or of one that is made anew."""
+    """Make this process the owner of a copy of a home, or of a new home."""
     if home is not None:
         shutil.copytree(home, folder)
     else:
@@ -58,14 +58,14 @@ def own_copy(home: Path | None, folder: Path) -> None:
 
 
 def scope_of(name: str, model: str | None) -> Scope:
-    """The scope that the address of a window means."""
+    """The scope that the address of a window states."""
     state: dict[str, object] = {"model": model, **WINDOWS[name]}
     state |= {key: parse_instant(str(state[key])) for key in ("from", "to") if key in state}
     return scope_from_state(state)
 
 
 def models_in(name: str, wanted: list[str]) -> Iterator[str]:
-    """The models of a window: in a slice those that have its columns."""
+    """The models of a window. In a slice, only models that have its columns."""
     part = Slice.parse(WINDOWS[name].get("slice"))
     for model in load.catalog().models:
         columns = {column.name for column in model.columns}
@@ -81,7 +81,7 @@ def view_of(name: str, page: str, model: str | None) -> page_truth.PageView:
 
 
 def views_of(name: str, pages: list[str], models: list[str]) -> Iterator[page_truth.PageView]:
-    """Each page in a window: those about one model for each model, the others once, and not in a slice."""
+    """Each page in a window. Pages about one model are listed for each model; the others once, and not in a slice."""
     for path in PAGES:
         if pages and path.stem not in pages:
             continue

@@ -68,18 +68,18 @@ def three_shapes(i: int, dice: random.Random) -> str:
 
 
 def any_shape(i: int, dice: random.Random) -> str:
-    """Every line has its keys in an order of its own."""
+    """Lines of which each has its keys in an order of its own."""
     return json.dumps(shuffled(record(i, dice), dice))
 
 
 def one_in_a_hundred_bad(i: int, dice: random.Random) -> str:
-    """1 % of the lines break a rule."""
+    """Lines of which 1 % break a rule."""
     line = one_shape(i, dice)
     return line.replace('"version":"3",', "") if i % 100 == 50 else line
 
 
 def median(work: Callable[[], object], repeats: int = 5) -> float:
-    """Seconds."""
+    """The median seconds of some runs."""
     times = []
     for _ in range(repeats):
         start = time.perf_counter()

@@ -58,12 +58,12 @@ VARIANTS = {
 
 
 def name_of(base, seed, rows, delay):
-    """How a lab is called: its cell of the grid."""
+    """The name of a lab: its cell of the grid."""
     return f"{base}-{seed}-{rows}-{delay}"
 
 
 def write_lab(bases, cell, names, folder):
-    """Writes one lab: its clean past and each scenario's days."""
+    """Write one lab: its clean past and the days of each scenario."""
     base = bases.of(cell.base, cell.seed)
     stream, scene = CleanStream(base, **cell.stream), fault_targets(base, cell.seed)
     place = folder / name_of(cell.base, cell.seed, cell.rows, cell.delay)
@@ -125,7 +125,7 @@ def frame(parts, base):
 
 
 def claim(alarm):
-    """What an alarm says in the scoreboard's words: area, subject, metric."""
+    """An alarm in the terms of the scoreboard: area, subject, metric."""
     kind, column, _ = alarm
     if column is None or kind in ("performance", "estimated"):
         return OF_MODEL.get(kind, ("data/quality", "model", kind))
@@ -135,7 +135,7 @@ def claim(alarm):
 
 
 def claims_by_excess(alarms):
-    """The alarms, each once as (area, subject): performance first, then by distance beyond the limit."""
+    """The alarms, each once as (area, subject), performance first, then by distance beyond the limit."""
     best = {}
     for each in alarms:
         said = claim(each)[:2]
@@ -144,7 +144,7 @@ def claims_by_excess(alarms):
 
 
 def nameable(key):
-    """Whether a peer's defaults can name a fault: they name columns and the model, but no slice, replica, device, subject, group or
+    """Whether a peer's defaults can name a fault. They name columns and the model, but no slice, replica, device, subject, group or
     version."""
     return key["place"] is None and key["version"] is None
 
@@ -156,7 +156,9 @@ def names_the_fault(alarm, key):
 
 
 def best_rank(key, said, kinds):
-    """The rank, the delay in days and the number of other alarms of one scenario: of the first day in the top three, else of the best day."""
+    """The rank, the delay in days and the number of other alarms of one scenario. They are those of the first day in the top three, else of
+    the best day.
+    """
     best, when, others = "missed", None, 0
     for day, alarms in sorted((int(day), each) for day, each in said.items()):
         standing = [each for each in alarms if kinds is None or each[0] in kinds]

@@ -78,8 +78,8 @@ END, LOAN, SHARES = datetime(2026, 5, 1), Model(1, "loan", "binary", ("no", "yes
 
 @dataclass(frozen=True)
 class Family:
-    """Faults of one kind of records. replay: replays a fault at a strength with a seed. clean: severities that clean records of a seed
-    raise."""
+    """Faults of one kind of records. replay: a function that replays a fault at a strength with a seed. clean: a function that gives the
+    severities that clean records of a seed raise."""
 
     faults: dict[str, Any]
     replay: Callable[[Any, Any, int], RecordDetection]
@@ -97,7 +97,7 @@ def label_project(seed: int) -> labelling_project.LabellingRecords:
 
 
 def of(findings: Iterable[Finding]) -> list[str]:
-    """Severities of findings."""
+    """The severities of some findings."""
     return [each.severity for each in findings]
 
 
@@ -209,7 +209,7 @@ FAMILIES = {
 
 
 def right(fault: Any, target: str, finding: Finding) -> bool:
-    """Whether a finding names a fault: its subject in its metric."""
+    """Whether a finding names a fault: the right subject in the right metric."""
     metrics = RUN_KEY.get(fault.name) or LABEL_KEY.get(fault.name) or (fault.metric,)
     own = {target, target.replace("annotator=", "project:loan/annotator:")}
     return finding.subject in own and finding.metric in metrics

@@ -19,7 +19,7 @@ sys.path.insert(0, str(ROOT))
 
 
 def main(cuts: int, seconds: float, restarts: int, seed: int) -> None:
-    """Record, cut and count; ends with an error where something acknowledged is lost."""
+    """Record, cut and count. Ends with an error if an acknowledged record is lost."""
     from tests.support.power_load import cut_again_and_again, recorded_load
 
     if not (shutil.which("gcc") or shutil.which("cc")):

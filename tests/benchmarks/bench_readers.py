@@ -86,7 +86,7 @@ class Session:
         await self.socket.close()
 
     async def open_page(self, page: str, query: str) -> float:
-        """Open a page; the seconds until it was settled. Raises RuntimeError for a page that ends with an error."""
+        """Open a page. Returns the seconds until it was settled. Raises RuntimeError for a page that ends with an error."""
         message = BackMsg()
         message.rerun_script.query_string, message.rerun_script.page_name = query, page
         message.rerun_script.context_info.timezone = "UTC"
@@ -114,7 +114,7 @@ class Session:
 
 
 async def visit_pages(url: str, number: int, visits: int, think: float, found: Visits) -> None:
-    """Let one session open so many pages, each after a while of reading."""
+    """Let one session open this number of pages, each after some time of reading."""
     chance = random.Random(number)
     pages = itertools.cycle(PAGES[number % len(PAGES) :] + PAGES[: number % len(PAGES)])
     await asyncio.sleep(chance.uniform(0, think))
@@ -140,7 +140,7 @@ async def warm_up(urls: Sequence[str]) -> None:
 
 @contextmanager
 def reading_process(home: Path, owner: str, token: str) -> Iterator[tuple[str, int]]:
-    """A process that reads what a home publishes, until the block ends: its address and its number."""
+    """Run a process that reads what a home publishes, until the block ends. Yields its address and its process id."""
     port = free_port()
     log = home.parent / f"reader-{port}.log"
     command = ["serve", "--replica", str(home / "published"), "--owner", owner, "--port", str(port)]
@@ -178,7 +178,7 @@ async def keep_loading(home: Path) -> None:
 
 
 async def lags(home: Path, found: list[float], states: set[str]) -> None:
-    """Note every second how far the newest published state is behind."""
+    """Note every second by how many seconds the newest published state is behind."""
     while True:
         with suppress(OSError, ValueError, KeyError):
             named = json.loads((home / "published" / "newest.json").read_text(encoding="utf-8"))
@@ -215,7 +215,7 @@ def quantile(seconds: Sequence[float], share: float) -> float:
 
 
 def measure(owner: Dashboard, token: str, processes: int, args: argparse.Namespace) -> None:
-    """Print the line of one number of processes."""
+    """Print the line for one number of processes."""
     with ExitStack() as stack:
         readers = [stack.enter_context(reading_process(owner.home, owner.url, token)) for _ in range(processes)]
         urls, pids = [url for url, _ in readers] or [owner.url], [pid for _, pid in readers] or [owner.pid]

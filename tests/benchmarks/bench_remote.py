@@ -24,8 +24,8 @@ SILENT = 2
 
 
 def serve(home: str, url: str, token: str, name: str, rate: float) -> None:
-    """One service: answers until its input is closed, then prints how many requests it logged, whether all was sent, and the times in ns of
-    logged and other requests, as JSON. Without a name it logs nothing.
+    """Run one service. It answers until its input is closed, then prints as JSON how many requests it logged, whether all were sent, and
+    the times in ns of logged and other requests. Without a name it logs nothing.
     """
     import observability as obs
 

@@ -76,7 +76,9 @@ def newest_line(path: Path) -> str:
 
 
 def killed_under_load(folder: Path, rows: int, every: float) -> tuple[int, datetime]:
-    """Let a writer and an owner work until that many rows are loaded and backed up, kill both; records that were acknowledged, and when."""
+    """Let a writer and an owner work until that many rows are loaded and backed up, then kill both. Returns the acknowledged records, and
+    when they were acknowledged.
+    """
     roles = {"write": [folder / "home"], "own": [folder / "home", folder / "backups", every]}
     (folder / "home").mkdir()
     outputs = {role: folder / f"{role}.txt" for role in roles}
@@ -103,8 +105,8 @@ def killed_under_load(folder: Path, rows: int, every: float) -> tuple[int, datet
 
 
 def answered(home: Path, acknowledged: int) -> dict[str, int]:
-    """Open the home, load waiting records, ask the first question: stored rows, acknowledged ones that are missing, and those stored
-    twice."""
+    """Open the home, load waiting records, and ask the first question. Returns stored rows, missing acknowledged rows, and rows that are
+    stored twice."""
     with open_store(home) as store:
         store.load_landing()
         (model,) = store.catalog().models
@@ -117,7 +119,7 @@ def answered(home: Path, acknowledged: int) -> dict[str, int]:
 
 
 def copied_plainly(source: Path, target: Path) -> tuple[float, int]:
-    """Seconds and bytes of a copy of a folder's files, each synced."""
+    """Seconds and bytes of a copy of the files of a folder, each synced."""
     begun, size = time.perf_counter(), 0
     for path in sorted(source.rglob("*")):
         if path.is_file() and path.name != LIST:
@@ -131,7 +133,7 @@ def copied_plainly(source: Path, target: Path) -> tuple[float, int]:
 
 
 def measure(rows: int, every: float) -> dict[str, Any]:
-    """The figures of one number of rows."""
+    """The figures for one number of rows."""
     with tempfile.TemporaryDirectory(prefix="restore-") as made:
         folder = Path(made)
         home, backups = folder / "home", folder / "backups"

@@ -36,14 +36,14 @@ TURNS = 3
 
 
 def spent(work: Callable[[], object]) -> tuple[float, float]:
-    """Seconds of wall and of processor time."""
+    """Seconds of the clock and of processor time."""
     wall, processor = time.perf_counter(), time.process_time()
     work()
     return time.perf_counter() - wall, time.process_time() - processor
 
 
 def best(times: list[tuple[float, float]]) -> str:
-    """The minimum of each, in words."""
+    """The minimum of each, as text."""
     wall, processor = (min(each) for each in zip(*times, strict=True))
     return f"{wall:.2f} s ({processor:.2f} s of processor)"
 

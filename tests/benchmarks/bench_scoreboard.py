@@ -63,7 +63,7 @@ class Cell:
 
     @property
     def stream(self):
-        """Its days; those after the horizon are not drawn."""
+        """The days of the lab. Days after the horizon are not drawn."""
         own = {"day_effect": VARIED, "weekly": 0.3} if self.varied else {}
         return {"seed": self.seed, "rows_a_day": self.rows, "label_delay": self.delay, "days": self.delay + HORIZON + 3} | own
 
@@ -95,7 +95,7 @@ class Bases:
         self.folder, self.stores = Path(folder), {}
 
     def of(self, name, seed):
-        """One log's base."""
+        """The base of one log."""
         if name == "credit":
             return credit(seed)
         if name not in self.stores:
@@ -109,7 +109,7 @@ class Bases:
 
 
 def labs(bases, rows, delays, count, first, varied=False):
-    """The labs in the order in which they are judged, each with its number; seeds go up by two."""
+    """The labs in the order in which they are judged, each with its number. Seeds increase by two."""
     cells = list(itertools.product(rows, delays))
     np.random.default_rng(4).shuffle(cells)
     for turn in range(count):
@@ -119,13 +119,13 @@ def labs(bases, rows, delays, count, first, varied=False):
 
 
 def part(names, turn, share):
-    """The faults of one lab: `share` labs in a row have had them all."""
+    """The faults of one lab. Together, `share` consecutive labs have all faults."""
     order = [str(each) for each in np.random.default_rng([turn // share, 17]).permutation(names)]
     return order[turn % share :: share]
 
 
 def score(lab, cell, scenario, reads):
-    """Judges a scenario day by day until it is named in the top three."""
+    """Judge a scenario day by day until it is named in the top three."""
     key, amount = right(scenario), scenario.fault.amount(scenario.strength)
     evidence = first_evidence(scenario.fault, amount, scenario.stream.label_delay)
     same_scene = [
@@ -155,7 +155,7 @@ def score(lab, cell, scenario, reads):
 
 
 def clean(lab, scene, reads):
-    """Incidents of one clean week by severity at its end, each with whether it stands (the reference, or the past, is as bad)."""
+    """Incidents of one clean week by severity at its end, each with whether it is ongoing (the reference, or the past, is as bad)."""
     day = next(lab.judge(FaultScenario(lab.stream, scene), reads, first=HORIZON))
     return [
         [each.severity, each.lead.analyzer, each.lead.subject, each.lead.metric, each.standing]

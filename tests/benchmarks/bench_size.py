@@ -44,7 +44,7 @@ MACROS = (
 
 
 def annotation_rows(scale: float) -> dict[str, str]:
-    """Labels of 600 people, four an item, over 60 days; one item of ten has a known answer."""
+    """Labels of 600 people, four per item, over 60 days. One item of ten has a known answer."""
     items = round(50_000 * scale)
     return {
         "annotation": f"""SELECT 'moods' AS project, 'i' || item AS item, 'a' || (hash(item) % 600 + 151 * turn) % 600 AS annotator,
@@ -193,8 +193,8 @@ def step_lines(scale: float, first: int, last: int) -> str:
 
 
 def load_lines(scale: float, home: Path) -> list[dict[str, Any]]:
-    """Load the steps of ranks as JSON lines into a home, a tenth after the other, and as many predictions as the first tenth has steps into
-    another; print both rates.
+    """Load the steps of ranks as JSON lines into a home, one tenth after the other. Load as many predictions as the first tenth has steps
+    into another home. Print both rates.
 
     Returns the lines of every n-th step, as read from the files.
     """
@@ -240,7 +240,7 @@ def load_lines(scale: float, home: Path) -> list[dict[str, Any]]:
 
 def figures_by_hand(lines: list[dict[str, Any]]) -> list[str]:
     """The figures that the page must show for these lines of a run: steps and ranks, the share of each phase, and the times of the slow
-    rank and the fastest."""
+    rank and of the fastest rank."""
     import numpy as np
 
     place = {step: at for at, step in enumerate(sorted({line["step"] for line in lines}))}
@@ -260,7 +260,7 @@ def figures_by_hand(lines: list[dict[str, Any]]) -> list[str]:
 
 
 def compare_slice(store: Any, kind: str) -> int:
-    """Load rows of a kind as lines into another store and compare the rows; return how many."""
+    """Load rows of a kind as lines into another store, and compare the rows. Returns their number."""
     from observability.store.db.kept_numbers import kept_columns
     from observability.store.db.record_tables import kind_columns, kind_tables
     from observability.store.opener import open_store

@@ -33,14 +33,14 @@ NORMAL = "sqrt(-2 * ln(1 - random())) * cos(6.283185307179586 * random())"
 
 
 def drawn(rows, shift):
-    """SQL of rows of numbers, one category, score and label."""
+    """SQL that draws rows of numbers, one category, score and label."""
     numbers = ", ".join(f"{NORMAL} + {shift} AS x{place}" for place in range(NUMBERS))
     return f"""SELECT i, {", ".join(f"x{place}" for place in range(NUMBERS))}, chr((97 + floor(5 * sqrt(random())))::INTEGER) AS c, s AS score,
         (random() < s)::INTEGER AS label FROM (SELECT *, 1 / (1 + exp(-x0 - 0.5 * x1)) AS s FROM (SELECT i, {numbers} FROM range({rows}) t(i)))"""
 
 
 def inserted(writer, store_model, stream, rows, shift, begin):
-    """Puts a week of rows, and a label of each, into the store's tables."""
+    """Put a week of rows, with a label for each, into the store's tables."""
     columns = {each.name: each.column for each in store_model.columns}
     writer.execute(f"CREATE OR REPLACE TEMP TABLE made AS {drawn(rows, shift)}")
     at = f"TIMESTAMP '{begin:%Y-%m-%d}' + to_milliseconds((i * (7 * 86400000::DOUBLE / {rows}))::BIGINT)"

@@ -35,8 +35,8 @@ PAGES = ("quality", "requests", "latency", "model")
 
 
 def log_at_rate(home: str, name: str, rate: float, seconds: float, first: float, step: float) -> None:
-    """One service: logs at a rate for some seconds, then prints number, dropped, the times in ns of calls (one in ten), its seconds and marks
-    [time of a record, when it was logged] (epoch seconds).
+    """Run one service. It logs at a rate for some seconds, then prints the number of records, the dropped ones, the times in ns of calls
+    (one in ten), its seconds and marks [time of a record, when it was logged] (epoch seconds).
 
     first, step: with a step above zero, the records carry times from `first` (epoch seconds) on, one each `step` seconds, and no pause is made.
     """
@@ -92,7 +92,9 @@ class Watch(threading.Thread):
                 self.seen.append((time.time(), newest.timestamp()))
 
     def lags(self, marks: list[list[float]]) -> list[float]:
-        """How many seconds ago the newest record that a query saw was logged. marks: of all services; none: records carry the time itself."""
+        """By how many seconds the newest record that a query saw was behind its logging. marks: marks of all services; without them,
+        records carry the time themselves.
+        """
         ordered = sorted(marks)
         times = [at for at, _ in ordered]
         logged = list(itertools.accumulate((wall for _, wall in reversed(ordered)), min))[::-1]  # when any service had come so far
@@ -114,7 +116,7 @@ def bytes_below(folder: Path) -> int:
 
 
 def remove_oldest(folder: Path, keep: int) -> None:
-    """Remove the oldest files of a folder until the others have at most so many bytes."""
+    """Remove the oldest files of a folder until the others have at most the given number of bytes."""
     files = sorted(((state := path.stat()).st_mtime, state.st_size, path) for path in folder.glob("*.jsonl"))
     total = sum(size for _, size, _ in files)
     for _, size, path in files:
@@ -131,7 +133,7 @@ def resident_mb(pid: int) -> float:
 
 
 def newest_record(home: Path, after: datetime | None = None) -> datetime | None:
-    """The time of the newest record that a query sees; None where there is none.
+    """The time of the newest record that a query sees; None if there is none.
 
     after: only records from that time on, so that the question costs the same however many are stored.
     """

@@ -40,7 +40,7 @@ OLD = "ae6e8bf"
 
 
 def command(root: Path, home: Path, *argv: object) -> str:
-    """What a command of a checkout prints about a home."""
+    """The output of a command of a checkout about a home."""
     words = [sys.executable, "-m", "observability", *map(str, argv)]
     done = subprocess.run(words, cwd=root, env=environment(home), capture_output=True, text=True, check=False)
     if done.returncode > 1:
@@ -62,7 +62,9 @@ def play(chromium: Browser, url: str, task: Task, facts: Facts) -> Effort:
 
 
 def play_all(chromium: Browser, root: Path, folder: Path, tasks: Sequence[Task], sample: Path | None) -> dict[int, Effort]:
-    """Do tasks on a new home with the sample of a checkout; their efforts by number, without those that failed. sample: a home to copy."""
+    """Do tasks on a new home with the sample of a checkout. Returns their efforts by number, without tasks that failed. sample: a home to
+    copy.
+    """
     home, efforts = folder / "home", {}
     facts = Facts(functools.partial(command, root, home))
     if sample:

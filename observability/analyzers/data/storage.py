@@ -211,7 +211,7 @@ def level_findings(context: Context, place: StoragePlace, prices: "DataFrame") -
 
 
 def with_news(finding: Finding, before: float | None, limit: float) -> Finding:
-    """Return a finding beyond its limit with its news. before: the figure before the window, None where it is not known."""
+    """Return a finding beyond its limit with its news. before: the figure before the window, None if it is not known."""
     news = news_given_before(None if before is None else before > limit)
     return replace(finding, news=news) if needs_action(finding.severity) else finding
 

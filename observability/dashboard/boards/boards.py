@@ -87,7 +87,7 @@ def _board(item: DecisionItem, pins: Sequence[Pin]) -> Board:
 
 
 def _scheduler(item: DecisionItem) -> str | None:
-    """Who last changed when or where the summary is sent; None if nobody did."""
+    """The person who last changed the time or the channel of the summary; None if nobody did."""
     author, known = None, dict[str, Any]()
     for entry in item.entries:
         own = {name: entry.fields[name] for name in SCHEDULE if name in entry.fields}
