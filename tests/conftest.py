@@ -21,7 +21,7 @@ from tests.support.page_runs import run_pages_as_a_server_does
 from tests.support.sample_home import copied, lent
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # as `python -m observability` has it
-os.environ.setdefault("OMP_NUM_THREADS", "1")  # waiting OpenMP threads spin: two workers on two cores would lose most of their time
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # waiting OpenMP threads spin, so two workers on two cores would lose most of their time
 
 
 def one_core() -> int:

@@ -136,7 +136,7 @@ def begin_live_sample(store: Store, listing: Path, now: datetime, say: Say) -> l
             for period in periods
         }
         write_live_sample(store.home, LiveSample(now, None, moved))
-        (store.home / MARK).unlink(missing_ok=True)  # from here on a stopped load goes on by itself
+        (store.home / MARK).unlink(missing_ok=True)  # from here on, a stopped load continues by itself
     report = deliver_live_sample(store, listing, now, say)
     ahead = max(period.last for period in moved.values())
     counts = f"{report.stored:,} records stored, {report.duplicates:,} duplicates, {report.rejected:,} rejected"

@@ -124,7 +124,7 @@ class Zeus:
         try:
             window = self.monitor.end_window(self.window, sync_execution=False)
         finally:
-            self.begin()  # also after a failure, which costs this reading alone
+            self.begin()  # also after a failure, so that only this reading is lost
         joules: dict[str, float] = {}
         if self.processor:
             parts = {"cpu": window.cpu_energy, "memory": window.dram_energy}

@@ -114,7 +114,7 @@ def watched_slice_differences(ask: AskEngine, model: Model, a: Window, b: Window
         windows = [_intersected_window(window, text) for window in (a, b)]
         try:
             counts, sums = ([ask(asked[name], window) for window in windows] for name in ("counts", "sums"))
-        except NotFoundError as error:  # a column that the model no longer has costs its own slice only
+        except NotFoundError as error:  # if the model no longer has a column, only the slice of that column is lost
             found.append(unavailable_difference("performance", text, metric, METRICS[metric].unit, str(error)))
             continue
         now, then = (performance_metrics(model, *pair) for pair in zip(counts, sums, strict=True))

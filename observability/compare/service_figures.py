@@ -137,6 +137,6 @@ def per_thousand_difference(metric: str, unit: str, frames: "tuple[DataFrame, Da
         )
     least = MINIMUM_RELATIVE_CHANGE * abs(b.value or 0.0)
     p_value = difference_p_value(change) if tested.p_value is None else tested.p_value
-    if abs(change.value) <= ROUNDING * abs(b.value or 0.0):  # the same price of each request, added up in another order
+    if abs(change.value) <= ROUNDING * abs(b.value or 0.0):  # the same prices of requests, added up in another order
         change, p_value = Interval(0.0, 0.0, 0.0, change.n), 1.0
     return Difference(section, "model", metric, unit, a, b, change, least, float(np.clip(p_value, 0, 1)), evidence={"source": source})

@@ -21,7 +21,7 @@ def program_digest() -> str:
     for folder, _, names in os.walk(root):
         for name in names:
             if name.endswith(".py"):
-                path = os.path.join(folder, name)  # a thousand files at each start: a Path takes three times as long
+                path = os.path.join(folder, name)  # a thousand files are read at each start, and a Path takes three times as long
                 about = os.stat(path)
                 files.append(f"{path.removeprefix(root)} {about.st_size} {about.st_mtime_ns}")
     libraries = [f"{name} {version(name)}" for name in LIBRARIES]

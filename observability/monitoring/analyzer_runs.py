@@ -126,7 +126,7 @@ def analyzer_reads(analyzer: Analyzer, context: Context) -> Reads:
     """
     try:
         asked = [each.aggregate for each in analyzer.needs(context).values()]
-    except Exception:  # it fails again when it is run, and is reported there
+    except Exception:  # the question fails again when it is run, and is reported there
         return "aggregates"
     if any(isinstance(question, Sample) for question in asked):
         return "rows"

@@ -373,7 +373,7 @@ def _shared_answers(engine: "Engine", asked: list[tuple[Analyzer, Context]]) -> 
     """Answers that the engine gives together for several analyzers (`Engine.ask_many`); the other questions are asked one by one."""
     questions: list[BoundQuestion] = []
     for analyzer, context in asked:
-        with suppress(Exception):  # it fails again when it is run, and is reported there
+        with suppress(Exception):  # the question fails again when it is run, and is reported there
             questions += [(wanted.aggregate, question_window(wanted, context)) for wanted in analyzer.needs(context).values()]
     try:
         return {each: (frame, []) for each, frame in engine.ask_many(questions).items()}

@@ -188,7 +188,7 @@ def personal_data_counts(texts: Sequence[str]) -> list[PersonalDataCount]:
         ]
         if not _is_no_chance(form, sum(right for _, _, right in matches), len(matches)):
             continue
-        for text, match, right in reversed(matches):  # from the end of each text, so that places of earlier matches hold
+        for text, match, right in reversed(matches):  # from the end of each text, so that the places of earlier matches stay valid
             if right:
                 found.setdefault((form.kind, form.why), set()).update(places[text])
                 left[text] = left[text][: match.start()] + "\ufffd" + left[text][match.end() :]

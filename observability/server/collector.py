@@ -75,7 +75,7 @@ class SegmentCommit(GroupCommit):
             require_mounted(self.place, CONFIG)
             require_mounted(self.place, f"{SEGMENTS}/{name}", f"{TAKEN}/{name}")  # fails if a disk was mounted over the place meanwhile
         except ObservabilityError as error:
-            self.number = secrets.token_hex(8)  # the place may hold the segment all the same, so its name is not used again
+            self.number = secrets.token_hex(8)  # the place may hold the segment despite the error, so its name is not used again
             return str(error)
         return None
 

@@ -42,7 +42,7 @@ class GroupCommit:
             group = self._next
             group.parts.append(lines)
             group.count += count
-        with self._writing:  # whoever comes first writes for all that joined meanwhile
+        with self._writing:  # the first request writes the records of all that joined meanwhile
             if not group.done:
                 self._gather()
                 with self._joining:
@@ -75,5 +75,5 @@ class GroupCommit:
         if self._spool.append(lines, count):
             return None
         failure = self._spool.last_error or "an unknown failure"
-        self._spool.flush()  # a new segment, of which the disk has refused nothing
+        self._spool.flush()  # the next group begins a new segment, in which no write has failed
         return failure

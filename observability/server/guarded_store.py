@@ -246,7 +246,7 @@ class GuardedStore:
         finally:
             WRITING.reset(token)
         if getattr(self._store, "read_only", False):
-            return done  # the owner, which did it, has logged it
+            return done  # the owner did the change and has logged it
         kinds = [str(record.get("kind")) for record in about] if name == "write_records" else []
         what = ", ".join(sorted(set(kinds))) or name.replace("_", " ")
         prediction = next((str(record["prediction"]) for record in about if record.get("prediction")), None) if kinds else None

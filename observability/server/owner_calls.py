@@ -72,7 +72,7 @@ class OwnerCalls:
         body = json.dumps({"method": method, "person": told, "arguments": arguments}).encode()
         for tried in range(TRIES):
             if tried:
-                time.sleep(PAUSE)  # gives an owner that starts again, or is busy, time before the next try
+                time.sleep(PAUSE)  # an owner that restarts or is busy gets time before the next try
             with suppress(OSError, http.client.HTTPException, ValueError, KeyError):
                 status, answer = self._post(body)
                 if status == 200:

@@ -152,7 +152,7 @@ class SignInCheck:
             await refuse(error_response(403, "this address is not served", "Use the dashboard's pages or /api/v1/"), scope, receive, send)
         elif person is None or not person.has_access:
             await refuse(_ask_to_sign_in(scope, person), scope, receive, send)
-        elif not may_do(person, cast(Action, needs)):  # what is left of the needs are actions
+        elif not may_do(person, cast(Action, needs)):  # all other needs are actions
             what = f"{scope.get('method', 'WebSocket')} {scope['path'][:100]}"
             await asyncio.to_thread(audit_log.note_access, home, person.name, "refused", what=what)
             await refuse(

@@ -139,7 +139,7 @@ def watch_round(store: "Store", state: Watching, now: datetime, notify: Notify |
             state.checked_at = now
         try:
             deliver_messages(store, config, now, notify, draw=daily_line_png)
-        finally:  # alerts are sent whatever becomes of issues and agendas, which the next round sends
+        finally:  # alerts are sent even if issues and agendas fail; the next round sends those
             if config.trackers or config.pre_read:
                 known = alert_log.messages_by_key(store).keys()
                 queue_issues(store, config.trackers, known, config.dashboard, now)

@@ -47,7 +47,7 @@ def fitted_power(cpu_seconds: ArrayLike, seconds: ArrayLike, joules: ArrayLike) 
     busy, wall, drawn = busy[known], wall[known], drawn[known]
     if drawn.size < MIN_READINGS or np.ptp(busy / wall) < 0.05:
         return None
-    # joules over seconds: a long reading weighs no more than a short one
+    # divided by the seconds, so that a long reading weighs no more than a short one
     design, watts = np.column_stack([np.ones(drawn.size), busy / wall]), drawn / wall
     coefficients, _ = nnls(design, watts)
     errors = []

@@ -49,7 +49,7 @@ def open_store(home: Path, *, memory_limit: str = "4GB", threads: int | None = N
         store, mended = _opened(home, memory_limit, threads), True
     store.mended |= mended
     if store.mended:
-        (home / KEPT_FILE).unlink(missing_ok=True)  # it may depend on commits that are lost
+        (home / KEPT_FILE).unlink(missing_ok=True)  # it may depend on lost commits
         store.forget_counts()
         with suppress(StoreBrokenError):  # `status` shows it; nothing is loaded meanwhile
             apply_erasures(store)

@@ -115,7 +115,7 @@ def _replacement(home: Path) -> tuple[str, str]:
             with backup.opened(home) as folder:
                 at = datetime.fromisoformat(copy_backup(folder, home, only_database=True)["at"])
         except (UsageError, StoreBrokenError) as error:
-            set_database_aside(home)  # what was copied of a damaged backup
+            set_database_aside(home)  # the part of a damaged backup that was copied
             refused.append(f"{backup.place}: {error_summary(error)}")
             continue
         restored = f"The backup of {formatting.format_minute(at)} UTC was restored{_loaded_again(home)}"

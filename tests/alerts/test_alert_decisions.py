@@ -108,7 +108,9 @@ def test_an_alert_sends_no_figure_of_a_small_group():
     days = [["2026-03-01", 0.5, 4], ["2026-03-02", 0.2, 40], ["2026-03-03", 0.3, 50]]
     for n, drawn in ((4, []), (94, [[day, value, None, None] for day, value, _ in days[1:]])):
         _, message = decided([incident(lead=replace(few, n=n, evidence={"by_day": days}))])
-        assert [line["points"] for line in json.loads(json.dumps(message["figures"]))] == [drawn][: len(drawn)], "nor a day of few rows"
+        assert [line["points"] for line in json.loads(json.dumps(message["figures"]))] == [drawn][: len(drawn)], (
+            "and not on a day of few rows"
+        )
 
 
 def test_a_snooze_without_a_day_lasts_until_it_is_worse_or_gone():
@@ -200,7 +202,7 @@ def test_answers_that_fall_again_after_they_had_recovered_are_told_again():
         return len(told_over([[replace(drift, collateral=beside)] for beside in looks])[0])
 
     week = [()] * 6
-    assert messages((fall,), *week, (later,), (later,)) == 2, "once more, and once"
+    assert messages((fall,), *week, (later,), (later,)) == 2, "it is reported again, and only once"
     assert messages((fall,), *week, (replace(later, news="ongoing"),)) == 1, "it never recovered"
     assert messages((), *week, (later,), (replace(later, news="worse"),)) == 2, "in the window of the last message"
     snoozed = [*decided([replace(drift, collateral=(fall,))])[:1], person("snoozed", NOW + HOUR, until=NOW + 500 * HOUR)]
@@ -297,12 +299,14 @@ def test_what_a_person_resolved_with_a_reason_is_not_told_again_while_it_is_ther
     (alert, _) = decided([incident()])
     said = [alert, person("resolved", NOW + HOUR, reason="expected_change")]
     there = {"i1": NOW + 20 * HOUR}
-    assert decided([incident()], said, now=NOW + 21 * HOUR, seen=there) == (), "it is still there, and somebody said why"
+    assert decided([incident()], said, now=NOW + 21 * HOUR, seen=there) == (), "the fault is still there, and a person has given a reason"
     worse = decided([incident(lead=finding(value=0.9))], said, now=NOW + 21 * HOUR, seen=there)
     assert worse[0]["says"] == "worse"
     assert decided([incident()], said, now=NOW + 21 * HOUR)[0]["says"] == "opened", "it was gone in between, so this is a new fault"
     late = NOW + HOUR + HELD
-    assert decided([incident()], said, now=late, seen={"i1": late - HOUR})[0]["says"] == "opened", "a week later it asks again"
+    assert decided([incident()], said, now=late, seen={"i1": late - HOUR})[0]["says"] == "opened", (
+        "a week later the fault is reported again"
+    )
     plain = [alert, person("resolved", NOW + HOUR)]
     assert decided([incident()], plain, now=NOW + 2 * HOUR, seen={"i1": NOW + 2 * HOUR})[0]["says"] == "opened"
 

@@ -159,7 +159,7 @@ def test_a_mail_shows_the_metric_below_its_sentence_and_a_webhook_gets_the_text(
     html = parts["text/html"].get_payload(decode=True).decode()
     assert html.startswith("It &lt;b&gt;broke&lt;/b&gt;.<br>") and html.index("cid:figure-1.png") < html.index('<a href="https://m.example')
     assert 'alt="Null rate of &lt;age&gt; of m by day. `age` is &quot;null&quot;."' in html
-    assert "It <b>broke</b>." in parts["text/plain"].get_payload(decode=True).decode(), "who shows no HTML reads the same"
+    assert "It <b>broke</b>." in parts["text/plain"].get_payload(decode=True).decode(), "a program that shows no HTML shows the same text"
     assert parts["image/png"]["Content-ID"] == "<figure-1.png>" and parts["image/png"].get_content_disposition() == "inline"
     picture = Image.open(io.BytesIO(parts["image/png"].get_payload(decode=True)))
     assert picture.size == (1280, 300)

@@ -118,9 +118,9 @@ def test_an_owner_that_is_killed_loses_no_alert_and_repeats_carry_the_same_key(h
                 os.kill(running.pid, signal.SIGKILL)
         seen.append(held(home))
     keys = [{channel: key for channel, (_, key) in messages.items()} for messages, _ in seen]
-    assert len(seen) == 4, "killed three times, and once at rest"
-    assert keys == [keys[0]] * 4 and set(keys[0]) == {"hook", "form"}, "what was decided before the first kill is what was sent"
-    assert [alerts for _, alerts in seen] == [1] * 4, "no alert is lost, none is made twice"
+    assert len(seen) == 4, "the process was killed three times, and once while it was idle"
+    assert keys == [keys[0]] * 4 and set(keys[0]) == {"hook", "form"}, "the messages that were decided before the first kill were sent"
+    assert [alerts for _, alerts in seen] == [1] * 4, "no alert is lost, and none is made twice"
     assert {state for state, _ in seen[0][0].values()} == {"queued"}
     assert {state for state, _ in seen[-1][0].values()} == {"sent"}
     assert Counter(service.got) == Counter({("/hook", keys[0]["hook"]): 2, ("/form", None): 2})

@@ -291,7 +291,7 @@ def state(line: dict, arm: str, part: str, *wanted: str) -> bool | None:
 
 
 def minus(reference: float, value: float | None) -> float | None:
-    """A fall with a minus sign; None without a value."""
+    """The fall of a value: the reference minus the value; None without a value."""
     return None if value is None else reference - value
 
 

@@ -228,7 +228,7 @@ def changed(changing: Dashboard, left_open: Page, served: Rows, expected: Figure
         log(rows, model, str(changing.home))
         after = changing.wait_until_loaded(before)
     assert after["rejected"]["reasons"] == {"conflicting_duplicate": 2}
-    time.sleep(FRESH)  # the promised maximum delay of a page; no event shows when it is over
+    time.sleep(FRESH)  # the promised maximum delay of a page, because no event shows when it is over
     return {model: pd.concat([served[model], rows], ignore_index=True) for model, rows in extra.items()}
 
 

@@ -41,7 +41,7 @@ def openings(page: Page) -> list[Any]:
 
 
 def test_keys_stay_alive_where_data_are_replaced_before_they_were_drawn(page: Page) -> None:
-    # Streamlit 1.67 draws both, and after the second calls the function that the first returned, if any.
+    # Streamlit 1.67 draws both. After the second, it calls the function that the first returned, if any.
     page.evaluate("() => { const first = draw({}); draw({}); first?.() }")
     page.keyboard.press("Control+k")
     page.get_by_role("dialog", name="Search").wait_for(timeout=2_000)

@@ -146,7 +146,7 @@ def test_the_thread_waits_for_the_loader(store: Database, monkeypatch: pytest.Mo
             target=enrich.run_enrichment_thread, args=(store, EnrichmentState(), stopping), kwargs={"first_wait": 0.0}
         )
         thread.start()
-        time.sleep(0.3)  # thirty times as long as it is idle: that nothing is done shows in no event
+        time.sleep(0.3)  # thirty times as long as it is idle, because no event shows that nothing is done
         stopping.set()
         thread.join(timeout=60)
     assert job.left == {} and not thread.is_alive()

@@ -357,7 +357,7 @@ def test_where_nothing_errs_more_no_weak_slice_is_claimed(case_world: World) -> 
     shared: dict[str, Any] = {}
     for place in large:
         case = open_case(case_world.store, f"price-{place}")
-        case.known |= shared  # answers that are computed once: they differ by the case itself
+        case.known |= shared  # answers that are computed once, which differ by the case itself
         found = case.part("rule")
         shared = {
             name: case.known[name]

@@ -98,7 +98,7 @@ with open_store(Path(sys.argv[1])) as store:
         """Kill the process once it has fetched a segment, within the time of a load. Then start another one."""
         while self.process.stdout.readline().strip() in (b"", b"0"):
             assert self.process.poll() is None
-        time.sleep(dice.uniform(0, 0.1))  # a kill at any step of a load is right: nothing waits for this one
+        time.sleep(dice.uniform(0, 0.1))  # a kill is right at any step of a load, so nothing waits for this step
         self.kill()
         self.kills += 1
         self.start()

@@ -88,7 +88,7 @@ def test_nobody_gets_in_without_sign_in_when_a_state_goes_while_it_is_read(owner
     reads = reading_process(owner)
     state = newest_state(owner.home / "published")
     assert state is not None
-    owner.rewrite()  # which removes the states, between the check for the newest and the copy of its settings
+    owner.rewrite()  # the states are removed between the check for the newest state and the copy of its settings
     with pytest.raises(StoreBrokenError, match="cannot be copied"):
         copy_settings(state, reads.home)
     assert access_settings.read_access_settings(reads.home).method == "accounts"

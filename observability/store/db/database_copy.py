@@ -29,7 +29,7 @@ def copy_database(cursor: Cursor, draft: Path, progress: Callable[[int, int], ob
             for first in range(0, (last or 0) + 1 if rows else 0, REWRITE_ROWS):
                 begun = time.monotonic()
                 cursor.execute(f"INSERT INTO rewritten.main.{name} FROM {name} WHERE rowid BETWEEN {first} AND {first + REWRITE_ROWS - 1}")
-                # as long as the copy of the part took, so that half of the machine is left for pages
+                # wait as long as the copy of the part took, so that half of the machine is left for pages
                 time.sleep(min(time.monotonic() - begun, 1.0))
             done += rows
             progress(done, total)

@@ -51,7 +51,7 @@ def decode_json(line: str) -> Any:
     """The value in a line. Raises Rejected: not_json, duplicate_key, bad_encoding."""
     try:
         value = _LOOSE(line)
-        # Every key is followed by `":` (the other way to write it is read again); a text that holds it makes the counts differ too.
+        # Every key is followed by `":` (other spellings are read again). A text that holds these characters makes the counts differ too.
         if line.count('":') != _key_count(value) or SPACE_BEFORE_COLON.search(line):
             value = _STRICT(line)
     except json.JSONDecodeError as error:

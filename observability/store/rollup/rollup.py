@@ -98,7 +98,7 @@ def rebuild_rollups(writer: Cursor, name: str, streams_only: Iterable[int] | Non
     predictions = model_table("predictions", model.key)
     wanted = ", ".join(map(str, chosen)) or "NULL"
     replaced = ["true" if streams_only is None else f"stream IN ({wanted})"]
-    if model.rows_from is not None:  # what was counted of removed rows stays; rows of references have period 0
+    if model.rows_from is not None:  # counts of removed rows stay; rows of references have period 0
         numbers = [number for (_, environment), number in stream_numbers(writer, model.key).items() if environment == "reference"]
         first = int(model.rows_from.timestamp() // 3600)
         replaced.append(f"(period >= {first} OR list_contains({numbers}::SMALLINT[], stream))")
