@@ -65,7 +65,7 @@ def other_tables(text: str) -> dict[str, Any]:
 
 
 def replace_alert_settings(path: Path, content: str) -> None:
-    """Replace the file, readable by its owner only because it holds secrets. Raises StoreBrokenError if the disk refuses."""
+    """Replace the file. Only its owner can read it, because it holds secrets. Raises StoreBrokenError if the disk refuses."""
     try:
         replace_private_file(path, content)
     except OSError as error:

@@ -81,7 +81,7 @@ class Aggregate:
 
     @property
     def bucket(self) -> Bucket | None:
-        """The period key, if any."""
+        """The key that groups by period; None if there is none."""
         return next((key for key in self.keys if isinstance(key, Bucket)), None)
 
 

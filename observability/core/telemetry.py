@@ -19,7 +19,7 @@ class EventCounts:
         self._counts: Counter[str] = Counter()
 
     def add(self, value: str, count: int = 1) -> None:
-        """Add `count` events to the number of this label value."""
+        """Add `count` events to the number for this value of the label."""
         with self._mutex:
             self._counts[value] += count
 

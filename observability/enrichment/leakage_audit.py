@@ -38,7 +38,7 @@ class OverlapSides:
 
 
 def overlap_sides(store: "Store", model: Model, version: Version, rows: int, served: AuditRows, *, in_sample: bool) -> list[OverlapSides]:
-    """The pairs of rows that are compared, the pair with the held-out reference first, then the pair with served rows; empty if no training
+    """The pairs of rows that are compared: first the pair with the held-out reference, then the pair with served rows. Empty if no training
     rows are known.
 
     Training rows are the version's own reference if it holds training rows, else such a reference of another version with the same

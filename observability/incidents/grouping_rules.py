@@ -151,7 +151,9 @@ def has_sharp_onset(finding: Finding) -> bool:
 
 
 def reports_broken_values(finding: Finding) -> bool:
-    """Whether it reports wrong values (swapped levels included), not only shifted ones. Shifts at the same time follow from it."""
+    """Whether a finding reports wrong values (swapped levels included), and not only shifted ones. Shifts at the same time follow from
+    wrong values.
+    """
     return finding.analyzer.startswith("data/") or finding.metric == "level_trade"
 
 
@@ -166,7 +168,7 @@ OWN = 0.5
 
 
 def is_isolated_group(finding: Finding) -> bool:
-    """Whether it is about one group that changed while the others did not; findings about the whole then follow from it."""
+    """Whether a finding is about one group that changed while the others did not. Findings about the whole then follow from it."""
     moved, baseline = finding.evidence.get("others_moved"), finding.evidence.get("baseline")
     if finding.analyzer != "trust/fairness" or "=" not in finding.subject or moved is None or baseline is None or finding.value is None:
         return False
@@ -178,7 +180,7 @@ HELD, A_PART = 0.8, 0.6
 
 
 def is_concentrated_slice(finding: Finding) -> bool:
-    """Whether it is about one slice that holds nearly all of a change and only a part of the rows."""
+    """Whether a finding is about one slice that holds nearly all of a change and only a part of the rows."""
     coverage, share = finding.evidence.get("coverage"), finding.evidence.get("share")
     return finding.analyzer == SLICES and coverage is not None and coverage >= HELD and share is not None and share <= A_PART
 
@@ -197,12 +199,12 @@ DISTRIBUTIONS = ("serving/drift", "serving/multivariate_drift")
 
 
 def is_undated_drift(finding: Finding) -> bool:
-    """Whether it is about a distribution and its days do not show when it began."""
+    """Whether a finding is about a distribution and its days do not show when it began."""
     return finding.analyzer in DISTRIBUTIONS and onset_certainty(finding) != "dated"
 
 
 def is_joint_drift(finding: Finding) -> bool:
-    """Whether it is about the distribution of all inputs together."""
+    """Whether a finding is about the distribution of all inputs together."""
     return finding.analyzer in DISTRIBUTIONS and pipeline_stage(finding) == "input" and specific_subject(finding) is None
 
 

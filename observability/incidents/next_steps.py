@@ -83,8 +83,8 @@ def is_about_predictions(incident: Incident) -> bool:
 
 
 def pipeline_chain(incident: Incident) -> list[tuple[Stage, list[Finding]]]:
-    """The findings of an incident by stage: the stage of the suspected source first, then the others in the order in which a fault
-    propagates; the lead first in its stage, then worst first.
+    """The findings of an incident by stage. The stage of the suspected source comes first, then the others in the order in which a fault
+    propagates. In its stage the lead comes first; all other findings are sorted worst first.
     """
     by_stage: dict[Stage, list[Finding]] = {}
     for finding in (incident.lead, *worst_first(list(incident.collateral))):

@@ -222,9 +222,9 @@ def goes_on_with_drift(fault: FaultGroup, standing: Sequence[Finding]) -> bool:
 
 
 def is_move(root: Finding, farthest: float, standing: FindingsBySubject) -> bool:
-    """Whether a finding about a column is a move of its distribution like the ongoing ones: no broken values, no other unit, and not much
-    farther from the reference. farthest: the largest PSI of the ongoing findings. A column that leaves its range at once is a fault, unless
-    the column itself drifts already.
+    """Whether a finding about a column is a move of its distribution like the ongoing ones. Its values may not be broken or in another
+    unit, and may not be much farther from the reference. farthest: the largest PSI of the ongoing findings. A column that leaves its range
+    at once is a fault, unless the column itself drifts already.
     """
     if is_joint_drift(root) or is_undated_drift(root):
         return True

@@ -151,9 +151,9 @@ def fault_key(incident: Body) -> str:
 
 
 def shared_incidents(items: Sequence[Item], counted: Iterable[CountedIncident]) -> list[Item]:
-    """The items, where incidents that are counted as one (`counted_incidents`, as on Home) are one item.
+    """The items. Incidents that are counted as one (`counted_incidents`, as on Home) become one item.
 
-    The item has the name of the first model, the exposure of all, and the worst severity; it counts as an item of each model.
+    A joined item has the name of the first model, the exposure of all models, and the worst severity. It counts as an item of each model.
     """
     entry_of = {incident.id: entry for entry in counted for incident in entry.incidents}
     groups: dict[str, list[Item]] = {}

@@ -47,7 +47,7 @@ class CodedRows:
         return self.rows["at"].astype("datetime64[h]").astype(np.int64)
 
     def kept(self, key: Any, make: Any) -> Any:
-        """The cached value of a key; `make` computes it once."""
+        """The cached value of a key. `make` computes it if it is not cached yet."""
         if key not in self.memory:
             self.memory[key] = make()
         return self.memory[key]

@@ -46,7 +46,7 @@ class ControllerFaultPlant:
 
 @dataclass(frozen=True)
 class ControllerFault(NamedFault):
-    """A fault of a model that steers a system. feature: its finding is about an input."""
+    """A fault of a model that steers a system. feature: whether its finding is about an input."""
 
     feature: bool = False
     section: str = "operations"

@@ -95,7 +95,7 @@ class Engine(Protocol):
         return False
 
     def unread_days(self, model: str) -> tuple[str, ...]:
-        """The days whose rows of a model were removed by retention and cannot be read from the lake; `all` where it can give none."""
+        """The days whose rows of a model were removed by retention and cannot be read from the lake; `all` if the lake can give none."""
         del model
         return ()
 

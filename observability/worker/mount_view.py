@@ -58,7 +58,7 @@ def hide_other_paths(folder: Path, readable: Iterable[Path]) -> bool:
 def _build_view(libc: ctypes.CDLL, root: Path, folder: Path, readable: Iterable[Path]) -> None:
     """Mount an empty file system and bind the readable places, this process's part of /proc, and the job's folder into it.
 
-    A place that cannot be bound is left out. Raises OSError if the folder cannot.
+    A place that cannot be bound is left out. Raises OSError if the folder cannot be bound.
     """
     handles = {path: handle for path in _outermost(readable) if (handle := _handle(path)) is not None}
     own = os.open(folder, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)

@@ -177,7 +177,7 @@ class Database:
         return None
 
     def unread_days(self, model: str) -> tuple[str, ...]:
-        """The days of the rows of a model that retention removed which a lake names and that cannot be read."""
+        """The days of a model whose rows were removed by retention, and which a lake names but cannot be read there."""
         del model
         return ()
 

@@ -36,8 +36,8 @@ def require_score_of_each_class(classes: Sequence[str], given: Mapping[str, str]
 
 
 def class_score_options(classes: Sequence[str], given: Mapping[str, str], columns: Collection[str]) -> str:
-    """`--score a=p_a --score b=p_b`: the options of some classes. given: columns of other classes; the form of their names shows which
-    columns to suggest.
+    """The options that name the score columns of some classes, such as `--score a=p_a --score b=p_b`. given: columns of other classes; the
+    form of their names shows which columns to suggest.
     """
     free = [name for name in columns if name not in given.values()]
     options = []

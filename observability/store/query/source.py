@@ -262,7 +262,8 @@ def _current_labels(cursor: Cursor, rows: WindowRows, held: int | None = None) -
 
 
 def rows_by_place(store: Database, cursor: Cursor, rows: WindowRows) -> list[tuple[Cursor, WindowRows]]:
-    """The rows in parts, each from one database: the days that retention removed, from the lake if it has them, and the other days.
+    """The rows in parts, each from one database. The lake gives the days that retention removed, if it has them, and the store gives the
+    other days.
 
     cursor: cursor of the store.
     """

@@ -66,8 +66,8 @@ def run_read_only_query(store: "Database", query: str, *, most_rows: int, second
 def limited_reading(cursor: Cursor, seconds: float, late: str, attempt: str) -> Iterator[None]:
     """Run the body in one read-only transaction, for at most `seconds`.
 
-    late, attempt: the words of the error after that time. Raises UsageError then and if a query or a file fails, StoreBrokenError if the
-    database fails.
+    late, attempt: the words of the error after that time. Raises UsageError after that time, or if a query or a file fails, and
+    StoreBrokenError if the database fails.
     """
     is_late = threading.Event()
 
