@@ -177,7 +177,7 @@ class Database:
         return None
 
     def unread_days(self, model: str) -> tuple[str, ...]:
-        """The days of a model whose rows were removed by retention, and which a lake names but cannot be read there."""
+        """The days of a model that retention removed and that cannot be read from the lake which names them."""
         del model
         return ()
 
