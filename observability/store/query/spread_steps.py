@@ -82,12 +82,8 @@ def _steps_of_extremes(cursor: Cursor, runs: "DataFrame") -> tuple[list[str], li
     series = np.cumsum((np.diff(place, prepend=-1) != 0) | np.append(True, metric[1:] != metric[:-1])[: len(metric)])
     found = set()
     for name in ("low", "high"):
-        values, steps = np.asarray(notes[name]), np.asarray(notes[f"{name}_step"])
-        if not is_first.all():  # a block may have several notes; the extreme one comes first
-            order = np.lexsort((steps, values, np.cumsum(is_first)))
-            values, steps = values[order], steps[order]
-        far = np.flatnonzero(is_first)[outlying_blocks(series[is_first], -values[is_first])]
-        found |= set(zip(place[far].tolist(), steps[far].tolist(), strict=True))
+        far = outlying_blocks(series, -np.asarray(notes[name]))
+        found |= set(zip(place[far].tolist(), np.asarray(notes[f"{name}_step"])[far].tolist(), strict=True))
     begins = runs["first"].tolist()  # the first step is read anyway
     chosen = sorted((names[run], step) for run, step in found if step != begins[run])
     return [run for run, _ in chosen], [step for _, step in chosen]
