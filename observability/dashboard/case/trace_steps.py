@@ -118,7 +118,7 @@ class FoundTraces:
     """Traces of two steps or more: trace, at, took (ms), steps, failed, models; those with failed steps first, then the slowest.
 
     sampled: whether some calls of the dates were not read. The table then has traces with a failed call (of each model and status at most
-    MAX_CALLS were looked at) and traces with a call in a sample, each with all its steps, whatever their dates.
+    MAX_CALLS were looked at) and traces with a call in a sample, MAX_COMPLETED at most, each with all its steps, whatever their dates.
     """
 
     table: pd.DataFrame
