@@ -184,7 +184,9 @@ def same(a: Any, b: Any, where: str) -> None:
 
 
 def law_1(analyzer: Analyzer, case: Case) -> None:
-    """An empty window gives only `unknown`. An exempt analyzer may report that data of the past are missing, and nothing without a past."""
+    """An empty window gives only `unknown`. An exempt analyzer may report that data of the past
+    are missing now; without a past it too gives only `unknown`.
+    """
     context = replace(case.context, counters={})
     asks = analyzer.needs(context)
     emptied = {name: frame.iloc[:0] if asks[name].span == "current" else frame for name, frame in case.frames(analyzer).items()}
@@ -240,7 +242,7 @@ def law_4(analyzer: Analyzer, case: Case) -> None:
 
 
 def pieces(window: Window, step: timedelta) -> Iterator[Window]:
-    """A window in two hours, a step and the rest; in a long run in eight hours and steps to its end."""
+    """A window cut into two hours, one step and the rest; in a long run into eight hours, and steps up to its end."""
     at, by_hour = window.start, window.start + repeats(2, 8) * HOUR
     while at < window.end:
         end = min(at + HOUR if at < by_hour else at + step if LONG or at == by_hour else window.end, window.end)
@@ -277,10 +279,10 @@ def law_7(analyzer: Analyzer, case: Case) -> None:
     """An analyzer asks only for what the catalog declares."""
     for wanted in analyzer.needs(case.context).values():
         if isinstance(wanted.aggregate, Records):
-            assert record_kind(wanted.aggregate.kind) not in NOTES, "findings are kept while people write notes"
+            assert record_kind(wanted.aggregate.kind) not in NOTES, "a note changes no finding, so no analyzer may ask for notes"
             assert set(wanted.aggregate.columns or ()) <= {*KINDS[record_kind(wanted.aggregate.kind)].fields, "extra"}
             continue
-        assert analyzer.about == "model", "of the store it asks for records only"
+        assert analyzer.about == "model", "an analyzer about records asks only for records"
         for name in names_of(wanted.aggregate):
             assert declared(name, case.context, sample=isinstance(wanted.aggregate, Sample | Attributions)), name
 
@@ -352,7 +354,7 @@ def crash(frames: Frames, context: Context) -> list[Finding]:
 
 FAILING = Analyzer("broken/failing", "What happens when an analyzer fails?", lambda context: {}, crash)
 SILENT = Analyzer("broken/failing", "What if it found nothing?", lambda context: {}, lambda frames, context: [])
-"""In its place: the budget of false discoveries is shared by as many analyzers."""
+"""Runs in the place of FAILING, so that as many analyzers share the budget of false discoveries."""
 
 
 def columns_of(analyzer: Analyzer, context: Context) -> list[str]:
@@ -422,8 +424,8 @@ def test_the_law_holds(number: int, analyzer: Analyzer, cases: list[Case]) -> No
 
 
 def shared_out(cases: list[Case], number: int) -> list[Case]:
-    """One case, another for the next law, and the one with ragged ends for all; a long run takes every case for every law. To add up the hours of a
-    window (law 4) and to break columns (law 9) takes longest, and the ragged one has the hardest hours.
+    """The case with ragged ends, and one other case that differs from law to law; a long run takes every case for every law. Laws 4
+    (adding up hours) and 9 (breaking columns) take longest, so they get only the ragged case, which has the hardest hours.
     """
     *others, ragged = cases
     return [*(others[number % max(len(others), 1) :][:1] if number not in (4, 9) else ()), ragged]
@@ -467,7 +469,7 @@ def test_law_10_catches_who_breaks_it(live_store: DuckStore, early_store: DuckSt
 
 
 def test_the_broken_ones_break_no_other_law_by_chance(cases: list[Case]) -> None:
-    """Each test catches only its own law: the analyzer that breaks a law keeps the law before it, if the two can be separated."""
+    """A law catches only who breaks it: of laws 1, 2, 5 and 6, the analyzer that breaks one keeps the one before it in this list."""
     for number, other in itertools.pairwise((1, 2, 5, 6)):
         LAWS[number](BROKEN[other], cases[0])
 

@@ -107,7 +107,7 @@ def import_model(store: Store, args: argparse.Namespace, say: Say, path: Path) -
     model, version = args.model or found.model, args.version or found.version
     if not model or not version:
         missing = "version" if model else "model"
-        raise UsageError(f"the folder does not state the {missing} of the registry", where=path.name, attempt=f"Give --{missing}")
+        raise UsageError(f"the folder does not state the model's {missing} in the registry", where=path.name, attempt=f"Give --{missing}")
     if not args.reference:
         raise UsageError(
             "a model version is registered with a reference",

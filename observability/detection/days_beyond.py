@@ -13,10 +13,10 @@ from observability.stats.lasting_excess import lasting_excess_starts
 
 
 def days_beyond(days: Sequence[int] | NDArray[np.int64], excess: ArrayLike, errors: ArrayLike) -> StandingSince | None:
-    """Return the day since which a figure is significantly beyond its level (stats/lasting_excess.py); None if its days do not date this.
+    """Return the day since which a figure has been significantly beyond its level (stats/lasting_excess.py); None if it is not so now.
 
-    days: numbers since 1970, rising, the past first. excess: how far the figure of each day is beyond the level, NaN if nothing was
-    measured. errors: standard errors of these figures. `earlier` is set only if the first of the days was measured.
+    days: number of each day since 1970, rising. excess: how far the figure of each day is beyond the level, NaN if nothing was measured.
+    errors: standard errors of these figures. `earlier` is true only if the result is the first of `days`, which must have been measured.
     """
     return days_beyond_of_series([days], [excess], [errors])[0]
 

@@ -110,7 +110,7 @@ def said_about(store: Store, review: str) -> list[dict[str, Any]]:
 
 
 def meetings_closed(store: Store) -> dict[str, bool]:
-    """Whether the meeting is closed, of each review in which people wrote: records of kind `agenda`."""
+    """For each review in which people wrote (records of kind `agenda`), whether its meeting is closed."""
     frame = store.ask(Records("agenda", ("at", "review", "item", "does"), ever=True), EVER)
     said: dict[str, list[dict[str, Any]]] = {}
     for entry in frame.to_dict("records"):

@@ -3,9 +3,11 @@
     python tests/benchmarks/bench_columns.py [COLUMNS ...] [--levels 200] [--rows 400] [--moved 0.0]
 
 For each number of COLUMNS (default 1000): a model of which half of the features are numbers and half are categories of --levels levels, registered with a reference of
---rows rows through the product, --rows predictions loaded over 14 days from a Parquet file, one input of each kind shifted, and --moved of the numbers. Prints wall and processor
-seconds, the peak of memory and the size of the file; then the processor seconds of the server for each page about the model, opened twice in a process that knows its findings,
-as the watcher of a running dashboard does. With several COLUMNS, each figure of the last is also printed beside that of the first.
+--rows rows through the product, --rows predictions loaded over 14 days from a Parquet file, with one input of
+each kind shifted, and also a share --moved of the numbers. Prints wall and processor
+seconds, the peak of memory and the size of the file; then the processor seconds of the server for each
+page about the model, opened twice in a process that already holds the model's findings (a running dashboard's watcher computes them).
+With several COLUMNS, each figure of the last is also printed beside that of the first.
 """
 
 import argparse
@@ -62,7 +64,9 @@ PAGES = (
 
 
 def rows_of(rng: np.random.Generator, rows: int, columns: int, levels: int, shift: float = 0.0, moved: float = 0.0) -> pd.DataFrame:
-    """Rows of the model: half of the columns numbers, half categories. shift: of the first number and category, and of a share `moved` of the numbers, in the second half."""
+    """Rows of the model: half of the columns numbers, half categories. shift: added, in the second
+    half of the rows, to the first number and to about a share `moved` of the numbers; above 0 it also sets the first category to one level.
+    """
     late = np.arange(rows) >= rows / 2
     found: dict[str, Any] = {f"number_{place:05d}": rng.normal(size=rows).round(4) for place in range(columns // 2)}
     found |= {

@@ -1,4 +1,4 @@
-"""An address opens the same view for everybody, and reports names in it that do not exist."""
+"""An address opens the same view for everybody, and the page says which names in the address do not exist."""
 
 import pytest
 from playwright.sync_api import Page

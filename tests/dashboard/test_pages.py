@@ -77,8 +77,8 @@ OF_REGRESSION = a_third(PAGES, 0)
 
 @pytest.mark.parametrize("path", PAGES, ids=by_name)
 def test_every_page_runs_for_every_model(path: Path, current: World) -> None:
-    """A short run takes the model with a hostile name, and a regression for every third page. For models of the sample each page runs in
-    test_page_budgets.py.
+    """A short run opens each page for the model with a hostile name, and every third page also for a regression model.
+    test_page_budgets.py opens each page for models of the sample.
     """
     for model in (HOSTILE, "loan", "price") if LONG else (HOSTILE, "price") if path in OF_REGRESSION else (HOSTILE,):
         page_runs(path, model)

@@ -153,8 +153,8 @@ def test_the_batch_of_a_spike_and_the_lineage_of_runs_are_linked(page: Database,
 
 
 def test_a_run_of_one_process_that_states_its_operations_shows_how_well_its_device_is_used(page: Database) -> None:
-    """A step takes 30 s. Its 6e12 operations are 2e11 a second, of the device's 1e12. An intensity of 100 operations per byte is beyond
-    the ridge at 1e12 / 1e10.
+    """A step takes 30 s. Its 6e12 operations are 2e11 a second, of the device's 1e12. An intensity of 100 operations per byte is at
+    the ridge, 1e12 / 1e10, from which operations are the limit.
     """
     shown = tables(opened("runs", run="plain-3"))["Efficiency of plain-3"]["rows"]
     figures = {row["cells"]["name"]["t"]: row["cells"] for row in shown}
@@ -189,7 +189,7 @@ def test_the_run_of_one_process_is_what_the_scaling_is_measured_by(tmp_path: Pat
 
 
 def test_claims_are_as_short_as_those_of_findings(page: Database) -> None:
-    """Regression: the sentence of a slow rank had 52 words, in the table of runs too; the CSV holds all of them."""
+    """Regression: the sentence about a slow rank had 52 words, also in the table of runs. Now its details hold what it leaves out."""
     (many,) = load_runs.followed_training_runs(("many",))
     for judged in (*load_runs.analyzed_training_runs(None), many):
         assert max(len(claim.because.split()) for claim in judged.claims or ()) <= MAX_WORDS

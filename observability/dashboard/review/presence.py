@@ -5,7 +5,7 @@ import time
 from dataclasses import dataclass
 
 LASTS = 20.0
-"""Seconds after its last sign of life from which a session counts as gone."""
+"""A session counts as gone this many seconds after its last sign of life."""
 
 
 @dataclass(frozen=True)
