@@ -17,6 +17,7 @@ import pandas as pd
 
 from observability.core import formatting
 from observability.dashboard.sample_figures import error_by_day, error_by_day_figure, naive_times
+from observability.stats.interval import Interval
 
 WEEK = pd.Timestamp(2013, 6, 24), pd.Timestamp(2013, 7, 1)
 JUNE = pd.Timestamp(2013, 6, 1), pd.Timestamp(2013, 7, 1)
@@ -108,6 +109,13 @@ def missing_figure(folder: Path) -> Any:
     return charts_drift.column_day_heatmap(days, value="missing", unit="share", top=max(float(days["value"].max()), 0.05))
 
 
+def lies_apart(one: Interval, other: Interval) -> bool:
+    """Whether two intervals do not touch; False if an end of one is unknown."""
+    if one.low is None or one.high is None or other.low is None or other.high is None:
+        return False
+    return one.low > other.high or one.high < other.low
+
+
 def slice_figure(folder: Path) -> Any:
     """The mean absolute error of flights-delay by airport and by carrier in June 2013, beside the reference. A change counts as
     significant where the intervals of both sides, by day, do not touch.
@@ -122,7 +130,7 @@ def slice_figure(folder: Path) -> Any:
             parts = [side[side[column] == level].groupby("day")["error"].agg(["sum", "size"]) for side in (now, before)]
             here, then = (ratio_of_totals_interval(part["sum"], part["size"]) for part in parts)
             ends = {"value": here.value, "low": here.low, "high": here.high, "before": then.value}
-            sure = here.low > then.high or here.high < then.low  # type: ignore[operator]
+            sure = lies_apart(here, then)
             rest = now[now[column] != level]["error"].mean()
             found.append({"name": f"{column} = {level}", **ends, "n": here.n, "rest": rest, "coverage": here.n / len(now), "sure": sure})
     rows = pd.DataFrame(found).sort_values("value", ascending=False)

@@ -100,7 +100,7 @@ def read_notes(folder: Path) -> Iterator[Ran]:
     for path in folder.iterdir():
         with path.open("rb") as file:
             while file.peek(1):
-                name, setup, own, children, lines = pickle.load(file)
+                name, setup, own, children, lines = pickle.load(file)  # written by lines_run on this machine, moments before
                 whole = own + children
                 yield Ran(name, max(whole - max(setup - SHARED_SETUP, 0), 1e-3), children / max(whole, 1e-3), lines)
 

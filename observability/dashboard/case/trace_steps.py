@@ -1,6 +1,5 @@
 """The steps of a trace: predictions of any model that came as spans (ids TRACE-SPAN), in the order in which they began."""
 
-import re
 from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -21,6 +20,7 @@ from observability.dashboard.scope import Scope
 from observability.dashboard.table import Cell, column, columns_on_phone, draw_table, number_columns, table_row
 from observability.dashboard.widgets import cut_note, plain_caption, plain_paragraph
 from observability.records.kinds import KINDS
+from observability.records.span_ids import LONGEST_SPAN_MS, SPAN_ID
 
 MAX_STEPS, MAX_TRACES = 200, 5
 MAX_CALLS = 20_000
@@ -28,12 +28,8 @@ MAX_CALLS = 20_000
 SPAN_COLUMNS = ("id", "at", "status", "latency_ms")
 CALLS = Sample("predictions", SPAN_COLUMNS, MAX_CALLS)
 FAILED = tuple(status for status in KINDS["prediction"].fields["status"].values if status != "ok")
-LONGEST_MS = 10**12
-"""Latency (32 years) from which the end of a step counts as unknown, as in `Store.trace_totals`."""
 MAX_COMPLETED = 20_000
 """Maximum number of traces whose steps are all counted where a model has more calls than that."""
-SPAN_ID = re.compile(r"([0-9a-f]{32})-[0-9a-f]{16}")
-"""The id of a prediction that came as a span (server/otlp_traces.py)."""
 OPERATION, SERVICE = "feature.operation", "feature.service"
 STEPS = columns_on_phone(
     "step status latency",
@@ -152,7 +148,7 @@ def _totals_of_spans(spans: pd.DataFrame) -> pd.DataFrame:
     """The spans of each model and trace, counted as by `Store.trace_totals`."""
     spans = spans.assign(
         trace=pd.Series([trace_of(name) for name in spans["id"]], spans.index, dtype=object),
-        end=spans["at"] + pd.to_timedelta(spans["latency_ms"].where(spans["latency_ms"] < LONGEST_MS, 0), unit="ms"),
+        end=spans["at"] + pd.to_timedelta(spans["latency_ms"].where(spans["latency_ms"] < LONGEST_SPAN_MS, 0), unit="ms"),
         failed=spans["status"] != "ok",
     )
     return (

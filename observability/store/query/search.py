@@ -15,6 +15,7 @@ from observability.core.errors import NotFoundError, UsageError
 from observability.core.numerals import MINUS
 from observability.core.time import naive_utc
 from observability.core.window import Window
+from observability.records.span_ids import LONGEST_SPAN_MS, SPAN_ID, TRACE_LETTERS
 from observability.store.db.catalog_store import stream_numbers
 from observability.store.db.schema import model_table
 from observability.store.query.listing import column_fields, first_rows
@@ -27,10 +28,6 @@ if TYPE_CHECKING:
 
     from observability.store.db.database import Database
 
-TRACE_LETTERS, SPAN = 32, "[0-9a-f]{32}-[0-9a-f]{16}"
-"""The id of a prediction that came as a span (server/otlp_traces.py), and how many characters of it are the trace."""
-LONGEST_MS = 10**12
-"""Latency (32 years) from which the end of a step counts as unknown."""
 SHOWN = ("id", "at", "subject", "version", "score", "decision", "label", "label_value")
 OR_NULL = re.compile(r"\s+or\s+null$", re.IGNORECASE)
 """Suffix by which a condition on a number also accepts missing values."""
@@ -158,7 +155,7 @@ def totals_of_traces(store: "Database", traces: Sequence[str]) -> "DataFrame":
     """
     import pandas as pd
 
-    parts, latency = [], f"CASE WHEN latency_ms < {LONGEST_MS} THEN round(1000 * latency_ms) ELSE 0 END"
+    parts, latency = [], f"CASE WHEN latency_ms < {LONGEST_SPAN_MS} THEN round(1000 * latency_ms) ELSE 0 END"
     with snapshot_cursor(store) as cursor:
         for model in store.catalog().models:
             numbers = [number for key, number in stream_numbers(cursor, model.key).items() if key[1] != "reference"]
@@ -168,7 +165,7 @@ def totals_of_traces(store: "Database", traces: Sequence[str]) -> "DataFrame":
                 f"""SELECT left(id, {TRACE_LETTERS}) AS trace, count(*) AS steps, count(*) FILTER (status IS DISTINCT FROM 'ok') AS failed,
                 min("at") AS "at", max("at" + to_microseconds(CAST({latency} AS BIGINT))) AS "end"
                 FROM {model_table("predictions", model.key)} WHERE stream IN ({", ".join(map(str, numbers))})
-                AND left(id, {TRACE_LETTERS}) IN (SELECT unnest($traces)) AND regexp_full_match(id, '{SPAN}') GROUP BY 1""",
+                AND left(id, {TRACE_LETTERS}) IN (SELECT unnest($traces)) AND regexp_full_match(id, '{SPAN_ID.pattern}') GROUP BY 1""",
                 {"traces": list(traces)},
             ).df()
             parts.append(part.assign(model=model.name))

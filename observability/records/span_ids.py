@@ -1,0 +1,10 @@
+"""Ids of predictions that came as spans, `TRACE-SPAN` (server/otlp_traces.py), and how long a span can take."""
+
+import re
+
+TRACE_LETTERS = 32
+"""The number of characters of an id that name the trace."""
+SPAN_ID = re.compile(rf"([0-9a-f]{{{TRACE_LETTERS}}})-[0-9a-f]{{16}}")
+"""The id of a span; its group is the trace."""
+LONGEST_SPAN_MS = 10**12
+"""Latency (32 years) from which the end of a span counts as unknown."""
