@@ -19,7 +19,8 @@ from observability.detection.metric_changes import difference_p_value
 from observability.detection.ratio_changes import scaled_interval
 from observability.metrics.cost import CostPart, serving_cost
 from observability.metrics.cost_periods import cost_by_period, spent_currencies
-from observability.metrics.energy import RESOURCES, ServingEnergy, consumption_question, served_question, serving_energy, worst_source
+from observability.metrics.energy import RESOURCES, ServingEnergy, consumption_question, served_question, serving_energy
+from observability.metrics.energy_readings import worst_source
 from observability.metrics.prices import PRICES, PriceScope
 from observability.metrics.token_prices import CallFrames, call_sample, cost_columns, currency_question, may_state_currencies
 from observability.metrics.traffic import NEEDED, QUANTILES, request_counts

@@ -12,7 +12,7 @@ from observability.core.finding import Against
 from observability.core.numerals import format_figure
 from observability.detection.run_claims import RunClaim
 from observability.detection.study_noise import parameters_text
-from observability.metrics.energy import is_processor
+from observability.metrics.energy_readings import is_processor
 from observability.metrics.training_curves import TrainingRun
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from observability.core.settings import ModelSettings
 from observability.detection.change import stated_limits
 from observability.detection.device_figures import device_unit, lasting_unit
 from observability.detection.run_claims import RunClaim
-from observability.metrics.energy import is_accelerator, is_processor
+from observability.metrics.energy_readings import is_accelerator, is_processor
 from observability.stats.interval import Moments, mean_interval
 
 if TYPE_CHECKING:

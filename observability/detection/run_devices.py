@@ -9,7 +9,7 @@ from observability.core.finding import Severity
 from observability.detection.device_figures import device_unit, use_of_run
 from observability.detection.device_readings import temperature_limits
 from observability.detection.run_claims import RunClaim, run_figure
-from observability.metrics.energy import is_processor
+from observability.metrics.energy_readings import is_processor
 from observability.metrics.training_curves import TrainingRun
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from scipy.special import stdtrit
 
 from observability.detection.run_state import INTERVALS, MIN_SILENCE_S
 from observability.detection.study_noise import MIN_RUNS
-from observability.metrics.energy import reading_energy
+from observability.metrics.energy_readings import reading_energy
 
 if TYPE_CHECKING:
     from pandas import DataFrame

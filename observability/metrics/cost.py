@@ -19,18 +19,10 @@ import numpy as np
 
 from observability.core.formatting import format_day
 from observability.core.questions import Records
-from observability.metrics.energy import (
-    Source,
-    is_accelerator,
-    logged_by_hour,
-    reading_energy,
-    runs_ended_between,
-    serving_energy,
-    sums_by_period,
-    training_run_energy,
-    worst_source,
-)
+from observability.metrics.energy import logged_by_hour, serving_energy, sums_by_period
+from observability.metrics.energy_readings import Source, is_accelerator, reading_energy, worst_source
 from observability.metrics.prices import NO_CURRENCY, PriceScope, default_currency, price_start, prices_at
+from observability.metrics.run_energy import runs_ended_between, training_run_energy
 from observability.metrics.token_prices import (
     CACHED,
     INPUT,
@@ -333,7 +325,7 @@ def training_cost(runs: "DataFrame", prices: "DataFrame", place: PriceScope) -> 
     Parameters
     ----------
     runs : DataFrame
-        Table of `energy.training_run_energy`.
+        Table of `run_energy.training_run_energy`.
     prices : DataFrame
         Price records.
     place : PriceScope

@@ -1,47 +1,33 @@
-"""Energy and emissions of a model, from records and sums.
+"""Energy and emissions of serving, from records and sums, and the queries for energy.
 
-This is the only computation of energy. The analyzer, the page, the tables and the sentences all use it.
+With energy_readings.py and run_energy.py, this is the only computation of energy. The analyzer, the page, the tables and the sentences all
+use it.
 
 **No energy is counted twice.** A record of a run is training, any other record of the model is serving. If serving devices have records,
 these give the energy. The energy that predictions carry (`energy_j`) is then a part of it, and the rest is the idle share. Without such
 records, the energy of serving is the mean `energy_j` of the predictions that carry it, else their latency times an assumed power.
-Overlapping readings of one device of one host are counted once. A run without readings is its duration times its cores times an assumed
-power.
 
-**The source of a number** is measured, estimated or assumed; a sum has the source of its worst part. The energy is the energy at the
-device times the power usage effectiveness (PUE) of the building. Emissions (gCO₂e) are the energy times the carbon intensity of the hour.
+The energy is the energy at the device times the power usage effectiveness (PUE) of the building. Emissions (gCO₂e) are the energy times
+the carbon intensity of the hour.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from observability.core.questions import Aggregate, Bucket, By, Records
+from observability.metrics.energy_readings import JOULES_A_WH, RESOURCE_COLUMNS, Source, reading_energy, worst_source
 from observability.metrics.performance import Columns, answer_columns
 from observability.metrics.prices import PriceScope, energy_factors, prices_at
+from observability.metrics.run_energy import RUN_COLUMNS
 
 if TYPE_CHECKING:
-    from pandas import DataFrame, Series
+    from pandas import DataFrame
 
-Source = Literal["measured", "estimated", "assumed"]
-SOURCES: tuple[Source, ...] = ("measured", "estimated", "assumed")
-"""The sources of a number, best first."""
-JOULES_A_WH = 3600.0
-GAP = 3.0
-LONGEST_GAP_S = 900.0
-"""Readings of watts without a duration are joined if their distance is at most GAP times the usual distance of the series, and at most
-LONGEST_GAP_S seconds."""
-RESOURCE_COLUMNS = ("at", "device", "watts", "utilisation", "run", "version", "host", "energy_j", "seconds", "source")
-PLACES_IN_A_RUN = ("phase", "step")
-RUN_COLUMNS = ("run", "at", "event", "version", "hardware", "status", "dataset", "study", "params")
 RESOURCES, RUNS = Records("resource", RESOURCE_COLUMNS), Records("run", RUN_COLUMNS, ever=True)
-MAX_HOURS = 24 * 366
-"""Longest run in hours whose carbon is computed hour by hour; a longer run uses the intensity at its end."""
-GPU_NAMES = ("gpu", "cuda", "nvidia", "rocm", "tpu", "mps")
 
 
 def served_question() -> Aggregate:
@@ -57,138 +43,6 @@ def served_question() -> Aggregate:
 def consumption_question(*more: str) -> Aggregate:
     """The query for sums of the predictions' own energy and latency, by hour and version. more: further sums."""
     return Aggregate("predictions", keys=(Bucket("hour"), By("version")), sums=("energy_j", "latency_ms", *more))
-
-
-def is_accelerator(device: object) -> bool:
-    """Whether a device is an accelerator, by its name.
-
-    Parameters
-    ----------
-    device : object
-        Name of the device.
-
-    Returns
-    -------
-    bool
-    """
-    return str(device or "").lower().startswith(GPU_NAMES)
-
-
-def is_processor(device: object) -> bool:
-    """Whether a device is a processor or the memory beside it, by the names that `PowerMeter` gives.
-
-    Parameters
-    ----------
-    device : object
-        Name of the device.
-
-    Returns
-    -------
-    bool
-    """
-    return str(device or "").lower().startswith(("cpu", "memory"))
-
-
-def worst_source(sources: Sequence[Any]) -> Source:
-    """The worst of some sources. A source that is not stated counts as measured, because the number was logged.
-
-    Parameters
-    ----------
-    sources : Sequence[Any]
-        Sources.
-
-    Returns
-    -------
-    Source
-    """
-    known = [SOURCES.index(source) for source in sources if source in SOURCES]
-    return SOURCES[max(known, default=0)]
-
-
-def reading_energy(resources: "DataFrame") -> "DataFrame":
-    """Energy of each reading.
-
-    The energy is `energy_j` if it is given, else watts × `seconds`; else watts between two readings of the same device are integrated by
-    the trapezoid rule, without bridging gaps. If readings of one device (of one host, else of one run) overlap, the part that is already
-    covered is left out. Readings without watts and energy are left out.
-
-    Parameters
-    ----------
-    resources : DataFrame
-        Resource records.
-
-    Returns
-    -------
-    DataFrame
-        Columns run, version, host, device, source, and at (middle of the interval), seconds, joules; and phase and step, where the
-        records have them.
-    """
-    import pandas as pd
-
-    texts = {
-        name: resources[name].astype(object).where(resources[name].notna(), "").astype(str)
-        for name in ("run", "version", "host", "device", "source")
-    }
-    more = [name for name in PLACES_IN_A_RUN if name in resources]
-    frame = pd.DataFrame({**texts, **{name: resources[name] for name in ("at", "watts", "energy_j", "seconds", *more)}})
-    frame["place"] = frame["host"].where(frame["host"] != "", "run " + frame["run"] + " " + frame["version"])
-    frame = frame.sort_values(["place", "device", "at", "seconds", "watts", "energy_j", "run", "version", "source"], ignore_index=True)
-    frame["seconds"], frame["joules"] = _integrated_watts(frame)
-    frame = frame[frame["joules"].notna()]
-    end = frame["at"].to_numpy("datetime64[us]").astype(np.int64) / 1e6
-    frame = frame.assign(end=end, start=end - frame["seconds"])
-    frame = frame.sort_values(["place", "device", "start", "end", "joules", "run", "version"], ignore_index=True)
-    covered = frame.groupby(["place", "device"], sort=False)["end"].transform(lambda ends: ends.cummax().shift(1))
-    fresh = (frame["end"] - np.maximum(frame["start"], covered.fillna(-np.inf))).clip(lower=0)
-    share = (fresh / frame["seconds"]).where(frame["seconds"] > 0, 1.0).clip(upper=1.0)
-    middle = frame["at"] - pd.to_timedelta(frame["seconds"] / 2, unit="s")
-    frame = frame.assign(at=middle.astype("datetime64[us]"), seconds=frame["seconds"] * share, joules=frame["joules"] * share)
-    return frame[["run", "version", "host", "device", "source", "at", "seconds", "joules", *more]]
-
-
-def energy_by_phase(resources: "DataFrame") -> "DataFrame":
-    """Energy of the readings of one run in each phase, most energy first.
-
-    Parameters
-    ----------
-    resources : DataFrame
-        Resource records of the run.
-
-    Returns
-    -------
-    DataFrame
-        phase ("" where not stated), readings, seconds (of all devices), joules, source, first and last (steps, NaN if not
-        stated).
-    """
-    import pandas as pd
-
-    readings = reading_energy(resources)
-    readings = readings.assign(step=readings["step"].astype("float64"))
-    rows = []
-    for phase, part in readings.groupby(readings["phase"].map(lambda phase: phase if isinstance(phase, str) else ""), sort=True):
-        seconds, joules, step = part["seconds"].sum(), part["joules"].sum(), part["step"]
-        rows.append((str(phase), len(part), seconds, joules, worst_source(list(part["source"])), step.min(), step.max()))
-    frame = pd.DataFrame(rows, columns=["phase", "readings", "seconds", "joules", "source", "first", "last"])
-    frame = frame.astype({"seconds": float, "joules": float, "first": float, "last": float})
-    return frame.sort_values(["joules", "phase"], ascending=[False, True], ignore_index=True)
-
-
-def _integrated_watts(frame: "DataFrame") -> "tuple[Series[Any], Series[Any]]":
-    """Seconds and joules of each reading. The readings are in order of place, device and time; joules are NaN if unknown."""
-    joules = frame["energy_j"].where(frame["energy_j"].notna(), frame["watts"] * frame["seconds"])
-    bare = frame[frame["energy_j"].isna() & frame["seconds"].isna() & frame["watts"].notna()]
-    if bare.empty:
-        return frame["seconds"].fillna(0.0), joules
-    series = bare.groupby(["place", "device", "run"], sort=False)
-    step = series["at"].diff().dt.total_seconds()
-    usual = step.where(step > 0).groupby([bare["place"], bare["device"], bare["run"]], sort=False).transform("median")
-    joined = (step > 0) & (step <= np.minimum(GAP * usual, LONGEST_GAP_S))
-    area = (bare["watts"] + series["watts"].shift(1)) / 2 * step
-    seconds = frame["seconds"].fillna(0.0)
-    seconds.loc[bare.index] = step.where(joined, 0.0)
-    joules = joules.copy()
-    joules.loc[bare.index] = area.where(joined)
-    return seconds, joules
 
 
 @dataclass(frozen=True)
@@ -421,134 +275,3 @@ def _embodied_grams(hours: Columns, wh: Any, use: "DataFrame", prices: "DataFram
     core_hours = pd.Series(busy["total"] / 3.6e6, busy["period"]).reindex(hours["period"], fill_value=0.0).to_numpy(float)
     amounts = {"request": hours["served"], "kwh": wh / 1000.0, "cpu_hour": core_hours}
     return sum(np.nan_to_num(of[name]) * amounts[name] for name in of)
-
-
-def runs_ended_between(runs: "DataFrame", start: datetime | None, end: datetime | None) -> set[str]:
-    """Names of the runs that ended in a half-open span.
-
-    Parameters
-    ----------
-    runs : DataFrame
-        Run records.
-    start : datetime | None
-        Start (naive UTC); None: no limit.
-    end : datetime | None
-        End (naive UTC); None: no limit.
-
-    Returns
-    -------
-    set[str]
-    """
-    ended = runs["event"].to_numpy(object) == "end"
-    at = runs["at"].to_numpy("datetime64[us]")
-    for limit, inside in ((start, np.greater_equal), (end, np.less)):
-        if limit is not None:
-            ended &= inside(at, np.datetime64(limit, "us"))
-    return set(runs["run"].to_numpy(object)[ended])
-
-
-def training_run_energy(runs: "DataFrame", resources: "DataFrame", prices: "DataFrame", place: PriceScope) -> "DataFrame":
-    """Energy of each training run, ordered by its end.
-
-    A run without an end or a known start has no duration. Joules are NaN if neither readings nor duration and cores are known.
-
-    Parameters
-    ----------
-    runs : DataFrame
-        Run records.
-    resources : DataFrame
-        Readings of these runs, whenever they came.
-    prices : DataFrame
-        Price records.
-    place : PriceScope
-        Model and settings that select prices and fallbacks.
-
-    Returns
-    -------
-    DataFrame
-        run, version, study, started, ended, seconds, cores, gpus, joules, source, wh, grams, embodied, assumed_pue, assumed_carbon,
-        devices (how many were read).
-    """
-    import pandas as pd
-
-    readings = dict(iter(reading_energy(resources).groupby("run"))) if len(resources) else {}
-    records: dict[str, list[dict[Any, Any]]] = {}
-    for row in runs.sort_values(["run", "at", "event"])[["run", "at", "event", "version", "study", "hardware"]].to_dict("records"):
-        records.setdefault(row["run"], []).append(row)
-    rows = [_run_facts(name, own, readings.get(name), place) for name, own in records.items()]
-    columns = ["run", "version", "study", "started", "ended", "seconds", "cores", "gpus", "joules", "source", "devices"]
-    frame = pd.DataFrame(rows, columns=columns)
-    frame = frame.astype(
-        {"started": "datetime64[us]", "ended": "datetime64[us]", "joules": float, "seconds": float, "cores": float, "gpus": float}
-    )
-    at = frame["ended"].fillna(frame["started"]).fillna(pd.Timestamp(0))
-    of = energy_factors(prices, at, place)
-    wh = frame["joules"].to_numpy(float) / JOULES_A_WH * of.pue
-    hours = frame["seconds"].to_numpy(float) / 3600.0
-    held = {
-        resource: np.nan_to_num(prices_at(prices, "embodied_g", at, place, resource=resource)[0])
-        for resource in ("kwh", "cpu_hour", "gpu_hour")
-    }
-    made = held["kwh"] * np.nan_to_num(wh) / 1000.0
-    made = made + held["cpu_hour"] * np.nan_to_num(hours * frame["cores"].to_numpy(float))
-    made = made + held["gpu_hour"] * np.nan_to_num(hours * frame["gpus"].to_numpy(float))
-    intensity, assumed = _intensity_of_runs(frame, prices, place)
-    frame = frame.assign(wh=wh, grams=wh / 1000.0 * intensity, embodied=made, assumed_pue=of.assumed_pue, assumed_carbon=assumed)
-    return frame.sort_values(["ended", "run"], ignore_index=True)
-
-
-def _intensity_of_runs(frame: "DataFrame", prices: "DataFrame", place: PriceScope) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-    """The mean carbon intensity over the hours of each run, and whether a part of it is a fallback. If the hours of a run are unknown, the
-    intensity at its end is used.
-    """
-    import pandas as pd
-
-    hour = np.timedelta64(1, "h")
-    runs: list[NDArray[np.int64]] = []
-    moments: list[NDArray[np.datetime64]] = []
-    weights: list[NDArray[np.float64]] = []
-    for row, (started, ended) in enumerate(zip(frame["started"], frame["ended"], strict=True)):
-        last = next((each for each in (ended, started) if not pd.isna(each)), pd.Timestamp(0)).to_datetime64().astype("datetime64[us]")
-        first = last if pd.isna(started) or pd.isna(ended) else started.to_datetime64().astype("datetime64[us]")
-        if not first < last or last - first > MAX_HOURS * hour:
-            first = last
-        hours = np.arange(first.astype("datetime64[h]"), last.astype("datetime64[h]") + hour)
-        covered = (np.minimum(hours + hour, last) - np.maximum(hours, first)) / hour
-        runs.append(np.full(hours.size, row))
-        moments.append(np.maximum(hours, first))
-        weights.append(covered if covered.sum() > 0 else np.ones(hours.size))
-    if not runs:
-        return np.zeros(0), np.zeros(0, bool)
-    place_of, weight = np.concatenate(runs), np.concatenate(weights)
-    of = energy_factors(prices, np.concatenate(moments), place)
-    total = np.bincount(place_of, weight)
-    assumed = np.bincount(place_of, weight * of.assumed_intensity) > 0
-    return np.bincount(place_of, weight * of.intensity) / total, assumed
-
-
-def _run_facts(name: str, records: Sequence[dict[Any, Any]], readings: "DataFrame | None", place: PriceScope) -> list[Any]:
-    """Facts of one run, in the order of the columns of `training_run_energy`. records: in the order of time."""
-    starts = [each for each in records if each["event"] == "start"]
-    started = starts[0]["at"] if starts else None
-    ended = next((each["at"] for each in reversed(records) if each["event"] == "end"), None)
-    seconds = max((ended - started).total_seconds(), 0.0) if started is not None and ended is not None else np.nan
-    hardware: dict[str, Any] = next((each["hardware"] for each in starts if isinstance(each["hardware"], dict)), {})
-    cores = _first_positive(hardware, "cores_usable", "cores")
-    devices = sorted({(host, device) for host, device in zip(readings["host"], readings["device"])}) if readings is not None else []
-    gpus = _first_positive(hardware, "gpus", "gpu_count")
-    gpus = float(sum(is_accelerator(device) for _, device in devices)) if np.isnan(gpus) else gpus
-    named = [next((each[column] for each in records if each[column] is not None), None) for column in ("version", "study")]
-    if readings is not None and readings["joules"].sum() > 0:
-        joules, source = float(readings["joules"].sum()), worst_source(sorted(set(readings["source"])))
-    else:
-        joules, source = seconds * cores * place.watts_per_core, SOURCES[2]
-    return [name, *named, started, ended, seconds, cores, gpus, joules, source, len(devices)]
-
-
-def _first_positive(values: dict[str, Any], *names: str) -> float:
-    """The first positive number among some entries; NaN without one."""
-    for name in names:
-        value = values.get(name)
-        if isinstance(value, int | float) and not isinstance(value, bool) and value > 0:
-            return float(value)
-    return float("nan")

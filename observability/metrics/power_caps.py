@@ -79,7 +79,7 @@ def power_cap_sweeps(runs: "DataFrame", energy: "DataFrame", settings: Mapping[s
     runs : DataFrame
         Run records: run, params.
     energy : DataFrame
-        Table of `energy.training_run_energy`.
+        Table of `run_energy.training_run_energy`.
     settings : mapping of str to str
         The other parameters of each run, as one text: a sweep changes none of them.
 

@@ -15,7 +15,7 @@ from scipy.special import stdtrit
 from observability.core.questions import Records
 from observability.core.settings import ModelSettings
 from observability.core.time import aware_utc
-from observability.metrics.energy import Source
+from observability.metrics.energy_readings import Source
 from observability.metrics.prices import WATTS_PER_CORE
 
 if TYPE_CHECKING:

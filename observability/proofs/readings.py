@@ -1,10 +1,10 @@
 """Write the SQL of the energy of readings of devices from raw records. Overlaps are counted once, and watts are joined over time
-(metrics/energy.py).
+(metrics/energy_readings.py).
 """
 
 from observability.core.analyzer import Context
 from observability.core.finding import Finding
-from observability.metrics.energy import GAP, JOULES_A_WH, LONGEST_GAP_S
+from observability.metrics.energy_readings import GAP, JOULES_A_WH, LONGEST_GAP_S
 from observability.proofs.prices import building_factor_sql
 from observability.proofs.rows import indented_clause, number_literal, proven_rows, text_literal, time_literal
 

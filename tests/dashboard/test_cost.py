@@ -6,7 +6,7 @@ from unittest import mock
 import pytest
 
 from observability.dashboard.operations import cost
-from observability.metrics.energy import training_run_energy
+from observability.metrics.run_energy import training_run_energy
 from tests.support.operations_world import place, prices, resources, runs
 
 CPU, KWH = {"resource": "cpu_hour", "amount": 0.5}, {"resource": "kwh", "amount": 0.2, "pue": 1.5}

@@ -9,7 +9,7 @@ import pytest
 from observability.core.errors import UsageError
 from observability.importers.source_records import ReadOptions
 from observability.importers.sources import open_source
-from observability.metrics.energy import RESOURCE_COLUMNS, reading_energy
+from observability.metrics.energy_readings import RESOURCE_COLUMNS, reading_energy
 from tests.support.imported_items import FIXTURES, read_items, records_of, refused_counts
 
 FILE = FIXTURES / "night-7.csv"

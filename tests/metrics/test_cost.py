@@ -11,9 +11,9 @@ from observability.core.formatting import format_day
 from observability.core.settings import ModelSettings
 from observability.metrics.cost import DATASETS, labelling_cost, price_note, serving_cost, storage_cost, training_cost
 from observability.metrics.cost_periods import cost_total, daily_cost, month_bounds, spent_currencies
-from observability.metrics.energy import training_run_energy
 from observability.metrics.error_cost import error_cost
 from observability.metrics.prices import default_currency
+from observability.metrics.run_energy import training_run_energy
 from tests.support.operations_world import START, place, prices, records, resources, runs, served, use
 
 END = START + timedelta(days=1)

@@ -10,8 +10,10 @@ import pandas as pd
 import pytest
 
 from observability.core.numerals import with_si_prefix
-from observability.metrics.energy import energy_by_phase, reading_energy, serving_energy, training_run_energy
+from observability.metrics.energy import serving_energy
+from observability.metrics.energy_readings import energy_by_phase, reading_energy
 from observability.metrics.prices import ambiguous_regions, energy_factors, prices_at
+from observability.metrics.run_energy import training_run_energy
 from tests.support.operations_world import START, place, prices, resources, runs, served, use
 
 GRID = {"resource": "kwh", "amount": 0.3, "carbon_g_per_kwh": 200.0, "pue": 1.5}

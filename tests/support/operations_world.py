@@ -5,8 +5,9 @@ from datetime import datetime
 import pandas as pd
 
 from observability.core.settings import ModelSettings
-from observability.metrics.energy import RESOURCE_COLUMNS, RUN_COLUMNS
+from observability.metrics.energy_readings import RESOURCE_COLUMNS
 from observability.metrics.prices import PRICE_COLUMNS, PriceScope
+from observability.metrics.run_energy import RUN_COLUMNS
 
 START = datetime(2026, 3, 2)
 

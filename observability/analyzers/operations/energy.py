@@ -35,23 +35,13 @@ from observability.detection.running_energy import (
 from observability.detection.serving_devices import serving_device_claims
 from observability.detection.study_noise import setting_text
 from observability.detection.training_savings import SAVING_LIMITS, power_cap_claim, start_hour_claim
-from observability.metrics.energy import (
-    JOULES_A_WH,
-    RESOURCE_COLUMNS,
-    RESOURCES,
-    RUNS,
-    SOURCES,
-    ServingEnergy,
-    consumption_question,
-    runs_ended_between,
-    served_question,
-    serving_energy,
-    training_run_energy,
-)
+from observability.metrics.energy import RESOURCES, RUNS, ServingEnergy, consumption_question, served_question, serving_energy
+from observability.metrics.energy_readings import JOULES_A_WH, RESOURCE_COLUMNS, SOURCES
 from observability.metrics.form_decisions import FORM_DECISIONS, served_form_decisions
 from observability.metrics.performance import Columns
 from observability.metrics.power_caps import CAP_NAMES, power_cap_sweeps, stated_cap
 from observability.metrics.prices import CARBON_G_PER_KWH, PRICES, PUE, PriceScope, ambiguous_regions
+from observability.metrics.run_energy import runs_ended_between, training_run_energy
 from observability.metrics.serving_power import ENERGY_AUDITS, core_power, energy_audits, modelled_idle_share
 from observability.metrics.start_hours import TimedRun, carbon_by_start_hour
 from observability.metrics.trade_offs import SERVED_FORM

@@ -20,16 +20,9 @@ from observability.dashboard.charts import energy as charts_energy
 from observability.dashboard.frame import ModelPage
 from observability.dashboard.table import column, draw_table, table_row
 from observability.dashboard.widgets import csv_button, finding_line, plain_caption, plain_paragraph
-from observability.metrics.energy import (
-    RESOURCES,
-    RUNS,
-    ServingEnergy,
-    consumption_question,
-    served_question,
-    serving_energy,
-    training_run_energy,
-)
+from observability.metrics.energy import RESOURCES, RUNS, ServingEnergy, consumption_question, served_question, serving_energy
 from observability.metrics.prices import CARBON_G_PER_KWH, PRICES, PUE, PriceScope, energy_factors
+from observability.metrics.run_energy import training_run_energy
 from observability.metrics.serving_power import core_power
 
 MAX_RUNS = 20

@@ -21,9 +21,10 @@ from observability.detection.early_stops import EarlyStop, avoided_energy, early
 from observability.detection.result_carbon import NEAR, CarbonResults, results_against_carbon
 from observability.detection.run_claims import RunClaim, duration_words
 from observability.detection.training_savings import power_cap_claim, start_hour_claim
-from observability.metrics.energy import RESOURCES, RUNS, training_run_energy
+from observability.metrics.energy import RESOURCES, RUNS
 from observability.metrics.power_caps import CapSweep, power_cap_sweeps, stated_cap
 from observability.metrics.prices import PRICES
+from observability.metrics.run_energy import training_run_energy
 from observability.metrics.start_hours import carbon_by_start_hour
 
 SAVING_EXAMPLES = {

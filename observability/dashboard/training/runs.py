@@ -27,8 +27,9 @@ from observability.dashboard.widgets import claim_line, csv_button, link_button,
 from observability.detection.early_stops import EarlyStop, early_stop
 from observability.detection.run_claims import RunClaim, duration_words
 from observability.metrics import cost as money
-from observability.metrics import energy
+from observability.metrics.energy import RESOURCES, RUNS
 from observability.metrics.prices import PRICES, PriceScope
+from observability.metrics.run_energy import training_run_energy
 from observability.metrics.training_curves import MetricCurve, TrainingRun
 
 SHOWN_AT_FIRST, MAX_LISTED = 8, 200
@@ -186,7 +187,7 @@ def energy_and_cost_of_runs(everything: Sequence[RunVerdict]) -> dict[str, RunUs
     for model, names in of_model.items():
         place = PriceScope(model, settings_of_model(model))
         prices = load.ask_store(PRICES, replace(always, model=model or NAMELESS))
-        own = energy.training_run_energy(runs[runs["run"].isin(names)], resources[resources["run"].isin(names)], prices, place)
+        own = training_run_energy(runs[runs["run"].isin(names)], resources[resources["run"].isin(names)], prices, place)
         costs = money.training_cost(own, prices, place)[1].set_index("run")
         for name, wh, source, grams in zip(own["run"], own["wh"], own["source"], own["grams"]):
             amount = _known_number(costs["amount"].get(name))
@@ -199,7 +200,7 @@ def records_of_energy(everything: Sequence[RunVerdict]) -> tuple[pd.DataFrame, p
     """The records of runs and the readings of their devices from which their energy is computed."""
     named = (("run", tuple(sorted(each.run.name for each in everything))),)
     always = Window("", EPOCH, load.page_clock())
-    runs, readings = (load.ask_store(replace(asked, ever=True, only=named), always) for asked in (energy.RUNS, energy.RESOURCES))
+    runs, readings = (load.ask_store(replace(asked, ever=True, only=named), always) for asked in (RUNS, RESOURCES))
     return runs, readings
 
 

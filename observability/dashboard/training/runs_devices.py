@@ -17,7 +17,7 @@ from observability.dashboard.table import Cell, column, columns_on_phone, draw_t
 from observability.dashboard.training.runs import RunUse
 from observability.dashboard.widgets import plain_paragraph
 from observability.detection.run_claims import duration_words
-from observability.metrics.energy import PLACES_IN_A_RUN, RESOURCE_COLUMNS, energy_by_phase, worst_source
+from observability.metrics.energy_readings import PLACES_IN_A_RUN, RESOURCE_COLUMNS, energy_by_phase, worst_source
 
 FIELDS = (*RESOURCE_COLUMNS, *PLACES_IN_A_RUN, "memory_gb", "temperature_c")
 COLUMNS = columns_on_phone(

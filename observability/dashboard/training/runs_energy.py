@@ -11,8 +11,9 @@ from observability.dashboard import load
 from observability.dashboard.training.runs import NAMELESS, is_run_active, records_of_energy, run_claim_line, settings_of_model
 from observability.detection.run_claims import RunClaim
 from observability.detection.running_energy import forecasts_of_running
-from observability.metrics.energy import RESOURCES, training_run_energy
+from observability.metrics.energy import RESOURCES
 from observability.metrics.prices import PRICES, PriceScope
+from observability.metrics.run_energy import training_run_energy
 from observability.metrics.training_curves import TrainingRun
 
 
