@@ -118,6 +118,7 @@ def test_the_table_says_how_each_run_ended_and_what_stands_out(page: Database) -
     app = opened("runs")
     rows = {row["cells"]["run"]["t"]: row for row in tables(app)["Training runs"]["rows"]}
     assert rows["plain-1"]["cells"]["status"] == {"s": "ok", "t": "Finished"} and rows["going"]["cells"]["status"]["t"] == "Running"
+    assert rows["spiked"]["cells"]["status"] == {"t": "Finished"}, "a run about which something is found is not marked as OK"
     best = loss(60, 1) + 0.1
     assert rows["plain-1"]["cells"]["best"]["sub"] == f"val_loss at step {int(best.argmin()) + 1}"
     assert float(rows["plain-1"]["cells"]["best"]["t"]) == pytest.approx(best.min(), abs=5e-4)

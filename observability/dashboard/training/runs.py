@@ -161,6 +161,13 @@ def _run_state(judged: RunVerdict) -> tuple[str | None, str]:
     return ("unknown", "No end") if said.get("run_silence") == "unknown" else (None, "Running")
 
 
+def _state_cell(severity: str | None, word: str, bad: RunClaim | None) -> Cell:
+    """The cell of a run's state. A run that ended is not marked as OK if a claim about it needs action."""
+    if severity is None:
+        return {"t": word, "mark": "live"}
+    return {"t": word} if severity == "ok" and bad is not None else {"s": severity, "t": word}
+
+
 def is_run_active(judged: RunVerdict) -> bool:
     """Whether a run is still reporting."""
     return _run_state(judged)[1] == "Running"
@@ -266,7 +273,7 @@ def _run_row(judged: RunVerdict, cost: RunUse, chosen: Sequence[str], scope: Sco
         cost_cell = {"t": run_cost_words(cost.amount, cost.currency), "title": f"{cost.amount:.6g} {cost.currency}"}
     cells: dict[str, Cell] = {
         "run": {**target, "sub": each.study},
-        "status": {"s": severity, "t": word} if severity else {"t": word, "mark": "live"},
+        "status": _state_cell(severity, word, bad),
         "model": {"t": each.model or formatting.DASH, "sub": f"version {each.version}" if each.version else None},
         "started": {"t": time_zone.zoned_minute(each.first)},
         "duration": {"t": duration_words(each.seconds)},
