@@ -3,51 +3,7 @@
 import gzip
 from pathlib import Path
 
-from tests.support import outside_project
 from tests.support.commanding import Command, one_sentence
-
-REGISTER = (
-    "register",
-    "--model",
-    "shop",
-    "--version",
-    "1",
-    "--task",
-    "binary",
-    "--label",
-    outside_project.LABEL,
-    "--score",
-    outside_project.SCORE,
-    "--at",
-    outside_project.WHEN,
-    "--positive",
-    "left",
-    "--sensitive",
-    "member",
-    "--features",
-    ",".join(outside_project.FEATURES),
-)
-LOAD = (
-    "load",
-    "--kind",
-    "prediction",
-    "--model",
-    "shop",
-    "--version",
-    "1",
-    "--features",
-    ",".join(outside_project.FEATURES),
-    "--timezone",
-    "UTC",
-    "--map",
-    f"{outside_project.TICKET}=id",
-    "--map",
-    f"{outside_project.WHEN}=at",
-    "--map",
-    f"{outside_project.SCORE}=score",
-    "--map",
-    f"{outside_project.LABEL}=label",
-)
 
 
 def test_load_takes_the_only_version_and_skips_row_numbers(command: Command, tmp_path: Path) -> None:
