@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from observability.analyzers.training import runs
+from observability.core.finding import Finding
 from observability.monitoring import check
 from observability.store.engine import Store
 from observability.store.types.registration import RegistrationRequest
@@ -212,6 +213,16 @@ def test_a_mean_that_moved_and_a_changed_correlation_are_proved_from_the_rows(tm
         assert proven["rank_correlation"].evidence["features"] == ["y", "z"]
 
 
+def proved_of_records(folder: Path, lines: list[dict[str, Any]], *analyzers: str) -> tuple[Finding, ...]:
+    """The findings about the week that ends a day after NIGHT, from a new store with these records. Each proof gives its finding's value."""
+    with closing(new_store(folder / "home", threads=1)) as store:
+        store.write_records(lines)
+        end = NIGHT + timedelta(days=1)
+        found = check.check(store, start=end - timedelta(days=7), end=end, now=end, only=analyzers).findings
+        assert differing(store, found) == [] and without_reason(found) == []
+    return found
+
+
 def test_each_figure_of_an_audit_of_data_is_proved_from_its_record(tmp_path: Path) -> None:
     rules = {"exact duplicates": 90, "conflicting labels": 40, "suspect labels": 30}
     held = {"rows": 400, "in_training": 60, "same_label": 55, "low": 0.1, "high": 0.2, "chance": 0.0}
@@ -219,11 +230,7 @@ def test_each_figure_of_an_audit_of_data_is_proved_from_its_record(tmp_path: Pat
     audit = {"rows": 1000, "chance": 0.01, "rules": rules, "held_out": held, "effects": effect, "model_rows": 800}
     audit |= {"columns_alone": {"age": [0.2, 0.1, 0.3], "out/come": [0.99, 0.985, 0.995]}}
     line = {"kind": "dataset", "dataset": "people", "version": "3", "at": NIGHT.isoformat(), "rows": 1000, "data_audit": audit}
-    with closing(new_store(tmp_path / "home", threads=1)) as store:
-        store.write_records([line])
-        end = NIGHT + timedelta(days=1)
-        found = check.check(store, start=end - timedelta(days=7), end=end, now=end, only=("data/cleaning",)).findings
-        assert differing(store, found) == [] and without_reason(found) == []
+    found = proved_of_records(tmp_path, [line], "data/cleaning")
     assert {(each.metric, each.severity, each.news) for each in found if each.proof} == {
         ("audited_overlap", "act", "new"),
         ("audited_leak", "act", "new"),
@@ -283,12 +290,7 @@ def test_spikes_jumps_of_the_rate_and_personal_columns_that_left_are_counted_fro
         left | {"recipient": "hashed", "dataset": "people", "transform": "hashed"},
         left | {"recipient": "founded", "legal_basis": "contract"},
     ]
-    with closing(new_store(tmp_path / "home", threads=1)) as store:
-        store.write_records(lines)
-        end = NIGHT + timedelta(days=1)
-        asked: dict[str, Any] = {"start": end - timedelta(days=7), "end": end, "now": end}
-        found = check.check(store, **asked, only=("training/runs", "trust/exports")).findings
-        assert differing(store, found) == [] and without_reason(found) == []
+    found = proved_of_records(tmp_path, lines, "training/runs", "trust/exports")
     proven = {(each.metric, each.subject): each for each in found if each.proof}
     assert {metric for metric, _ in proven} >= {"metric_spike", "learning_rate_jump", "export_personal_columns"}
     assert proven["learning_rate_jump", "run:fit"].value == pytest.approx(20)
@@ -349,11 +351,7 @@ def test_pruned_trials_that_led_are_counted_from_the_steps(tmp_path: Path, name:
             lines.append({"kind": "step", "run": f"t{trial}", "at": at, "step": step, "metrics": {name: value}})
         status = "pruned" if pruned else "finished"
         lines.append(about | {"at": start + timedelta(seconds=40), "event": "end", "status": status})
-    with closing(new_store(tmp_path / "home", threads=1)) as store:
-        store.write_records(lines)
-        end = NIGHT + timedelta(days=1)
-        found = check.check(store, start=end - timedelta(days=7), end=end, now=end, only=("training/runs",)).findings
-        assert differing(store, found) == [] and without_reason(found) == []
+    found = proved_of_records(tmp_path, lines, "training/runs")
     (led,) = [each for each in found if each.metric == "study_pruned_share"]
     assert led.proof and led.value == 6 / 24 and led.n == 24
 
@@ -383,11 +381,7 @@ def test_pruned_trials_of_a_study_without_all_steps_have_no_proof(
             for step, value in enumerate(curve.tolist())
         ]
         lines.append(about | {"at": start + timedelta(seconds=40), "event": "end", "status": "pruned" if pruned else "finished"})
-    with closing(new_store(tmp_path / "home", threads=1)) as store:
-        store.write_records(lines)
-        end = NIGHT + timedelta(days=1)
-        found = check.check(store, start=end - timedelta(days=7), end=end, now=end, only=("training/runs",)).findings
-        assert differing(store, found) == [] and without_reason(found) == []
+    found = proved_of_records(tmp_path, lines, "training/runs")
     (led,) = [each for each in found if each.metric == "study_pruned_share"]
     assert led.value is not None and led.proof is None and led.evidence["stride"] == stride
     assert runs.ANALYZER.why_no_proof(led) == "runs of the study are long, and not every step of them was read"
