@@ -18,18 +18,15 @@ from sklearn.metrics import (
     roc_auc_score,
 )
 
-from observability.alerts.alarm_rules import save_settings
 from observability.core.catalog import band_names
-from observability.core.errors import NotFoundError, UsageError
-from observability.core.settings import ModelSettings
+from observability.core.errors import UsageError
 from observability.stats.scores import SCORE_EDGES, bin_middles
-from observability.store.db.catalog_store import update_model
 from observability.store.db.schema import ERROR, OUTCOMES, SCORE, SUM_MEASURES
 from observability.store.ingest.stage import insert_predictions
 from observability.store.registry import register as registering
 from observability.store.registry.artifacts import is_intact, stored_artifact
 from observability.store.registry.infer import infer_reference_file
-from observability.store.registry.register import register_version, update_settings
+from observability.store.registry.register import register_version
 from observability.store.rollup.rollup import rebuild_rollups
 from observability.store.types.registration import RegistrationRequest
 from tests.support.length import some
@@ -176,55 +173,6 @@ def test_a_regression_has_edges_of_score_and_error(store, tmp_path):
     assert sums[SUM_MEASURES["absolute_error"]] == pytest.approx(mean_absolute_error(known["y"], known["guess"]), rel=1e-9)
     assert sums[SUM_MEASURES["squared_error"]] == pytest.approx(mean_squared_error(known["y"], known["guess"]), rel=1e-9)
     assert sums[SUM_MEASURES["error"]] == pytest.approx(error.mean(), rel=1e-9)
-
-
-def multiclass(tmp_path, n=600):
-    random = np.random.default_rng(2)
-    p = random.dirichlet([1, 2, 1], n)
-    names = np.array(["cat", "dog", "ee/l"])
-    label = names[[random.choice(3, p=row) for row in p]]
-    frame = pd.DataFrame({"x": random.normal(size=n), "y": label, "p0": p[:, 0], "p1": p[:, 1], "p2": p[:, 2]})
-    return (
-        frame,
-        p,
-        names,
-        RegistrationRequest(
-            "pets",
-            "1",
-            task="multiclass",
-            label="y",
-            score=("cat=p0", "dog=p1", "ee/l=p2"),
-            reference=write_reference(tmp_path, frame, "pets.parquet"),
-        ),
-    )
-
-
-def test_multiclass_probabilities_are_kept_and_judged(store, tmp_path):
-    frame, p, names, wanted = multiclass(tmp_path)
-    register_version(store, wanted)
-    model = store.catalog().model("pets")
-    assert model.classes == ("cat", "dog", "ee/l")
-    sums = dict(stored_rows(store, "SELECT measure, sum(total) / sum(w) FROM sums_1 WHERE slice = 0 GROUP BY measure"))
-    assert sums[SUM_MEASURES["correct"]] == pytest.approx(accuracy_score(frame["y"], names[p.argmax(axis=1)]))
-    assert sums[SUM_MEASURES["log_loss"]] == pytest.approx(log_loss(frame["y"], p, labels=list(names)), rel=1e-9)
-    first = json.loads(stored_rows(store, "SELECT probabilities FROM predictions_1 WHERE id = 'reference/1/1'")[0][0])
-    assert first == dict(zip(names.tolist(), p[0].tolist()))
-
-
-def test_new_classes_of_a_later_version_come_after_the_known_ones(store, tmp_path):
-    frame, _, _, wanted = multiclass(tmp_path)
-    register_version(store, wanted)
-    frame["y"] = frame["y"].replace("cat", "ape")
-    path = write_reference(tmp_path, frame, "second.parquet")
-    register_version(store, replace(wanted, version="2", score=("ape=p0", "dog=p1", "ee/l=p2"), reference=path))
-    model = store.catalog().model("pets")
-    assert model.classes == ("cat", "dog", "ee/l", "ape")
-    codes = dict(
-        stored_rows(
-            store, f"SELECT label, sum(n)::BIGINT FROM counts_1 WHERE measure = {OUTCOMES} AND slice = 0 AND stream = 1 GROUP BY label"
-        )
-    )
-    assert codes == {model.classes.index(name): n for name, n in frame["y"].value_counts().items()}
 
 
 def test_registering_again_replaces_the_reference_and_equals_registering_once(store, tmp_path):
@@ -455,68 +403,6 @@ def test_json_lines_with_mixed_values(store, tmp_path):
     path.write_text('{"x": 1}\n{"x": \n')
     with pytest.raises(UsageError, match="line 2"):
         infer_reference_file(RegistrationRequest("m", "1", reference=path))
-
-
-def test_settings_are_read_kept_and_change_decisions(store, tmp_path):
-    frame = loans()
-    toml = tmp_path / "settings.toml"
-    toml.write_text('[settings]\nthreshold = 0.3\nowner = "credit"\nimmutable = ["age", "nothing"]\n[importance]\nage = 2\nincome = 6\n')
-    done = register_version(store, loan_request(write_reference(tmp_path, frame), settings=toml))
-    model = store.catalog().model("loan")
-    assert model.settings == ModelSettings(
-        threshold=0.3, owner="credit", immutable=("age", "nothing"), importance={"age": 0.25, "income": 0.75}
-    )
-    assert any("immutable names columns that are not features of this version: nothing" in each for each in done.sentences)
-    assert "The decision is yes where the score is at least 0.3." in done.sentences
-
-    def selected():
-        return stored_rows(store, f"SELECT sum(n)::BIGINT FROM counts_1 WHERE measure = {OUTCOMES} AND slice = 0 AND decision = 1")[0][0]
-
-    assert selected() == (frame["p"] >= 0.3).sum()
-    with store.write() as writer:
-        writer.execute("UPDATE predictions_1 SET threshold = 0.95 WHERE id = 'reference/3/1'")
-        writer.execute("UPDATE predictions_1 SET prediction = 'no' WHERE id = 'reference/3/2'")
-    sentences = update_settings(store, "loan", replace(model.settings, threshold=0.8))
-    expected = (frame["p"] >= 0.8).to_numpy().copy()
-    expected[0], expected[1] = frame["p"][0] >= 0.95, False
-    assert selected() == expected.sum() and "changed from 0.3 to 0.8" in sentences[0]
-    assert update_settings(store, "loan", replace(store.catalog().model("loan").settings, owner="risk")) == []
-    assert store.catalog().model("loan").settings.owner == "risk"
-    register_version(store, loan_request(write_reference(tmp_path, frame)))
-    assert store.catalog().model("loan").settings.threshold == 0.8
-    with pytest.raises(NotFoundError, match="Did you mean 'loan'"):
-        update_settings(store, "lone", ModelSettings())
-
-
-def test_a_direction_of_an_attack_on_a_category_is_refused_where_it_is_stated(store, tmp_path):
-    path, toml = write_reference(tmp_path, loans()), tmp_path / "settings.toml"
-    toml.write_text('[settings]\nattack_directions = { income = "up", owner = "down", sex = "up" }\n')
-    with pytest.raises(UsageError, match="'sex' is a category") as refused:
-        register_version(store, loan_request(path, settings=toml))
-    assert (refused.value.where, refused.value.got) == ("settings.toml", "sex = 'up'") and not store.catalog().models
-    stated = {"income": "up", "owner": "down", "nothing": "up"}
-    toml.write_text('[settings]\nattack_directions = { income = "up", owner = "down", nothing = "up" }\n')
-    done = register_version(store, loan_request(path, settings=toml))
-    assert any("attack_directions names columns that are not features of this version: nothing." in each for each in done.sentences)
-    settings = store.catalog().model("loan").settings
-    assert settings.attack_directions == stated
-    other = replace(settings, attack_directions={**stated, "sex": "down"})
-    with pytest.raises(UsageError, match="'sex' is a category"):
-        save_settings(store, "loan", other, author="Ann")
-    assert store.catalog().model("loan").settings == settings
-    with pytest.raises(UsageError, match="'sex' is a category"):
-        update_settings(store, "loan", other)
-    with store.write() as writer:
-        update_model(writer, store.catalog().model("loan").key, settings=other)  # as an earlier version stored it
-    save_settings(store, "loan", replace(other, owner="bob"), author="Ann")
-    assert store.catalog().model("loan").settings.owner == "bob", "a setting from an earlier version prevents no other change"
-
-
-def test_positive_can_be_corrected_while_the_version_stands_alone(store, tmp_path):
-    path = write_reference(tmp_path, loans())
-    register_version(store, loan_request(path))
-    register_version(store, loan_request(path, positive="no"))
-    assert store.catalog().model("loan").classes == ("yes", "no")
 
 
 def test_in_sample_and_progress_are_said(store, tmp_path):
