@@ -50,6 +50,7 @@ COMMITS = {
     "0.33.0": "1f6f0916",
     "0.34.0": "94c98dda",
     "0.35.0": "31a35ac0",
+    "0.36.0": "51b0f94b",
 }
 """For each version, the last commit that states this version."""
 START, DAYS = datetime(2026, 3, 2, tzinfo=UTC), 14
