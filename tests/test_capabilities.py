@@ -16,7 +16,7 @@ ROWS = capability_rows()
 
 
 @pytest.mark.parametrize("row", ROWS, ids=[row["System"] for row in ROWS])
-def test_a_row_names_what_exists(row: dict[str, str]) -> None:
+def test_each_capability_row_names_only_existing_pages_records_and_analyzers(row: dict[str, str]) -> None:
     titles = {links.page_description(path)[0] for path in links.page_files().values()}
     pages = [] if row["Page"] in ("–", "every page") else row["Page"].split(", ")
     assert set(pages) <= titles
@@ -33,7 +33,7 @@ def test_a_row_names_what_exists(row: dict[str, str]) -> None:
     )
 
 
-def test_the_rows_are_those_of_26_systems_as_the_document_counts_them() -> None:
+def test_the_capability_rows_cover_the_26_systems_that_the_document_counts() -> None:
     text = TABLE.read_text(encoding="utf-8")
     stated = {section: int(n) for section, n in re.findall(r"^\* ([A-Z][a-z ]+): (\d+) systems", text, re.MULTILINE)}
     across = re.findall(r"\*([^*]+)\*", next(line for line in text.splitlines() if line.startswith("* Across"))[1:])

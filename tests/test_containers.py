@@ -15,7 +15,7 @@ STATEFULSET = ROOT / "docs/examples/containers/helm/observability/templates/stat
 
 
 @pytest.mark.skipif(os.name != "posix", reason="the container's shell is that of POSIX")
-def test_each_start_writes_the_sign_in_and_only_the_first_what_is_kept(tmp_path: Path) -> None:
+def test_each_start_writes_the_sign_in_settings_and_only_the_first_writes_the_kept_ones(tmp_path: Path) -> None:
     (script,) = re.findall(
         r"- name: configuration\n.*?command:\n.*?- \|\n((?: {14}[^\n]*\n)+)", STATEFULSET.read_text(encoding="utf-8"), re.DOTALL
     )

@@ -248,7 +248,7 @@ def test_every_kind_has_a_page() -> None:
 
 
 @pytest.mark.parametrize(("page", "parameters"), list(dict.fromkeys((page, tuple(sorted(own.items()))) for page, own, _ in PAGES.values())))
-def test_what_only_a_record_says_stands_on_its_page(owned: None, page: str, parameters: tuple[tuple[str, str], ...]) -> None:
+def test_values_that_only_a_record_holds_are_shown_on_its_page(owned: None, page: str, parameters: tuple[tuple[str, str], ...]) -> None:
     text = shown(page, **dict(parameters))
     missing = {
         kind: mark
@@ -277,7 +277,7 @@ def test_every_field_of_labelling_stands_on_its_page(owned: None) -> None:
     assert not missing, f"the page does not show {missing}"
 
 
-def test_devices_and_parents_stand_beside_what_they_belong_to(owned: None) -> None:
+def test_devices_and_parent_datasets_are_shown_beside_their_runs_and_datasets(owned: None) -> None:
     runs = shown("runs")
     assert "71.5" in runs and "11.0 GB" in runs and "777 W" in runs
     ranks = shown("distributed")

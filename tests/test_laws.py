@@ -416,7 +416,7 @@ def test_every_analyzer_is_found() -> None:
 
 @each_analyzer
 @each_law(list(LAWS))
-def test_the_law_holds(number: int, analyzer: Analyzer, cases: list[Case]) -> None:
+def test_each_analyzer_obeys_each_law(number: int, analyzer: Analyzer, cases: list[Case]) -> None:
     own = fitting(analyzer, cases)
     with broken_only_where_declared(analyzer, number):
         for case in own if LONG else shared_out(few(own), number):
@@ -443,7 +443,7 @@ def few(cases: list[Case]) -> list[Case]:
 
 
 @each_analyzer
-def test_nothing_that_arrived_later_counts(analyzer: Analyzer, live_store: DuckStore, early_store: DuckStore) -> None:
+def test_no_analyzer_counts_records_that_arrived_later(analyzer: Analyzer, live_store: DuckStore, early_store: DuckStore) -> None:
     with broken_only_where_declared(analyzer, 10):
         law_10(analyzer, early_store, live_store)
 
@@ -457,24 +457,24 @@ def early_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DuckStore]
 
 
 @each_law(list(LAWS))
-def test_the_law_catches_who_breaks_it(number: int, cases: list[Case]) -> None:
+def test_each_law_detects_an_analyzer_that_breaks_it(number: int, cases: list[Case]) -> None:
     with pytest.raises(AssertionError):
         for case in few(fitting(BROKEN[number], cases)):
             LAWS[number](BROKEN[number], case)
 
 
-def test_law_10_catches_who_breaks_it(live_store: DuckStore, early_store: DuckStore) -> None:
+def test_law_10_detects_an_analyzer_that_breaks_it(live_store: DuckStore, early_store: DuckStore) -> None:
     with pytest.raises(AssertionError):
         law_10(BROKEN[10], early_store, live_store)
 
 
-def test_the_broken_ones_break_no_other_law_by_chance(cases: list[Case]) -> None:
+def test_an_analyzer_that_breaks_one_law_keeps_the_law_listed_before_it(cases: list[Case]) -> None:
     """A law catches only who breaks it: of laws 1, 2, 5 and 6, the analyzer that breaks one keeps the one before it in this list."""
     for number, other in itertools.pairwise((1, 2, 5, 6)):
         LAWS[number](BROKEN[other], cases[0])
 
 
-def test_the_cases_hold_something_to_judge(cases: list[Case]) -> None:
+def test_every_analyzer_reaches_a_verdict_in_the_cases_of_the_laws(cases: list[Case]) -> None:
     found = [each for analyzer in ANALYZERS for case in fitting(analyzer, cases) for each in case.said(analyzer)]
     for analyzer in ANALYZERS:
         assert {each.severity for each in found if each.analyzer == analyzer.name} - {"unknown"}, analyzer.name

@@ -97,18 +97,18 @@ def product_packages() -> dict[str, dict[str, list[tuple[str, str]]]]:
     return package_graph(product_graph())
 
 
-def test_every_module_stands_on_a_floor() -> None:
+def test_every_module_belongs_to_a_known_layer() -> None:
     assert len(FILES) > 500
     unknown = {package_of(name) for name in FILES} - set(FLOOR_OF)
     assert unknown == set(), f"add the package to FLOORS: {sorted(unknown)}"
 
 
-def test_no_loose_module_stands_beside_the_packages() -> None:
+def test_no_module_stands_outside_the_packages() -> None:
     loose = {path.name for path in (ROOT / "observability").glob("*") if path.is_file()}
     assert loose == {"__init__.py", "__main__.py", "py.typed"}
 
 
-def test_nothing_imports_upward() -> None:
+def test_no_package_imports_from_a_higher_layer() -> None:
     assert upward(product_packages()) == []
 
 
@@ -118,7 +118,7 @@ def test_no_modules_and_no_packages_import_in_a_circle() -> None:
 
 
 @pytest.mark.parametrize(("package", "others"), NEVER, ids=[package for package, _ in NEVER])
-def test_what_a_package_must_never_import(package: str, others: tuple[str, ...]) -> None:
+def test_no_package_imports_what_it_must_never_import(package: str, others: tuple[str, ...]) -> None:
     broken = [
         f"{name} imports {target}"
         for here, targets in product_packages().items()
@@ -151,7 +151,7 @@ def test_the_boundary_imports_no_engine() -> None:
     assert answer.stdout.strip() == "False"
 
 
-def test_no_one_asks_which_engine_it_has() -> None:
+def test_no_code_checks_which_engine_it_has() -> None:
     """There is no `isinstance` check on an engine, because callers use its methods."""
     pattern = re.compile(r"isinstance\([^)]*\b(Engine|Store|DuckStore|MemoryEngine|Database)\b")
     assert [name for name, path in FILES.items() if pattern.search(path.read_text(encoding="utf-8"))] == []
@@ -187,7 +187,7 @@ def test_the_client_imports_records_and_errors_only() -> None:
         ("from observability.core.window import Window", 0, 0),
     ],
 )
-def test_the_arrow_is_checked(tmp_path: Path, code: str, upwards: int, loops: int) -> None:
+def test_the_import_graph_shows_upward_imports_and_circles(tmp_path: Path, code: str, upwards: int, loops: int) -> None:
     written = {
         "observability/analyzers/data/bad.py": code,
         "observability/analyzers/data/other.py": "from observability.analyzers.data import bad",
@@ -222,7 +222,7 @@ def test_each_heavy_library_stays_in_its_home(library: str) -> None:
     assert strangers == []
 
 
-def test_what_the_type_checker_skips_is_imported_nowhere_here() -> None:
+def test_of_the_libraries_that_the_type_checker_skips_only_numba_is_imported() -> None:
     overrides = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["mypy"]["overrides"]
     (skipped,) = [each["module"] for each in overrides if each["follow_imports"] == "skip"]
     used = {target.partition(".")[0] for path in FILES.values() for target in imported_names(path)}
@@ -245,7 +245,7 @@ OPTIONAL = {
 
 
 @pytest.mark.parametrize("code", ["import observability", "import observability.cli.main, sys; observability.cli.main.main(['status'])"])
-def test_starting_is_light(code: str, tmp_path: Path) -> None:
+def test_starting_the_product_imports_no_heavy_library(code: str, tmp_path: Path) -> None:
     ending = f"\nimport sys; print('LOADED', sorted(set(sys.modules) & {set(HEAVY)!r}))"
     answer = subprocess.run(
         [sys.executable, "-c", code + ending],

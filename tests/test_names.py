@@ -63,7 +63,7 @@ def test_metrics_are_described_in_full() -> None:
         assert each.better in ("high", "low", None)
 
 
-def test_the_command_metrics_lists_every_one_of_them() -> None:
+def test_the_metrics_command_lists_every_metric() -> None:
     answer = subprocess.run(
         [sys.executable, "-m", "observability", "metrics", "--json"], cwd=ROOT, capture_output=True, text=True, check=True
     )
@@ -80,7 +80,7 @@ def test_the_readme_names_every_record_kind_and_command() -> None:
         assert f"`{name}`" in readme or f"`{name} " in readme, f"add `{name}` to README.md"
 
 
-def test_every_row_of_what_can_fail_names_a_test_that_is_there() -> None:
+def test_every_row_of_the_failure_table_names_an_existing_test() -> None:
     rows = [line for line in (ROOT / "docs/operations.md").read_text(encoding="utf-8").splitlines() if line.startswith("| ")][1:]
     for row in rows:
         last, named = "", re.findall(r"`([^`]*?(?:\.py|::)[^`]*)`", row.split("|")[4])
@@ -93,7 +93,7 @@ def test_every_row_of_what_can_fail_names_a_test_that_is_there() -> None:
 
 
 @pytest.mark.parametrize("name", ["README.md", "CONTRIBUTING.md", "docs/architecture.md"])
-def test_what_a_document_links_to_is_kept(name: str) -> None:
+def test_every_file_linked_from_a_document_is_tracked_by_git(name: str) -> None:
     kept = set(subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split())
     found = [link for link in re.findall(r"\]\(([^)#]+)", (ROOT / name).read_text(encoding="utf-8")) if "://" not in link]
     for link in found:

@@ -29,7 +29,7 @@ def ran(name: str, seconds: float, lines: range, children: float = 0) -> Ran:
     return Ran(f"tests/{name}", seconds, children, np.array(lines, np.int32))
 
 
-def test_dear_tests_whose_lines_others_run_are_left_out_and_what_must_stay_stays() -> None:
+def test_slow_tests_whose_lines_others_run_are_left_out_except_those_that_must_stay() -> None:
     tests = [
         ran("store/test_a.py::test_cheap", 0.01, range(10)),
         ran("store/test_a.py::test_same_lines[one]", 3, range(300)),

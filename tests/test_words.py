@@ -48,7 +48,7 @@ def script_texts(text: str, *, template: bool) -> list[str]:
     return [part.strip() for groups in found for part in groups if part.strip()]
 
 
-def test_no_script_and_no_template_says_a_riddle_or_a_former_term() -> None:
+def test_scripts_and_templates_contain_no_riddle_or_former_term() -> None:
     files = sorted(path for kind in ("js", "html") for path in (ROOT / "observability").rglob(f"*.{kind}"))
     texts = [
         (path.relative_to(ROOT), said)
@@ -84,5 +84,5 @@ def test_no_literal_of_the_product_is_a_riddle(folder: str) -> None:
 @pytest.mark.parametrize(
     "text", ["3 need a person", "99 of 100 answers took at most 0.122 ms", "With it 13 findings", "The commonest score is −7.2"]
 )
-def test_a_riddle_is_found(text: str) -> None:
+def test_riddles_are_detected(text: str) -> None:
     assert riddles_in(text)

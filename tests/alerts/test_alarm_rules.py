@@ -28,7 +28,7 @@ def store(tmp_path_factory):
         yield opened
 
 
-def test_every_rule_is_about_a_known_metric_and_takes_the_owners_limit():
+def test_every_alarm_rule_names_a_known_metric_and_uses_the_owners_limit():
     assert len(RULES) > 30
     assert {each.metric for each in RULES} <= set(METRICS)
     stated = alarm_rules.alarm_rules_of(ModelSettings(limits={"serving/drift/psi": 0.4}))
@@ -36,7 +36,7 @@ def test_every_rule_is_about_a_known_metric_and_takes_the_owners_limit():
     assert (psi.usual, psi.stated, psi.limit) == (0.25, 0.4, 0.4)
 
 
-def test_the_unit_of_a_rule_is_that_of_its_limit():
+def test_each_rule_has_the_unit_that_its_limit_declares():
     units = {each.name: each.unit for each in RULES}
     assert units.keys() >= LIMIT_UNITS.keys(), "every unit is that of a rule"
     multiples = {name for name, unit in units.items() if unit in MULTIPLES}
@@ -45,7 +45,7 @@ def test_the_unit_of_a_rule_is_that_of_its_limit():
     assert (units["data/requests/default_score_rate"], units["operations/cost/cost_per_correct_decision"]) == (RISE, "money")
 
 
-def test_a_multiple_of_one_or_less_is_refused_with_what_to_write():
+def test_a_limit_of_one_times_or_less_is_refused_with_a_valid_example():
     for limit in (0.4, 1.0):
         with pytest.raises(UsageError) as refused:
             parse_settings({"limits": {"operations/cost/cost_per_thousand": limit}}, where="model.toml")
@@ -61,7 +61,7 @@ def judged(store, limits):
     return check.model_findings(store, replace(model, settings=replace(model.settings, limits=limits)), window, BROKEN.end, (), "counts")
 
 
-def test_a_limit_that_nothing_reaches_silences_its_rule_and_no_other(store):
+def test_an_unreachable_limit_silences_only_its_own_rule(store):
     loud = [each for each in judged(store, {}) if each.severity == "act"]
     names = {f"{each.analyzer}/{each.metric}" for each in loud}
     assert {"data/quality/out_of_range_rate", "serving/drift/psi"} <= names & {each.name for each in RULES}
@@ -71,7 +71,7 @@ def test_a_limit_that_nothing_reaches_silences_its_rule_and_no_other(store):
         assert still == names - {name}
 
 
-def test_the_preview_says_what_each_week_would_have_said(store):
+def test_the_preview_lists_the_findings_each_past_week_would_gain_or_lose(store):
     settings = replace(store.catalog().model("eta").settings, limits={"serving/drift/psi": 1e9})
     said = alarm_rules.preview_settings(store, "eta", settings, now=NOW)
     assert [each.week for each in said] == list(WEEKS)
@@ -83,7 +83,7 @@ def test_the_preview_says_what_each_week_would_have_said(store):
     assert all(not each.began and not each.ended for each in said if each.week != BROKEN)
 
 
-def test_only_the_analyzers_that_a_change_concerns_are_asked():
+def test_only_the_analyzers_affected_by_a_settings_change_run_in_the_preview():
     old = ModelSettings()
     assert alarm_rules.analyzers_concerned(old, replace(old, limits={"serving/drift/psi": 0.4, "data/quality/null_rate": 0.1})) == (
         "data/quality",
@@ -92,7 +92,7 @@ def test_only_the_analyzers_that_a_change_concerns_are_asked():
     assert alarm_rules.analyzers_concerned(old, replace(old, threshold=0.7)) == ()
 
 
-def test_a_rule_that_reads_single_rows_is_looked_back_at_too(store):
+def test_the_preview_includes_rules_that_read_single_rows(store):
     model = store.catalog().model("eta")
     said = alarm_rules.findings_under(store, model, BROKEN, ("serving/multivariate_drift",))
     assert "domain_auc" in {each.metric for each in said if each.value is not None}
@@ -101,7 +101,7 @@ def test_a_rule_that_reads_single_rows_is_looked_back_at_too(store):
     assert alarm_rules.is_partial_preview(model.settings, replace(model.settings, threshold=0.4))
 
 
-def test_a_limit_of_batches_changes_the_weeks_that_it_would_have_changed(tmp_path):
+def test_a_changed_batch_limit_changes_only_the_affected_weeks_of_the_preview(tmp_path):
     """The last of nine weeks rejects 6 % of the rows of each day, which is a warning. With an owner's limit of three points more, it is
     critical.
     """
@@ -124,13 +124,13 @@ def test_a_limit_of_batches_changes_the_weeks_that_it_would_have_changed(tmp_pat
     assert [(old.severity, new.severity, new.metric) for old, new in said[-1].changed] == [("watch", "act", "batch_rejected_rate")]
 
 
-def test_who_owns_a_model_changes_nothing_that_is_said():
+def test_a_change_of_owner_or_description_changes_no_finding():
     old = ModelSettings(owner="desk")
     assert alarm_rules.changes_no_finding(old, replace(old, owner="night desk", description="Minutes until a taxi comes"))
     assert not alarm_rules.changes_no_finding(old, replace(old, owner="night desk", threshold=0.4))
 
 
-def test_a_limit_that_an_analyzer_reads_is_declared():
+def test_every_analyzer_with_overridable_limits_declares_them():
     """Every analyzer whose settings can be overridden declares the limits, so that the page of the rules shows them."""
     silent = {
         "training/runs",
@@ -151,7 +151,7 @@ def test_a_limit_that_an_analyzer_reads_is_declared():
     assert {each.name for each in discover() if not each.limits} <= silent
 
 
-def test_a_change_of_settings_is_an_event_that_says_what_it_was(store):
+def test_a_settings_change_is_logged_as_an_event_with_author_and_old_value(store):
     model = store.catalog().model("eta")
     alarm_rules.save_settings(store, "eta", replace(model.settings, limits={"data/quality/null_rate": 0.2}, owner="bob"), author="Ann")
     model = store.catalog().model("eta")

@@ -43,7 +43,7 @@ def person(says, at, **more):
     return {"kind": "alert", "incident": "i1", "at": at, "author": "bob", "says": says} | more
 
 
-def test_an_incident_is_told_once_to_its_owner():
+def test_an_incident_is_alerted_once_to_its_owner():
     first = decided([incident()])
     assert [each["kind"] for each in first] == ["alert", "message"]
     assert first[1]["channel"] == "team"
@@ -51,18 +51,18 @@ def test_an_incident_is_told_once_to_its_owner():
     assert decided([incident()], [first[0]], now=NOW + HOUR) == ()
 
 
-def test_whoever_has_no_owner_gets_the_default_channel():
+def test_an_incident_without_an_owner_goes_to_the_default_channel():
     found = decide_alerts([incident()], {}, {}, ["m"], {}, CONFIG, NOW).records
     assert [each["channel"] for each in found if each["kind"] == "message"] == ["all"]
 
 
 @pytest.mark.parametrize(("severity", "least", "told"), [("act", "act", True), ("watch", "act", False), ("watch", "watch", True)])
-def test_only_what_is_bad_enough_is_told(severity, least, told):
+def test_only_incidents_of_the_configured_severity_send_an_alert(severity, least, told):
     config = AlertConfig(channels=CONFIG.channels, default=("all",), least=least)
     assert bool(decided([incident(severity=severity)], config=config)) is told
 
 
-def test_what_gets_worse_is_told_again_whatever_was_said_before():
+def test_an_incident_that_gets_worse_is_alerted_again_despite_an_acknowledgement_or_snooze():
     config = AlertConfig(channels=CONFIG.channels, default=("all",), least="watch")
     (alert, message) = decided([incident(severity="watch")], config=config)
     for says in ("acknowledged", "snoozed"):
@@ -85,7 +85,7 @@ def test_what_gets_worse_is_told_again_whatever_was_said_before():
     ],
 )
 @pytest.mark.parametrize("answer", [{"says": "acknowledged"}, {"says": "snoozed"}, {"says": "snoozed", "until": NOW + 100 * HOUR}])
-def test_what_is_known_is_told_again_where_it_is_half_again_as_bad(metric, value, says, answer):
+def test_an_acknowledged_incident_is_alerted_again_when_its_value_is_half_again_as_bad(metric, value, says, answer):
     alert = decided([incident(lead=finding(metric=metric))])[0]
     assert alert["value"] == 0.4
     known = [alert, person(at=NOW + HOUR, **answer)]
@@ -113,7 +113,7 @@ def test_an_alert_sends_no_figure_of_a_small_group():
         )
 
 
-def test_a_snooze_without_a_day_lasts_until_it_is_worse_or_gone():
+def test_a_snooze_without_an_end_date_lasts_until_the_incident_gets_worse_or_ends():
     (alert, _) = decided([incident()])
     said = [alert, person("snoozed", NOW + HOUR)]
     for later in (HOUR, 1000 * HOUR):
@@ -123,11 +123,11 @@ def test_a_snooze_without_a_day_lasts_until_it_is_worse_or_gone():
     assert gone["says"] == "resolved"
 
 
-def test_the_key_of_a_message_is_the_same_when_it_is_made_anew():
+def test_the_message_key_is_stable_when_the_alert_is_recomputed():
     assert decided([incident()])[1]["message"] == decided([incident()], now=NOW + HOUR)[1]["message"]
 
 
-def test_what_is_gone_for_hours_is_resolved_and_told_again_when_it_comes_back():
+def test_an_incident_absent_for_hours_is_resolved_and_alerted_again_when_it_returns():
     (alert, message) = decided([incident()])
     assert decided([], [alert], now=NOW + SETTLE - HOUR) == ()
     assert decided([], [alert], now=NOW + 2 * SETTLE, seen={"i1": NOW + 2 * SETTLE - HOUR}) == ()
@@ -149,7 +149,7 @@ def told_over(looks, said=()):
     return told, alerts_from_records(said, now)
 
 
-def test_a_fault_whose_onset_moves_keeps_its_first_alert_and_what_was_said_about_it():
+def test_a_fault_whose_onset_moves_keeps_its_first_alert_and_its_acknowledgement():
     told, alerts = told_over([[incident(f"dated {day}")] for day in range(6)])
     assert len(told) == 1
     assert list(alerts) == ["dated 0"]
@@ -160,7 +160,7 @@ def test_a_fault_whose_onset_moves_keeps_its_first_alert_and_what_was_said_about
         assert alerts["i1"].state == "resolved"
 
 
-def test_columns_that_lead_by_turns_are_one_fault():
+def test_incidents_whose_leading_column_alternates_count_as_one_fault():
     age, income, plan = (finding(name, "serving/drift", "psi") for name in ("age", "income", "plan"))
     told, _ = told_over(
         [
@@ -173,7 +173,7 @@ def test_columns_that_lead_by_turns_are_one_fault():
     assert len(told) == 1
 
 
-def test_what_nobody_was_told_of_is_news_though_it_comes_with_a_known_fault():
+def test_a_new_fault_is_alerted_although_it_is_grouped_with_a_known_one():
     age, income = finding("age", "serving/drift", "psi"), finding("income")
     told, alerts = told_over([[incident("i1", lead=age)], [incident("i2", lead=income, beside=[age])]])
     assert len(told) == 2
@@ -181,7 +181,7 @@ def test_what_nobody_was_told_of_is_news_though_it_comes_with_a_known_fault():
     assert len(told_over([[incident("i1")], [incident("i1"), incident("i2", model="n", lead=finding(model="n"))]])[0]) == 2
 
 
-def test_a_fall_of_the_primary_metric_is_news_of_a_drift_that_was_told():
+def test_a_fall_of_the_primary_metric_is_alerted_after_its_drift_was_alerted():
     drift = incident(lead=finding("age", "serving/drift", "psi"))
     fall = replace(finding("model", "serving/performance", "accuracy", value=0.7), evidence={"primary": True})
     detail = finding("model", "serving/performance", "log_loss", value=0.7)
@@ -193,7 +193,7 @@ def test_a_fall_of_the_primary_metric_is_news_of_a_drift_that_was_told():
     assert told((), (replace(fall, severity="watch"),)) == ["Critical: m"]
 
 
-def test_answers_that_fall_again_after_they_had_recovered_are_told_again():
+def test_a_performance_fall_that_returns_after_a_recovery_is_alerted_again():
     drift = incident(lead=finding("age", "serving/drift", "psi"))
     fall = replace(finding("model", "serving/performance", "accuracy", value=0.7), evidence={"primary": True}, news="new")
     later = replace(fall, start=NOW + 5 * 24 * HOUR)
@@ -209,7 +209,7 @@ def test_answers_that_fall_again_after_they_had_recovered_are_told_again():
     assert not told_over([[replace(drift, collateral=(later,))]], snoozed)[0]
 
 
-def test_two_faults_that_are_told_as_one_for_a_day_are_both_still_there():
+def test_two_faults_grouped_as_one_incident_for_a_day_both_stay_open():
     age, income = finding("age"), finding("income")
     apart = [incident("i1", lead=age), incident("i2", lead=income)]
     told, alerts = told_over([apart, [incident("i3", lead=age, beside=[income])], apart])
@@ -217,7 +217,7 @@ def test_two_faults_that_are_told_as_one_for_a_day_are_both_still_there():
     assert {each.state for each in alerts.values()} == {"open"}
 
 
-def test_two_incidents_of_one_fault_are_told_once_in_one_check():
+def test_two_incidents_of_one_fault_in_the_same_check_send_one_alert():
     age, income = (finding(name, "serving/drift", "psi") for name in ("age", "income"))
     assert len(told_over([[incident("i1", lead=age, beside=[income]), incident("i2", lead=income)]])[0]) == 1
 
@@ -234,7 +234,7 @@ def test_a_snooze_ends_by_itself():
     assert alerts_from_records(said, NOW + 5 * HOUR)["i1"].state == "open"
 
 
-def test_the_end_of_a_snooze_is_told_once_where_the_fault_is_still_there():
+def test_the_end_of_a_snooze_is_alerted_once_if_the_fault_persists():
     (alert, message) = decided([incident()])
     said = [alert, person("snoozed", NOW + HOUR, until=NOW + 5 * HOUR)]
     assert decided([incident()], said, now=NOW + 4 * HOUR) == ()
@@ -248,7 +248,7 @@ def test_the_end_of_a_snooze_is_told_once_where_the_fault_is_still_there():
     assert [each.get("says") for each in decided([incident()], second, now=NOW + 9 * HOUR)] == ["woken", None]
 
 
-def test_useful_is_asked_once_and_adds_up():
+def test_the_latest_usefulness_answer_counts_once_per_alert():
     (alert, _) = decided([incident()])
     said = [alert, person("useful", NOW), person("not_useful", NOW + HOUR)]
     assert alerts_from_records(said, NOW)["i1"].useful is False
@@ -280,12 +280,12 @@ def test_quiet_hours_hold_a_message_until_they_end(hour, expected):
         ({"alerts": {"loud": 1}}, "unknown setting"),
     ],
 )
-def test_what_is_wrong_in_the_settings_is_said(body, part):
+def test_an_invalid_alert_setting_is_refused_with_the_reason(body, part):
     with pytest.raises(UsageError, match=part):
         checked_config(body)
 
 
-def test_an_acknowledged_incident_stays_critical_and_is_not_asked_about_again():
+def test_an_acknowledged_finding_keeps_the_critical_state_but_needs_no_action():
     critical = finding()
     claims = frozenset({("m", critical.claim)})
     marked, incidents = check.findings_with_incidents(Catalog(()), [critical, finding(subject="income", analyzer="serving/drift")], claims)
@@ -295,7 +295,7 @@ def test_an_acknowledged_incident_stays_critical_and_is_not_asked_about_again():
     assert untouched[0].severity == "act"
 
 
-def test_what_a_person_resolved_with_a_reason_is_not_told_again_while_it_is_there():
+def test_an_incident_resolved_with_a_reason_is_not_alerted_again_while_it_lasts():
     (alert, _) = decided([incident()])
     said = [alert, person("resolved", NOW + HOUR, reason="expected_change")]
     there = {"i1": NOW + 20 * HOUR}
@@ -311,7 +311,7 @@ def test_what_a_person_resolved_with_a_reason_is_not_told_again_while_it_is_ther
     assert decided([incident()], plain, now=NOW + 2 * HOUR, seen={"i1": NOW + 2 * HOUR})[0]["says"] == "opened"
 
 
-def test_a_person_may_speak_about_an_incident_without_an_alert():
+def test_a_person_can_assign_or_resolve_an_incident_that_has_no_alert():
     records = person_records(incident(severity="watch"), None, "bob", "assigned", "ann", NOW, owner="eve")
     (alert,) = alerts_from_records(records, NOW).values()
     assert (alert.incident, alert.state, alert.owner, alert.assignee, alert.severity) == ("i1", "open", "ann", "eve", "watch")
@@ -322,7 +322,7 @@ def test_a_person_may_speak_about_an_incident_without_an_alert():
 @pytest.mark.parametrize(
     ("reason", "useful"), [("real_fault", True), ("expected_change", False), ("false_alarm", False), ("duplicate", None)]
 )
-def test_the_reason_of_a_resolution_says_whether_the_alarm_was_useful(reason, useful):
+def test_the_resolution_reason_determines_whether_the_alarm_was_useful(reason, useful):
     (alert, _) = decided([incident()])
     (after,) = alerts_from_records([alert, person("resolved", NOW + HOUR, reason=reason)], NOW + 2 * HOUR).values()
     assert (after.state, after.reason, after.useful) == ("resolved", reason, useful)
@@ -330,7 +330,7 @@ def test_the_reason_of_a_resolution_says_whether_the_alarm_was_useful(reason, us
     assert again.reason is None
 
 
-def test_precision_cannot_be_told_from_a_few_reasons():
+def test_alert_precision_is_not_shown_for_few_resolution_reasons():
     def said(reasons):
         (alert, _) = decided([incident()])
         records = [alert | {"incident": f"i{place}"} for place in range(len(reasons))]

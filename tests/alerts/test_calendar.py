@@ -75,7 +75,7 @@ def store(tmp_path_factory):
         yield opened
 
 
-def test_clock_and_calendar_raise_nothing_and_each_fault_is_told_once(store):
+def test_clock_and_calendar_columns_raise_no_alarm_and_each_fault_is_alerted_once(store):
     state, config = watcher.Watching(started=LOOKS[0]), AlertConfig(channels={"team": "json://127.0.0.1:9"}, default=("team",))
     for now in LOOKS[:: 1 if LONG else 2]:
         watcher.check_live_models(store, state, config, now)
@@ -89,7 +89,7 @@ def test_clock_and_calendar_raise_nothing_and_each_fault_is_told_once(store):
 
 
 @pytest.mark.parametrize("now", some(LOOKS[::2], 1))
-def test_no_act_on_a_clean_day_whatever_the_hour(store, now):
+def test_a_clean_day_has_no_critical_finding_at_any_hour(store, now):
     report = check.check(store, model="clean", now=now, with_records=False)
     assert {each.subject for each in report.findings if each.severity == "act"} == {"month"}, report.findings
     drift = {each.subject: each for each in report.findings if each.analyzer == "serving/drift"}

@@ -112,7 +112,7 @@ def store(tmp_path):
         yield opened
 
 
-def test_a_message_arrives_in_the_words_that_were_queued(store, channel):
+def test_a_message_arrives_with_its_queued_text(store, channel):
     name, address, server = channel
     assert deliver_messages(store, AlertConfig(channels={"team": address}), NOW) == 1, alert_log.messages_by_key(store)["k1"].error
     assert alert_log.messages_by_key(store)["k1"].state == "sent"
@@ -121,7 +121,7 @@ def test_a_message_arrives_in_the_words_that_were_queued(store, channel):
     assert all(part in read for part in (TITLE, "age is null in 40 %.", "Suspected source: input.")), read
 
 
-def test_a_refusal_is_kept_without_the_address_and_tried_again(store, channel):
+def test_a_refused_message_hides_the_address_in_its_error_and_is_retried(store, channel):
     name, address, server = channel
     server.refuses = True
     assert deliver_messages(store, AlertConfig(channels={"team": address}), NOW) == 0
@@ -133,7 +133,7 @@ def test_a_refusal_is_kept_without_the_address_and_tried_again(store, channel):
     assert deliver_messages(store, AlertConfig(channels={"team": address}), NOW.replace(hour=13)) == 1, name
 
 
-def test_the_old_address_of_teams_says_what_to_take_instead():
+def test_the_retired_teams_address_is_refused_with_its_replacement():
     message = Message("k", "i", "team", TITLE, TEXT, "loan", NOW, "queued")
     with pytest.raises(UsageError, match="workflows://"):
         by_apprise("msteams://token_a/token_b/token_c", message)

@@ -69,7 +69,7 @@ def queue(store, key="k1", **more):
     store.write_records([body | more])
 
 
-def test_a_message_leaves_once_with_its_key(store, hook):
+def test_a_message_is_sent_once_with_its_key(store, hook):
     queue(store)
     assert deliver_messages(store, config(hook), NOW) == 1
     assert deliver_messages(store, config(hook), NOW + timedelta(hours=1)) == 0
@@ -79,7 +79,7 @@ def test_a_message_leaves_once_with_its_key(store, hook):
     assert alert_log.messages_by_key(store)["k1"].state == "sent"
 
 
-def test_a_channel_that_fails_is_tried_again_later_and_stops_no_other(store, hook):
+def test_a_failed_channel_is_retried_later_and_does_not_block_others(store, hook):
     queue(store)
     queue(store, "k2", channel="gone")
     hook.status = 500
@@ -93,7 +93,7 @@ def test_a_channel_that_fails_is_tried_again_later_and_stops_no_other(store, hoo
     assert {key for key, _ in hook.got} == {"k1"}
 
 
-def test_a_message_waits_for_the_end_of_quiet_hours_and_is_given_up_in_the_end(store):
+def test_a_message_waits_until_quiet_hours_end_and_is_given_up_after_the_last_try(store):
     queue(store, not_before=NOW + timedelta(hours=5))
     message = alert_log.messages_by_key(store)["k1"]
     assert not may_leave(message, NOW)
@@ -126,7 +126,7 @@ def test_a_sent_summary_or_agenda_is_noted_as_an_export_and_an_alert_is_not(stor
     ], "what was not sent did not leave"
 
 
-def test_a_mail_shows_the_metric_below_its_sentence_and_a_webhook_gets_the_text(store, hook, monkeypatch):
+def test_a_mail_shows_the_metric_chart_and_a_webhook_gets_only_the_text(store, hook, monkeypatch):
     sent = []
 
     class Server:

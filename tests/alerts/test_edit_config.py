@@ -33,7 +33,7 @@ def home(tmp_path):
     return tmp_path
 
 
-def test_only_the_lines_that_change_change(home):
+def test_saving_alert_settings_changes_only_the_edited_lines(home):
     wanted = alert_tables(home)
     wanted["alerts"] |= {"quiet": "22:00-07:00", "default": ["team"]}
     wanted["channels"].pop("hook")
@@ -59,7 +59,7 @@ quiet = "22:00-07:00"
     assert oct((home / FILE).stat().st_mode & 0o777) == "0o600"
 
 
-def test_what_somebody_else_wrote_meanwhile_is_not_lost(home):
+def test_saving_does_not_overwrite_a_concurrent_change(home):
     wanted, seen = alert_tables(home), config_stamp(home)
     wanted["alerts"]["least"] = "watch"
     (home / FILE).write_text(OLD + 'least = "act"\n', encoding="utf-8")
@@ -68,7 +68,7 @@ def test_what_somebody_else_wrote_meanwhile_is_not_lost(home):
     assert (home / FILE).read_text(encoding="utf-8") == OLD + 'least = "act"\n'
 
 
-def test_what_cannot_be_is_refused_and_the_file_stays(home):
+def test_an_invalid_setting_is_refused_and_the_file_is_unchanged(home):
     wanted = alert_tables(home)
     wanted["routes"]["x"] = ["nobody"]
     with pytest.raises(UsageError, match="unknown channel"):
@@ -88,7 +88,7 @@ def test_a_crash_before_the_rename_leaves_the_old_file(home, monkeypatch):
     assert (home / FILE).read_text(encoding="utf-8") == OLD
 
 
-def test_a_file_in_another_shape_keeps_it(home):
+def test_a_differently_formatted_settings_file_keeps_its_format(home):
     odd = 'routes.ann = ["team"]\n[channels]\nteam = "json://x"\n[alerts]\ndefault = [\n  "team",  # the desk\n]\nleast = "act"\n'
     (home / FILE).write_text(odd, encoding="utf-8")
     wanted = alert_tables(home)
@@ -97,14 +97,14 @@ def test_a_file_in_another_shape_keeps_it(home):
     assert (home / FILE).read_text(encoding="utf-8") == odd.replace('"act"', '"watch"')
 
 
-def test_a_home_without_a_file_gets_one(tmp_path):
+def test_saving_creates_the_settings_file_if_the_home_has_none(tmp_path):
     assert (config_stamp(tmp_path), alert_tables(tmp_path)) == ("", {"channels": {}, "routes": {}, "alerts": {}})
     save_alert_tables(tmp_path, {"channels": {"t": "json://x"}, "routes": {}, "alerts": {"default": ["t"]}}, "")
     assert read_alert_config(tmp_path).channels_of("anybody") == ("t",)
 
 
 @given(st.dictionaries(NAMES, NAMES, max_size=4), st.dictionaries(NAMES, NAMES, max_size=4))
-def test_whatever_names_are_given_the_file_says_what_was_wanted(before, after):
+def test_edited_toml_contains_the_wanted_tables_for_any_names(before, after):
     old = edited_toml("", {"channels": before, "routes": {}, "alerts": {"least": "act"}})
     wanted = {"channels": after, "routes": dict.fromkeys(after, list(after)[:1]), "alerts": {"least": "watch"}}
     assert tomllib.loads(edited_toml(old, wanted)) == {name: table for name, table in wanted.items() if table}
@@ -115,7 +115,7 @@ def test_an_address_is_never_shown():
     assert masked_address("") == ""
 
 
-def test_a_channel_that_the_pre_read_names_is_not_removed(tmp_path):
+def test_a_channel_used_for_the_pre_read_cannot_be_removed(tmp_path):
     path = tmp_path / FILE
     path.write_text('[channels]\nteam = "json://x"\nhead = "json://y"\n[review]\npre_read = ["team"]\n', encoding="utf-8")
     tables = alert_tables(tmp_path)

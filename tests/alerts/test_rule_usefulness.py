@@ -13,7 +13,7 @@ def alert(rule, useful=None, day=0):
     return Alert(f"i{day}{rule}", "m", "t", "input", "act", "open", at, at, useful=useful, rule=rule)
 
 
-def test_rules_are_told_by_what_became_of_their_alarms():
+def test_rule_usefulness_is_computed_from_the_answers_to_its_alarms():
     known = declared_rules()
     assert "serving/drift/psi" in known
     alerts = [
@@ -33,5 +33,5 @@ def test_rules_are_told_by_what_became_of_their_alarms():
     assert all(each.last is None for each in found if not each.fired)
 
 
-def test_a_rule_that_is_declared_no_more_still_tells_its_alarms():
+def test_a_rule_that_is_no_longer_declared_still_lists_its_alarms():
     assert rule_uses([alert("old/rule/x")])[0].rule == "old/rule/x"

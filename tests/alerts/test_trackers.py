@@ -81,7 +81,7 @@ def test_an_action_becomes_one_issue_whose_id_is_kept(store: Database, tracker: 
     assert queue(store, config) == []
 
 
-def test_a_failure_is_tried_again_and_names_no_secret(store: Database, tracker: FakeTracker) -> None:
+def test_a_failed_tracker_request_is_retried_and_its_error_contains_no_token(store: Database, tracker: FakeTracker) -> None:
     config = configured(store, tracker)
     store.write_records([ACTION])
     queue(store, config)
@@ -102,9 +102,7 @@ def test_an_issue_whose_answer_was_lost_is_found_and_not_made_again(store: Datab
     assert next(iter(store.actions())).fields["issue"] == IDS[tracker.kind]
 
 
-def test_decisions_are_sent_where_they_are_asked_for_and_models_choose_the_tracker(
-    store: Database, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_decisions_are_sent_to_trackers_that_request_them_for_their_models_only(store: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TRACKER_TOKEN", TOKEN)
     with serving_tracker("github") as tracker:
         config = configured(store, tracker, 'send = ["decisions"]\nmodels = ["eta"]\n')
@@ -116,7 +114,7 @@ def test_decisions_are_sent_where_they_are_asked_for_and_models_choose_the_track
         assert {item.id: item.fields.get("issue") for item in store.decisions()} == {"d1": "team/models#12", "d2": None}
 
 
-def test_without_the_variable_nothing_is_sent(store: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nothing_is_sent_to_the_tracker_if_the_token_variable_is_unset(store: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("TRACKER_TOKEN", raising=False)
     with serving_tracker("github") as tracker:
         config = configured(store, tracker)
@@ -139,13 +137,13 @@ def test_without_the_variable_nothing_is_sent(store: Database, monkeypatch: pyte
         ('kind = "linear"\nproject = "t"\ntoken = "x"\ncolour = "red"', "unknown setting"),
     ],
 )
-def test_wrong_settings_say_what_is_expected(tmp_path: Path, lines: str, wrong: str) -> None:
+def test_wrong_tracker_settings_are_refused_with_the_expected_value(tmp_path: Path, lines: str, wrong: str) -> None:
     (tmp_path / FILE).write_text(f"[trackers.issues]\n{lines}\n", encoding="utf-8")
     with pytest.raises(UsageError, match=wrong):
         read_alert_config(tmp_path)
 
 
-def test_the_token_may_stand_in_the_file_and_a_name_is_taken_once(tmp_path: Path) -> None:
+def test_the_token_may_be_in_the_file_and_a_tracker_cannot_reuse_a_channel_name(tmp_path: Path) -> None:
     tracker: Any = '[trackers.issues]\nkind = "linear"\nproject = "t"\ntoken = "x"\n'
     (tmp_path / FILE).write_text(tracker, encoding="utf-8")
     assert read_alert_config(tmp_path).trackers["issues"].token == "x"

@@ -12,7 +12,7 @@ pytestmark = pytest.mark.browser
 PASSWORD, NEXT = "correct horse battery", "staple pencil orbit"
 
 
-def test_access(chromium: Browser, tmp_path: Path) -> None:
+def test_accounts_roles_and_the_access_log_work_end_to_end(chromium: Browser, tmp_path: Path) -> None:
     home = tmp_path / "home"
     accounts.add_account(home, "ada", "administrator", PASSWORD)
     accounts.add_account(home, "vic", "viewer", NEXT)

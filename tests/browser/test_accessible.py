@@ -67,7 +67,7 @@ ELSEWHERE = {
 """Pages that are looked at (`accessible`) by a test that reads them as well: one visit for both."""
 
 
-def test_every_page_is_looked_at() -> None:
+def test_every_page_has_an_accessibility_check() -> None:
     assert sorted([*VIEWS, *ELSEWHERE]) == sorted(page_files())
     for name, file in ELSEWHERE.items():
         text = (Path(__file__).parent / file).read_text(encoding="utf-8")
@@ -107,7 +107,7 @@ PLANTED = """<title>Planted</title><style>body { color: #111; background: #fff }
 <script>host.attachShadow({mode: 'open'}).innerHTML = '<p>Good inside</p><p style="color: #aaa">Bad inside</p>'</script>"""
 
 
-def test_each_kind_of_text_without_contrast_and_each_target_too_small_is_found(visit: Visit) -> None:
+def test_the_check_finds_each_planted_low_contrast_text_and_too_small_target(visit: Visit) -> None:
     page = visit("data:text/html," + quote(PLANTED), ready=False)
     page.wait_for_function("() => window.host?.shadowRoot")
     found = [line.split(": ", 1) for line in serious(page)]

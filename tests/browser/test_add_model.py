@@ -55,7 +55,7 @@ def type_new(page: Page, label: str, option: str) -> None:
     box.press("Enter")
 
 
-def test_an_empty_store_says_the_next_step_and_pages_without_data_and_with_an_error_are_accessible(shop: Dashboard, visit: Visit) -> None:
+def test_an_empty_store_shows_the_next_step_and_empty_or_failed_pages_are_accessible(shop: Dashboard, visit: Visit) -> None:
     """Axe on states that a full store does not show: empty with a greyed example, and a link to something that does not exist."""
     page = visit(shop.url)
     assert "No predictions yet." in words(page) and "being analyzed" not in page.get_by_test_id("stMain").inner_text()
@@ -87,7 +87,7 @@ def test_a_wrong_file_gets_one_clear_sentence(shop: Dashboard, visit: Visit, tmp
     assert not [each for each in (shop.home / "uploads").rglob("*") if each.is_file()]
 
 
-def test_a_strangers_file_becomes_a_model(shop: Dashboard, visit: Visit, tmp_path: Path) -> None:
+def test_an_external_projects_file_becomes_a_model(shop: Dashboard, visit: Visit, tmp_path: Path) -> None:
     reference, logs = tmp_path / "held_out.csv", tmp_path / "march.csv"
     outside_project.held_out().to_csv(reference, index=False)
     outside_project.served().to_csv(logs, index=False)

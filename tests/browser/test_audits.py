@@ -14,7 +14,7 @@ from tests.support.running import Dashboard
 pytestmark = pytest.mark.browser
 
 
-def test_audits_show_the_records_and_are_accepted(own: Dashboard, visit: Visit) -> None:
+def test_the_audits_page_shows_the_records_and_audits_can_be_accepted(own: Dashboard, visit: Visit) -> None:
     page = visit(f"{own.url}/audits?model=employment")
     complete(page)
     records = [json.loads(line) for line in (SAMPLE / "audits.jsonl").read_text(encoding="utf-8").splitlines()]

@@ -35,7 +35,7 @@ def go(page: Page, path: str, act: Callable[[], object]) -> None:
     settle(page)
 
 
-def test_each_page_is_one_step_of_back(fleet: Dashboard, visit: Visit) -> None:
+def test_each_opened_page_adds_one_entry_to_the_browser_history(fleet: Dashboard, visit: Visit) -> None:
     page = visit(f"{fleet.url}/?{NEWEST}", height=3000)
     inside = page.get_by_test_id("stMain")
     steps: list[tuple[str, Callable[[], object]]] = [
@@ -58,7 +58,7 @@ def test_each_page_is_one_step_of_back(fleet: Dashboard, visit: Visit) -> None:
         assert view(page) == step
 
 
-@pytest.mark.long  # test_each_page_is_one_step_of_back
+@pytest.mark.long  # test_each_opened_page_adds_one_entry_to_the_browser_history
 def test_a_double_click_and_a_click_while_the_next_page_loads_add_no_entries(fleet: Dashboard, visit: Visit) -> None:
     page = visit(f"{fleet.url}/drift?{WEEK}&feature=humidity_percent", height=3000)
     before, first = entries(page), view(page)
@@ -77,8 +77,8 @@ def test_a_double_click_and_a_click_while_the_next_page_loads_add_no_entries(fle
     assert view(page) == first
 
 
-@pytest.mark.long  # test_shell.py::test_the_scope_bar_stays_in_sight_and_each_choice_is_one_step
-def test_a_choice_on_a_page_is_one_step(fleet: Dashboard, visit: Visit) -> None:
+@pytest.mark.long  # test_shell.py::test_the_scope_bar_stays_visible_and_each_choice_adds_one_history_entry
+def test_a_choice_on_a_page_adds_one_history_entry(fleet: Dashboard, visit: Visit) -> None:
     page = visit(f"{fleet.url}/drift?{WEEK}&feature=humidity_percent", height=3000)
     before = entries(page)
     click_in(page, "ranking", 0.02, 0.02)

@@ -22,7 +22,7 @@ def july(model: str) -> pd.DataFrame:
 
 
 @pytest.mark.long  # tests/dashboard/test_calibration.py
-def test_the_curve_is_that_of_the_raw_rows(fleet: Dashboard, visit: Visit) -> None:
+def test_the_calibration_curve_matches_the_raw_rows(fleet: Dashboard, visit: Visit) -> None:
     page = visit(f"{fleet.url}/calibration?model=flights-late&{JULY}")
     assert heading(page) == "Calibration"
     groups = pd.read_csv(StringIO(download(page, "reliability-csv")))
@@ -52,7 +52,7 @@ def test_the_curve_is_that_of_the_raw_rows(fleet: Dashboard, visit: Visit) -> No
 
 
 @pytest.mark.long  # tests/dashboard/test_sample_pages.py reads the same
-def test_a_window_of_the_reference_year_is_quiet_and_a_regression_has_its_slope(fleet: Dashboard, visit: Visit) -> None:
+def test_the_reference_year_shows_no_deviation_and_a_regression_shows_its_slope(fleet: Dashboard, visit: Visit) -> None:
     page = visit(f"{fleet.url}/calibration?model=employment")
     assert "No score range deviates significantly" in words(page) and "OK" in words(page)
     choose(page, "Model", "flights-delay")

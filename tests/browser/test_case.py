@@ -33,7 +33,7 @@ def find(page: Page, typed: str) -> None:
     field.press("Enter")
 
 
-def test_one_paste_leads_from_an_id_to_the_waterfall_and_back(own: Dashboard, visit: Visit) -> None:
+def test_pasting_an_id_leads_to_the_waterfall_and_back(own: Dashboard, visit: Visit) -> None:
     page = visit(own.url + f"/performance?model={MODEL}&slice=origin%3DJFK", height=6000)
     find(page, CASE)
     page.locator(".st-key-waterfall-average").wait_for()
@@ -52,7 +52,7 @@ def test_one_paste_leads_from_an_id_to_the_waterfall_and_back(own: Dashboard, vi
     assert parameters(page)["slice"] == "origin=JFK"
 
 
-def test_the_model_is_asked_about_other_inputs_and_says_that_it_is_simulated(own: Dashboard, visit: Visit) -> None:
+def test_changed_inputs_give_a_new_score_marked_as_simulated(own: Dashboard, visit: Visit) -> None:
     page = visit(own.url + f"/case?model={MODEL}&id={CASE}&section=edge", height=4500)
     slider = page.get_by_role("slider").first
     slider.focus()
@@ -71,7 +71,7 @@ def test_the_model_is_asked_about_other_inputs_and_says_that_it_is_simulated(own
 
 
 @pytest.mark.parametrize("name", some(WALKED, 1))
-def test_a_case_is_walked_to_a_verdict(name: str, own: Dashboard, visit: Visit) -> None:
+def test_a_case_can_be_reviewed_up_to_a_verdict(name: str, own: Dashboard, visit: Visit) -> None:
     fixed = next(each for each in FIXED if each["id"] == name)
     page = visit(own.url + f"/case?model={fixed['model']}&id={name}&section=said", height=3000)
     settle(page)
@@ -105,7 +105,7 @@ def test_a_case_is_walked_to_a_verdict(name: str, own: Dashboard, visit: Visit) 
     assert "'=1+1" in download(page, "case-csv") or "note: =1+1" in download(page, "case-csv")
 
 
-def test_the_way_back_of_the_browser_brings_the_case_back(own: Dashboard, visit: Visit) -> None:
+def test_browser_back_returns_to_the_case(own: Dashboard, visit: Visit) -> None:
     page = visit(own.url + f"/case?model={MODEL}&id={CASE}&section=alike", height=3000)
     page.get_by_role("button", name="Find similar errors").click()
     page.get_by_role("heading", name="Find a case").wait_for()
@@ -117,7 +117,7 @@ def test_the_way_back_of_the_browser_brings_the_case_back(own: Dashboard, visit:
 
 
 @pytest.mark.parametrize("width", some([390, 1360], 1))
-def test_the_row_of_sections_is_whole_stays_in_sight_and_opens_by_key(width: int, own: Dashboard, visit: Visit) -> None:
+def test_the_section_bar_fits_stays_visible_and_opens_sections_by_key(width: int, own: Dashboard, visit: Visit) -> None:
     page = visit(own.url + f"/case?model={MODEL}&id={CASE}", width=width, height=844)
     sections = page.get_by_role("navigation", name="Sections of this case")
     for name, title in (("Like this", "Similar errors"), ("Inputs", "Input checks")):
@@ -138,7 +138,7 @@ def test_the_row_of_sections_is_whole_stays_in_sight_and_opens_by_key(width: int
         page.wait_for_function("() => document.activeElement.innerText === 'Label check'")
 
 
-def test_no_number_lies_on_a_name_on_a_phone(own: Dashboard, visit: Visit) -> None:
+def test_waterfall_numbers_do_not_overlap_names_on_a_phone(own: Dashboard, visit: Visit) -> None:
     page = visit(own.url + f"/case?model={MODEL}&id={CASE}", width=390, height=9000)
     page.locator(".st-key-waterfall-average .ytick text").first.wait_for()
     boxes = page.evaluate(
@@ -155,7 +155,7 @@ def test_no_number_lies_on_a_name_on_a_phone(own: Dashboard, visit: Visit) -> No
 
 
 @pytest.mark.long  # tests/dashboard/test_case.py
-def test_what_is_not_there_says_the_next_step(own: Dashboard, visit: Visit) -> None:
+def test_an_unknown_id_shows_the_next_step(own: Dashboard, visit: Visit) -> None:
     page = visit(f"{own.url}/store")
     find(page, "no-such-flight")
     said(page, "No prediction has the id, subject or id prefix no-such-flight")

@@ -45,8 +45,8 @@ def fresh(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Dashboard,
             yield running, name
 
 
-@pytest.mark.long  # test_case.py::test_one_paste_leads_from_an_id_to_the_waterfall_and_back
-def test_the_page_is_useful_at_once_and_the_waterfall_follows_with_progress(fresh: tuple[Dashboard, str], visit: Visit) -> None:
+@pytest.mark.long  # test_case.py::test_pasting_an_id_leads_to_the_waterfall_and_back
+def test_the_case_page_is_usable_at_once_and_the_waterfall_loads_with_progress(fresh: tuple[Dashboard, str], visit: Visit) -> None:
     running, name = fresh
     page = visit(f"{running.url}/case?model={MODEL}&id={name}", script=f"({SEEN})()", ready=False)
     page.get_by_text("Decide", exact=True).wait_for()
@@ -60,8 +60,8 @@ def test_the_page_is_useful_at_once_and_the_waterfall_follows_with_progress(fres
     assert again.get_by_test_id("stProgress").count() == 0, "computed evidence is stored, so there is no progress bar"
 
 
-@pytest.mark.long  # test_one_paste_leads_from_an_id_to_the_waterfall_and_back
-def test_from_the_first_page_to_a_waterfall_in_two_clicks(fresh: tuple[Dashboard, str], visit: Visit) -> None:
+@pytest.mark.long  # test_pasting_an_id_leads_to_the_waterfall_and_back
+def test_the_home_page_leads_to_a_waterfall_in_two_clicks(fresh: tuple[Dashboard, str], visit: Visit) -> None:
     running, _ = fresh
     page = visit(running.url, height=2400)
     page.get_by_role("link", name="Investigate").click()

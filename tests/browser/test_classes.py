@@ -26,7 +26,7 @@ def week() -> pd.DataFrame:
 
 
 @pytest.mark.long  # tests/dashboard/test_per_class.py
-def test_each_class_is_scikit_learns(fleet: Dashboard, visit: Visit) -> None:
+def test_metrics_of_each_class_match_scikit_learn(fleet: Dashboard, visit: Visit) -> None:
     rows, page = week(), visit(f"{fleet.url}/performance?model={MODEL}")
     shown = pd.read_csv(StringIO(download(page, "classes-csv"))).set_index(["class", "metric"])["value"]
     names = sorted(rows["label"].unique())
@@ -41,8 +41,8 @@ def test_each_class_is_scikit_learns(fleet: Dashboard, visit: Visit) -> None:
     assert serious(page) == []
 
 
-@pytest.mark.long  # test_each_class_is_scikit_learns, tests/dashboard/test_figures.py
-def test_the_confidence_in_one_class(fleet: Dashboard, visit: Visit) -> None:
+@pytest.mark.long  # test_metrics_of_each_class_match_scikit_learn, tests/dashboard/test_figures.py
+def test_calibration_of_one_class_matches_the_raw_rows(fleet: Dashboard, visit: Visit) -> None:
     rows, page = week(), visit(f"{fleet.url}/calibration?model={MODEL}&class=positive")
     own = rows[rows["decided"] == "positive"]
     right = raw_rows.percent((own["label"] == "positive").mean())

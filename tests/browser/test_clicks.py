@@ -26,7 +26,7 @@ def after_a_click(visit: Visit, url: str, key: str, across: float, down: float, 
 
 
 @pytest.mark.long  # tests/dashboard/test_clicks.py
-def test_a_step_of_a_distribution_and_a_day_lead_to_their_predictions(fleet: Dashboard, visit: Visit) -> None:
+def test_a_click_on_a_distribution_bin_or_day_lists_its_predictions(fleet: Dashboard, visit: Visit) -> None:
     page = after_a_click(visit, fleet.url + f"/drift?model={MODEL}&feature=humidity_percent&{DAYS}", "overlay", 0.6, 0.9, 3000)
     asked = parameters(page)
     assert asked["q"].startswith('"humidity_percent" >= ') and asked["order"] == "largest loss first" and asked["model"] == MODEL
@@ -84,7 +84,7 @@ def test_a_drag_along_a_chart_chooses_its_days_and_then_its_hours(fleet: Dashboa
     page.wait_for_url("**from=2013-06-26T00**")
 
 
-def test_a_download_that_is_clicked_while_the_page_is_drawn_anew_comes(fleet: Dashboard, visit: Visit) -> None:
+def test_a_download_clicked_during_a_rerun_still_arrives(fleet: Dashboard, visit: Visit) -> None:
     page = visit(f"{fleet.url}/findings?model={MODEL}&{DAYS}")
     for wait in (50, 150, 300):
         page.locator(".st-key-severity button").filter(has_text="Warning").first.click()

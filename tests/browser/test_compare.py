@@ -23,7 +23,7 @@ def week(first: str) -> pd.DataFrame:
     return raw_rows.between(raw_rows.predictions(LATE), start, start + timedelta(days=7))
 
 
-def test_two_weeks_are_those_of_the_raw_rows_and_swap(fleet: Dashboard, visit: Visit) -> None:
+def test_two_compared_weeks_match_the_raw_rows_and_can_be_swapped(fleet: Dashboard, visit: Visit) -> None:
     page = visit(f"{fleet.url}/compare?model={LATE}&from=2013-12-08&to=2013-12-15", height=5200)
     now, then = week("2013-12-08"), week("2013-12-01")
     assert [each["Predictions"]["text"] for each in tables(page)[SIDES]] == [f"{len(now):,}", f"{len(then):,}"]
@@ -94,7 +94,7 @@ def words_of(page) -> str:
 
 
 @pytest.mark.long
-def test_nothing_on_side_b_is_said(fleet: Dashboard, visit: Visit) -> None:
+def test_an_empty_side_b_shows_a_message(fleet: Dashboard, visit: Visit) -> None:
     """In every run tests/dashboard/test_compare.py reads the same sentence without a browser."""
     page = visit(f"{fleet.url}/compare?model={LATE}&from=2013-12-08&to=2013-12-15&b_from=2001-01-01T00:00", height=2000)
     assert "Side B has no predictions, so nothing can be compared." in words(page)

@@ -18,7 +18,7 @@ JULY = f"/cost?model={LATE}&from=2013-07-01&to=2013-07-20"
 
 
 @pytest.mark.long  # tests/dashboard/test_cost.py
-def test_costs_are_predictions_times_the_price_and_errors_those_of_the_owner(fleet: Dashboard, visit: Visit) -> None:
+def test_costs_are_predictions_times_the_price_and_errors_use_the_owners_costs(fleet: Dashboard, visit: Visit) -> None:
     page = visit(fleet.url + JULY)
     rows = raw_rows.between(raw_rows.predictions(LATE), "2013-07-01", "2013-07-20")
     days = pd.read_csv(StringIO(download(page, "parts-0-csv")))

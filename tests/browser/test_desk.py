@@ -45,7 +45,7 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dashboard]:
 
 
 @pytest.mark.long  # tests/dashboard/test_labelling.py
-def test_what_people_do_with_suggestions_stands_in_the_page(desk: Dashboard, visit: Visit) -> None:
+def test_the_labelling_page_shows_accuracy_time_and_acceptance_of_suggestions(desk: Dashboard, visit: Visit) -> None:
     page = visit(f"{desk.url}/labelling?{DATES}&confidence=90")
     (ann,) = tables(page)["Annotators"]
     assert (ann["Gold accuracy"]["text"], ann["Time per label"]["text"], ann["Suggestions accepted"]["text"]) == ("85.7 %", "40.0 s", "0 %")
@@ -54,7 +54,7 @@ def test_what_people_do_with_suggestions_stands_in_the_page(desk: Dashboard, vis
     said(page, "7 of 7 suggestions (100 %) reach 90 %; 85.7 % of them are wrong")
 
 
-def test_an_alert_is_answered(desk: Dashboard, visit: Visit) -> None:
+def test_an_alert_can_be_acknowledged_on_the_alerts_page(desk: Dashboard, visit: Visit) -> None:
     page = visit(f"{desk.url}/alerts?incident=i1")
     (row,) = tables(page)["Alerts, open ones first"]
     assert (row["Model"]["text"], row["State"]["text"]) == ("eta", "Open")
@@ -70,7 +70,7 @@ def test_an_alert_is_answered(desk: Dashboard, visit: Visit) -> None:
     accessible(page)
 
 
-def test_an_incident_is_resolved_from_the_first_page_by_keys_and_told_on_its_own(desk: Dashboard, visit: Visit) -> None:
+def test_an_incident_can_be_resolved_by_keyboard_and_its_own_page_shows_it(desk: Dashboard, visit: Visit) -> None:
     page = visit(f"{desk.url}/?{DATES}")
     before = until(page, "Incidents, most urgent first", lambda rows: len(rows) > 0)
     page.keyboard.press("j")
@@ -97,7 +97,7 @@ def test_an_incident_is_resolved_from_the_first_page_by_keys_and_told_on_its_own
 
 
 @pytest.mark.long  # tests/dashboard/test_changes.py
-def test_the_ledger_lists_the_deploy(desk: Dashboard, visit: Visit) -> None:
+def test_the_changes_page_lists_the_deploy(desk: Dashboard, visit: Visit) -> None:
     page = visit(f"{desk.url}/changes?window=Everything")
     changes = until(page, "Changes, newest first", lambda rows: len(rows) > 0)
     deploys = [each for each in changes if each["What"]["text"] == "Deploy"]
@@ -105,7 +105,7 @@ def test_the_ledger_lists_the_deploy(desk: Dashboard, visit: Visit) -> None:
 
 
 @pytest.mark.long  # tests/alerts/test_alarm_rules.py
-def test_a_change_of_settings_shows_the_weeks_before_it_is_kept(desk: Dashboard, visit: Visit) -> None:
+def test_changed_settings_preview_the_affected_weeks_before_saving(desk: Dashboard, visit: Visit) -> None:
     page = visit(f"{desk.url}/rules?model=eta")
     page.get_by_text("Owner, costs, service level, budget, slices").click()
     owner = page.get_by_role("textbox", name="Owner", exact=True)
@@ -123,7 +123,7 @@ def test_a_change_of_settings_shows_the_weeks_before_it_is_kept(desk: Dashboard,
 
 
 @pytest.mark.long  # tests/simulation/test_labelling_replay.py
-def test_a_fault_of_labelling_is_planted_and_told_day_by_day(desk: Dashboard, visit: Visit) -> None:
+def test_a_planted_labelling_fault_is_reported_day_by_day(desk: Dashboard, visit: Visit) -> None:
     page = visit(f"{desk.url}/lab?model=eta&of=labelling&fault=dearer_label")
     page.get_by_role("button", name="Plant").click()
     said(page, "First detected 1 day after the onset: Label price rose to 0.8 EUR")
@@ -135,7 +135,7 @@ def test_a_fault_of_labelling_is_planted_and_told_day_by_day(desk: Dashboard, vi
 
 @pytest.mark.long
 @pytest.mark.parametrize(("address", "sentence"), review_world.OPENED.items())
-def test_a_page_about_the_log_opens_with_what_it_holds(address: str, sentence: str, desk: Dashboard, visit: Visit) -> None:
+def test_each_page_about_the_log_summarises_its_records(address: str, sentence: str, desk: Dashboard, visit: Visit) -> None:
     """Without a browser: tests/dashboard/test_log_pages.py; all of these pages are opened on the sample in every run (test_accessible.py)."""
     page = visit(f"{desk.url}{address}")
     assert heading(page)

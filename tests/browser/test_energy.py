@@ -79,7 +79,7 @@ def test_runs_are_durations_times_cores_times_the_assumed_power(fleet: Dashboard
 
 
 @pytest.mark.long  # tests/dashboard/test_sample_pages.py reads the same
-def test_it_says_what_to_log_and_leaves_a_slice_out(fleet: Dashboard, visit: Visit) -> None:
+def test_the_energy_page_says_what_to_log_and_ignores_a_slice(fleet: Dashboard, visit: Visit) -> None:
     page = visit(f"{fleet.url}/energy?model={LATE}&slice=carrier%3DAA")
     assert "the chosen slice is ignored" in words(page)
     page.get_by_text("Improve these figures").click()

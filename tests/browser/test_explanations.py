@@ -45,7 +45,7 @@ def explained(page: Page) -> Page:
     return page
 
 
-def test_a_button_explains_and_the_bars_are_lightgbms_own(own: Dashboard, visit: Visit) -> None:
+def test_the_explain_button_draws_bars_that_match_lightgbm(own: Dashboard, visit: Visit) -> None:
     page = visit(own.url + PAGE)
     assert "None of the 7 days with predictions is explained yet" in words(page)
     explained(page)
@@ -69,7 +69,7 @@ def test_a_button_explains_and_the_bars_are_lightgbms_own(own: Dashboard, visit:
 
 
 @pytest.mark.long  # tests/dashboard/test_explanations.py
-def test_another_feature_a_slice_and_what_is_not_there(own: Dashboard, visit: Visit) -> None:
+def test_another_feature_and_slice_can_be_chosen_and_unknown_ones_show_a_message(own: Dashboard, visit: Visit) -> None:
     page = explained(visit(own.url + PAGE))
     everyone = len(pd.read_csv(StringIO(download(page, "dependence-csv"))))
     choose(page, "Feature", "carrier")

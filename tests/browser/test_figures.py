@@ -253,7 +253,7 @@ def test_every_page_is_read_here_or_has_a_test_of_its_own() -> None:
 
 
 @pytest.mark.parametrize("page", [pytest.param(page, marks=() if page in EVERY_RUN else pytest.mark.long) for page in PAGES])
-def test_a_page_shows_what_the_raw_rows_say(page: str, fleet: Dashboard, visit: Visit, expected: Figures) -> None:
+def test_each_page_shows_the_values_of_the_raw_rows(page: str, fleet: Dashboard, visit: Visit, expected: Figures) -> None:
     address, read = PAGES[page]
     drawn = visit(fleet.url + address)
     assert read(drawn) == expected[page]
@@ -262,13 +262,15 @@ def test_a_page_shows_what_the_raw_rows_say(page: str, fleet: Dashboard, visit: 
 
 
 @pytest.mark.parametrize("page", ["drift", *(pytest.param(page, marks=pytest.mark.long) for page in PAGES if page != "drift")])
-def test_it_changes_when_the_log_changes(page: str, changing: Dashboard, visit: Visit, expected: Figures, expected_then: Figures) -> None:
+def test_page_figures_change_when_the_log_changes(
+    page: str, changing: Dashboard, visit: Visit, expected: Figures, expected_then: Figures
+) -> None:
     address, read = PAGES[page]
     assert expected_then[page] != expected[page]
     assert read(visit(changing.url + address)) == expected_then[page]
 
 
-def test_the_first_page_refreshes_itself_and_stays_where_it_was(left_open: Page, changed: Rows, expected_then: Figures) -> None:
+def test_the_home_page_refreshes_without_scrolling(left_open: Page, changed: Rows, expected_then: Figures) -> None:
     told = f"{len(raw_rows.last_week(changed[MODEL])):,} predictions in"
     left_open.wait_for_function(
         """(told) => [...document.querySelectorAll('*')].some((host) =>

@@ -90,7 +90,7 @@ def kept_path(name: str, scheme: str) -> Path:
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_each_kind_of_figure_looks_as_kept(draw: Callable, scheme: Scheme) -> None:
+def test_each_kind_of_figure_matches_its_stored_picture(draw: Callable, scheme: Scheme) -> None:
     drawn = dict(zip(gallery.SHARED_FIGURES, draw([make("usual") for make in gallery.SHARED_FIGURES.values()], scheme), strict=True))
     if os.environ.get("KEEP_PICTURES"):
         KEPT.mkdir(exist_ok=True)
@@ -116,7 +116,7 @@ def no_limit(figure: go.Figure) -> None:
 
 
 @pytest.mark.parametrize(("name", "change"), [("Ranked drift", other_bar), ("Metric over time", no_limit), ("Compact line", no_limit)])
-def test_a_planted_change_is_seen(draw: Callable, name: str, change: Callable[[go.Figure], None]) -> None:
+def test_the_picture_comparison_detects_a_planted_change(draw: Callable, name: str, change: Callable[[go.Figure], None]) -> None:
     figure = gallery.SHARED_FIGURES[name]("usual")
     change(figure)
     (drawn,) = draw([figure], "light")

@@ -21,7 +21,7 @@ def click_middle(page: Page, mark: Locator) -> None:
     page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
 
 
-def test_from_the_first_page_to_the_overlay_of_a_feature(fleet: Dashboard, visit: Visit) -> None:
+def test_clicks_lead_from_the_home_page_to_a_feature_overlay(fleet: Dashboard, visit: Visit) -> None:
     page = visit(fleet.url)
     assert heading(page) == "Fleet health"
 
@@ -50,8 +50,8 @@ def test_from_the_first_page_to_the_overlay_of_a_feature(fleet: Dashboard, visit
     assert figure(r"in this window\. PSI ([\d.]+) \(", words(page)) == (f"{psi:.3g}",)
 
 
-@pytest.mark.long  # test_from_the_first_page_to_the_overlay_of_a_feature
-def test_a_cell_of_the_heatmap_opens_the_overlay_too(fleet: Dashboard, visit: Visit) -> None:
+@pytest.mark.long  # test_clicks_lead_from_the_home_page_to_a_feature_overlay
+def test_a_heatmap_cell_opens_the_feature_overlay(fleet: Dashboard, visit: Visit) -> None:
     page = visit(f"{fleet.url}/drift?model=flights-delay")
     days = page.locator(".st-key-days")
     names = days.locator(".ytick text").all_text_contents()
@@ -65,7 +65,7 @@ def test_a_cell_of_the_heatmap_opens_the_overlay_too(fleet: Dashboard, visit: Vi
     assert page.locator(".st-key-overlay .xtitle").text_content() == "dew_point_f"
 
 
-@pytest.mark.long  # test_from_the_first_page_to_the_overlay_of_a_feature
+@pytest.mark.long  # test_clicks_lead_from_the_home_page_to_a_feature_overlay
 def test_a_slice_of_the_worst_level_is_one_click_away(fleet: Dashboard, visit: Visit) -> None:
     page = visit(f"{fleet.url}/performance?model=flights-delay&from=2013-07-01&to=2013-08-01")
     choose(page, "Column", "carrier")
@@ -83,8 +83,8 @@ def test_a_slice_of_the_worst_level_is_one_click_away(fleet: Dashboard, visit: V
     assert page.get_by_role("combobox", name="Column").input_value() == "carrier"
 
 
-@pytest.mark.long  # tests/dashboard/test_pages.py::test_the_fleet_counts_incidents_and_says_where_they_seem_to_come_from
-def test_an_incident_on_the_first_page_leads_to_its_page_and_on_to_what_its_findings_are_about(fleet: Dashboard, visit: Visit) -> None:
+@pytest.mark.long  # tests/dashboard/test_pages.py::test_the_fleet_table_counts_incidents_and_names_their_suspected_sources
+def test_an_incident_on_the_home_page_links_to_its_page_and_to_the_affected_columns(fleet: Dashboard, visit: Visit) -> None:
     page = visit(fleet.url)
     worst = page.get_by_role("table", name="Incidents, most urgent first").get_by_role("link").filter(has_text="is null in").first
     address = worst.get_attribute("href")

@@ -15,7 +15,7 @@ pytestmark = pytest.mark.browser
 
 
 @pytest.mark.long  # tests/dashboard/test_labels.py
-def test_the_labelled_predictions_of_a_week_are_those_of_the_raw_file(fleet: Dashboard, visit: Visit) -> None:
+def test_the_labelled_predictions_of_a_week_match_the_raw_file(fleet: Dashboard, visit: Visit) -> None:
     page = visit(f"{fleet.url}/labels?model=flights-delay")
     assert heading(page) == "Labels"
     rows = raw_rows.last_week(raw_rows.predictions("flights-delay"))

@@ -65,7 +65,7 @@ def shown(page: Page, origin: str) -> tuple[str, dict[str, object]]:
 
 
 @pytest.mark.parametrize("name", PAGES)
-def test_a_page_over_the_lake_shows_what_it_shows_over_kept_rows(pair: Pair, visit: Visit, name: str) -> None:
+def test_a_page_reads_the_same_figures_from_the_lake_as_from_kept_rows(pair: Pair, visit: Visit, name: str) -> None:
     kept, aged = (shown(visit(each.url + PAGES[name]), each.url) for each in (pair.kept, pair.aged))
     assert aged[0].split() == kept[0].split() and aged[1] == kept[1]
     assert len(kept[0]) > 200

@@ -40,7 +40,7 @@ def test_percentiles_are_those_of_the_parquet_file(fleet: Dashboard, visit: Visi
 
 
 @pytest.mark.long  # tests/browser/test_journey.py, test_links.py
-def test_the_scale_stands_in_the_address_and_a_replica_becomes_the_slice(fleet: Dashboard, visit: Visit) -> None:
+def test_the_log_scale_is_kept_in_the_address_and_a_click_on_a_replica_sets_the_slice(fleet: Dashboard, visit: Visit) -> None:
     page = visit(f"{fleet.url}/latency?model={MODEL}")
     page.get_by_text("Logarithmic scale").click()
     page.wait_for_url("**log=true**")

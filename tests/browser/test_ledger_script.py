@@ -30,7 +30,7 @@ LEFT_OF_WORD = """(word) => {
 }"""
 
 
-def test_a_name_from_right_to_left_leaves_the_number_behind_it_in_its_place(chromium: Browser) -> None:
+def test_a_right_to_left_name_does_not_move_the_number_after_it(chromium: Browser) -> None:
     """Regression: the number stood before the name."""
     page = chromium.contexts[0].new_page()
     page.evaluate(SET_UP, [SCRIPT, STYLE, "`\u05d2\u05d9\u05dc` 12 of 90 rows"])
@@ -52,7 +52,7 @@ TWO = """async ([script, style]) => {
 }"""
 
 
-def test_a_column_that_a_reader_hides_stays_hidden_and_a_dot_has_a_word(chromium: Browser, tmp_path: Path) -> None:
+def test_a_hidden_column_stays_hidden_and_the_unread_dot_has_a_text_label(chromium: Browser, tmp_path: Path) -> None:
     """The page is a file, since a page without an address keeps nothing."""
     (tmp_path / "table.html").write_text("<!doctype html><title>Table</title><body></body>", encoding="utf-8")
     page = chromium.contexts[0].new_page()
@@ -89,7 +89,7 @@ SEVERAL = """async ([script, style]) => {
 }"""
 
 
-def test_a_key_acts_in_one_table_that_can_be_seen(chromium: Browser) -> None:
+def test_a_key_acts_on_only_one_visible_table(chromium: Browser) -> None:
     """Regression: a key started an action on the chosen row of every table, even of a folded one."""
     page = chromium.contexts[0].new_page()
     page.evaluate(SEVERAL, [SCRIPT, STYLE])

@@ -54,22 +54,22 @@ def test_a_copied_link_opens_the_same_view(name: str, fleet: Dashboard, visit: V
     assert before["title"]
 
 
-@pytest.mark.long  # tests/dashboard/test_pages.py::test_a_copied_link_names_everything_and_opens_the_same_view
+@pytest.mark.long  # tests/dashboard/test_pages.py::test_a_copied_link_contains_every_choice_and_opens_the_same_view
 def test_a_copied_link_carries_absolute_times_and_the_choices_of_the_page(fleet: Dashboard, visit: Visit) -> None:
     link = link_of(visit(f"{fleet.url}/drift?model=flights-delay&feature=dew_point_f"))
     for part in ("model=flights-delay", "from=2013-12-26T00%3A00", "to=2014-01-02T00%3A00", "feature=dew_point_f"):
         assert part in link
 
 
-@pytest.mark.long  # tests/dashboard/test_pages.py::test_a_page_is_found_by_its_section_and_the_first_one_by_its_name
+@pytest.mark.long  # tests/dashboard/test_pages.py::test_pages_are_reached_by_section_address_and_the_home_page_by_name
 def test_a_section_in_the_address_leads_to_the_page_with_its_query(fleet: Dashboard, visit: Visit) -> None:
     page = visit(f"{fleet.url}/serving/drift?model=flights-late&feature=dew_point_f")
     assert page.url.startswith(f"{fleet.url}/drift?") and "feature=dew_point_f" in page.url
     assert page.locator(".st-key-overlay .xtitle").text_content() == "dew_point_f"
 
 
-@pytest.mark.long  # test_back.py::test_each_page_is_one_step_of_back
-def test_back_returns_to_the_view_before(fleet: Dashboard, visit: Visit) -> None:
+@pytest.mark.long  # test_back.py::test_each_opened_page_adds_one_entry_to_the_browser_history
+def test_browser_back_returns_to_the_previous_view(fleet: Dashboard, visit: Visit) -> None:
     page = visit(f"{fleet.url}/model?model=flights-delay")
     page.get_by_role("navigation", name="Pages of this part").get_by_role("link", name="Performance", exact=True).click()
     page.wait_for_url("**/performance?**")
@@ -82,6 +82,6 @@ def test_back_returns_to_the_view_before(fleet: Dashboard, visit: Visit) -> None
 
 @pytest.mark.long  # tests/dashboard/test_pages.py says the same of each page about one model, without a browser
 @pytest.mark.parametrize("address", UNKNOWN)
-def test_what_a_link_names_and_is_not_there_is_said(address: str, fleet: Dashboard, visit: Visit) -> None:
+def test_a_link_to_a_missing_item_shows_a_message(address: str, fleet: Dashboard, visit: Visit) -> None:
     page = visit(fleet.url + address)
     assert UNKNOWN[address] in words(page)

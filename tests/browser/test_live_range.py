@@ -13,7 +13,7 @@ COUNT_RUNS = """() => {
 }"""
 
 
-def test_the_page_looks_by_itself_and_stays_where_it_is(fleet: Dashboard, visit: Visit) -> None:
+def test_the_live_page_refreshes_by_itself_without_scrolling(fleet: Dashboard, visit: Visit) -> None:
     page = visit(f"{fleet.url}/model?model=flights-delay&window=Live", height=400)
     page.get_by_text("Live, every 5 s. Newest record 1 Jan 2014").wait_for()
     page.get_by_test_id("stMain").evaluate("main => main.scrollTo(0, 120)")

@@ -55,7 +55,7 @@ def shop(tmp_path: Path) -> Iterator[str]:
     server.shutdown()
 
 
-def test_records_of_an_offline_page_arrive_once(
+def test_records_logged_while_offline_arrive_exactly_once(
     chromium: Browser, shop: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     home = tmp_path / "home"

@@ -28,7 +28,7 @@ def apart(reference: pd.DataFrame, current: pd.DataFrame) -> float:
 
 
 @pytest.mark.long  # tests/dashboard/test_charts_domain.py
-def test_a_week_of_other_weather_is_told_from_the_reference_by_what_changed(fleet: Dashboard, visit: Visit) -> None:
+def test_a_week_of_different_weather_is_distinguished_from_the_reference_by_the_changed_inputs(fleet: Dashboard, visit: Visit) -> None:
     page = visit(f"{fleet.url}/multivariate_drift?model=flights-delay")
     assert heading(page) == "Multivariate drift"
     said = words(page)
@@ -54,7 +54,7 @@ def test_a_week_of_other_weather_is_told_from_the_reference_by_what_changed(flee
 
 
 @pytest.mark.long  # tests/analyzers/serving/test_multivariate_drift.py
-def test_a_week_like_the_reference_is_not_told_from_it(fleet: Dashboard, visit: Visit) -> None:
+def test_a_week_like_the_reference_is_not_distinguished_from_it(fleet: Dashboard, visit: Visit) -> None:
     page = visit(f"{fleet.url}/multivariate_drift?model=employment")
     assert "The AUC is within sampling noise, so no input stands out." in words(page)
     choose(page, "Model", "sentiment")

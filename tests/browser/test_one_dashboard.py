@@ -11,7 +11,7 @@ from tests.support import running
 from tests.support.running import Dashboard, one_dashboard
 
 
-def test_the_first_starts_it_and_ends_it_after_the_last(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_first_test_starts_the_dashboard_and_it_ends_after_the_last(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     log: list[str] = []
 
     @contextlib.contextmanager

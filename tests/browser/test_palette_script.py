@@ -40,7 +40,7 @@ def openings(page: Page) -> list[Any]:
     return [value for name, value in page.evaluate("sent") if name == "open"]
 
 
-def test_keys_stay_alive_where_data_are_replaced_before_they_were_drawn(page: Page) -> None:
+def test_palette_keys_work_after_data_are_replaced_before_drawing(page: Page) -> None:
     # Streamlit 1.67 draws both. After the second, it calls the function that the first returned, if any.
     page.evaluate("() => { const first = draw({}); draw({}); first?.() }")
     page.keyboard.press("Control+k")
@@ -51,7 +51,7 @@ def test_keys_stay_alive_where_data_are_replaced_before_they_were_drawn(page: Pa
     assert len(openings(page)) == 1, "a removed palette does not react to keys"
 
 
-def test_a_lost_answer_is_asked_for_again_and_each_opening_has_its_own_number(page: Page) -> None:
+def test_the_palette_repeats_a_lost_request_and_numbers_each_opening(page: Page) -> None:
     page.evaluate("draw({})")
     page.keyboard.press("Control+k")
     (first,) = openings(page)
@@ -79,7 +79,7 @@ def test_the_list_of_shortcuts_names_the_keys_of_lists_and_pages(page: Page) -> 
     assert listed.locator("dl").evaluate("list => list.tabIndex") == 0, "the list can be scrolled by keyboard on a low screen"
 
 
-def test_two_tabs_change_the_marks_of_one_cookie_and_lose_none(page: Page) -> None:
+def test_marks_set_in_two_tabs_are_both_kept_in_the_cookie(page: Page) -> None:
     marks = {"most": 3, "length": 1}
 
     def held() -> str:

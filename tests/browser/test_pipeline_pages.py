@@ -37,7 +37,7 @@ def test_label_quality_counts_the_items_that_two_people_labelled(fleet: Dashboar
 
 
 @pytest.mark.long  # tests/dashboard/test_annotate.py
-def test_annotate_starts_with_the_item_whose_classes_are_nearest(fleet: Dashboard, visit: Visit) -> None:
+def test_annotate_starts_with_the_item_of_smallest_class_margin(fleet: Dashboard, visit: Visit) -> None:
     page = visit(f"{fleet.url}/annotate?project=employment")
     complete(page)
     first = tables(page)["Items that wait for a label"][0]
@@ -164,7 +164,7 @@ def test_storage_shows_the_groups_that_the_audit_counted(fleet: Dashboard, visit
     assert int(groups.replace(",", "")) == people["storage"]["groups"]["groups"] <= len(whole)
 
 
-def test_trade_offs_and_the_edge_fleet_show_what_the_files_say(fleet: Dashboard, visit: Visit) -> None:
+def test_trade_offs_and_edge_fleet_pages_match_the_files(fleet: Dashboard, visit: Visit) -> None:
     page = visit(f"{fleet.url}/trade_offs?model=employment")
     complete(page)
     audits = [json.loads(line) for line in (SAMPLE / "trade_offs.jsonl").read_text(encoding="utf-8").splitlines()]
@@ -188,7 +188,7 @@ def test_trade_offs_and_the_edge_fleet_show_what_the_files_say(fleet: Dashboard,
 
 
 @pytest.mark.long  # tests/dashboard/test_controllers.py
-def test_controllers_show_the_regret_that_the_files_of_the_cache_give(fleet: Dashboard, visit: Visit) -> None:
+def test_the_controllers_page_shows_the_regret_computed_from_the_cache_files(fleet: Dashboard, visit: Visit) -> None:
     page = visit(f"{fleet.url}/controllers?window=Everything&controller=route-cache")
     complete(page)
     decisions = pd.read_parquet(SAMPLE / "cache.predictions.parquet")
@@ -225,7 +225,7 @@ def test_devices_and_batches_show_the_rows_and_the_values_out_of_range_of_the_fi
 
 
 @pytest.mark.long  # tests/dashboard/test_devices.py
-def test_devices_open_on_the_newest_week_and_the_sensor_that_stands_still(fleet: Dashboard, visit: Visit) -> None:
+def test_the_devices_page_opens_on_the_newest_week_and_names_the_stuck_sensor(fleet: Dashboard, visit: Visit) -> None:
     page = visit(f"{fleet.url}/devices")
     complete(page)
     said = words(page)
@@ -289,7 +289,7 @@ def test_audited_datasets_show_the_rows_of_the_reference_and_the_rows_that_the_a
 
 
 @pytest.mark.long  # tests/dashboard/test_augmentation.py
-def test_studies_show_what_each_augmentation_gains_as_its_seeds_count(fleet: Dashboard, visit: Visit) -> None:
+def test_the_studies_page_shows_the_gain_of_each_augmentation_computed_from_its_seeds(fleet: Dashboard, visit: Visit) -> None:
     page = visit(f"{fleet.url}/studies")
     complete(page)
     shown = {row["Augmentation"]["text"]: row for row in tables(page)["Augmentations and their effects"]}

@@ -57,7 +57,7 @@ def promises(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dashboard]:
         yield running
 
 
-def test_an_audit_is_started_watched_read_signed_and_expires(
+def test_an_audit_can_be_started_followed_read_and_signed_and_shows_its_expiry(
     promises: Dashboard, visit: Visit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     page = visit(f"{promises.url}/audits?model=loan")
@@ -97,7 +97,7 @@ def test_an_audit_is_started_watched_read_signed_and_expires(
     assert ended["Version"]["text"] == "1", "the audit of version 1 has ended, because version 2 needs its own audit"
 
 
-def test_an_audit_past_its_date_says_since_when(promises: Dashboard, visit: Visit) -> None:
+def test_an_expired_audit_shows_its_expiry_date(promises: Dashboard, visit: Visit) -> None:
     page = visit(f"{promises.url}/audits?model=lapsed")
     complete(page)
     (audit,) = tables(page)["Audits of this model"]
@@ -106,7 +106,7 @@ def test_an_audit_past_its_date_says_since_when(promises: Dashboard, visit: Visi
 
 
 @pytest.mark.long  # tests/dashboard/test_audit_page.py
-def test_an_audit_past_its_date_is_run_again(promises: Dashboard, visit: Visit) -> None:
+def test_an_expired_audit_can_be_run_again(promises: Dashboard, visit: Visit) -> None:
     page = visit(f"{promises.url}/audits?model=lapsed")
     complete(page)
     page.get_by_role("button", name="Run an audit").click()
@@ -145,7 +145,7 @@ def test_a_batch_is_held_by_the_rules_and_released_by_a_person(
     assert (body["gate"], body["decision"]["author"]) == ("release", "Ana")
 
 
-def test_a_form_is_chosen_with_a_reason_and_stands_in_the_table(promises: Dashboard, visit: Visit) -> None:
+def test_a_chosen_form_is_saved_with_a_reason_and_shown_in_the_table(promises: Dashboard, visit: Visit) -> None:
     page = visit(f"{promises.url}/trade_offs?model=vision")
     complete(page)
     page.get_by_label("Your name").last.fill("Ana")

@@ -168,7 +168,7 @@ def freeze(page: Page, form: Locator, week: str) -> None:
 
 
 @pytest.mark.long  # tests/review/test_freeze.py, tests/dashboard/test_review.py
-def test_a_planted_unit_change_and_its_fix_give_a_yes(desk: Dashboard, visit: Visit) -> None:
+def test_after_a_planted_unit_change_is_fixed_the_review_confirms_the_metric_moved(desk: Dashboard, visit: Visit) -> None:
     page = visit(f"{desk.url}/review?review={BROKEN}")
     assert any("AGEP" in each["What"]["text"] for each in tables(page)["Agenda"])
     act_on(page, "AGEP", "Send years again", "Accuracy")
@@ -195,7 +195,7 @@ def test_a_planted_unit_change_and_its_fix_give_a_yes(desk: Dashboard, visit: Vi
     assert better == pytest.approx(accuracy(desk, MENDED) - accuracy(desk, BROKEN), abs=0.0005)
 
 
-def test_a_decision_and_a_signature_are_written_down(desk: Dashboard, visit: Visit) -> None:
+def test_a_decision_and_a_signature_are_saved(desk: Dashboard, visit: Visit) -> None:
     page = visit(f"{desk.url}/review?review={BROKEN}&step=decide")
     name = page.get_by_test_id("stMain").get_by_role("textbox", name="Your name")
     name.fill("Carla")

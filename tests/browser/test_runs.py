@@ -60,7 +60,7 @@ def test_the_best_value_and_its_step_are_those_of_the_file(fleet: Dashboard, vis
 
 
 @pytest.mark.long  # tests/dashboard/test_runs.py
-def test_a_run_in_the_table_opens_and_the_slowed_process_is_named(fleet: Dashboard, visit: Visit) -> None:
+def test_a_run_opens_from_the_table_and_names_the_slow_process(fleet: Dashboard, visit: Visit) -> None:
     page = visit(f"{fleet.url}/runs?window=Everything")
     page.get_by_role("link", name="flights-late-mlp-4-processes").first.click()
     page.wait_for_url("**run=flights-late-mlp-4-processes**")

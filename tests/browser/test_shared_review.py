@@ -41,8 +41,8 @@ def enter(visit: Visit, meeting: tuple[Dashboard, str], name: str) -> tuple[Page
     return page, note
 
 
-@pytest.mark.long  # tests/dashboard/test_review.py::test_two_people_at_one_item_lose_no_words
-def test_each_sees_the_others_words_and_keeps_what_is_being_typed(visit: Visit, meeting: tuple[Dashboard, str]) -> None:
+@pytest.mark.long  # tests/dashboard/test_review.py::test_remarks_of_two_people_on_the_same_item_are_all_saved
+def test_two_people_see_each_others_text_and_keep_what_they_are_typing(visit: Visit, meeting: tuple[Dashboard, str]) -> None:
     ann, anns = enter(visit, meeting, "Ann")
     anns.press_sequentially("It began ")
     bob, bobs = enter(visit, meeting, "Bob")

@@ -33,7 +33,7 @@ def entries(page: Page) -> int:
     return found
 
 
-def test_the_scope_bar_stays_in_sight_and_each_choice_is_one_step(fleet: Dashboard, visit: Visit) -> None:
+def test_the_scope_bar_stays_visible_and_each_choice_adds_one_history_entry(fleet: Dashboard, visit: Visit) -> None:
     page = visit(f"{fleet.url}/quality?model=flights-late&window=28d", **LAPTOP)
     menu = page.get_by_role("navigation", name="Main menu")
     links = menu.get_by_role("link")
@@ -128,7 +128,7 @@ def test_the_palette_finds_features_pages_and_cases_by_keyboard(own: Dashboard, 
 
 
 @pytest.mark.long  # tests/dashboard/test_tour.py
-def test_the_tour_of_the_sample_goes_from_page_to_page_and_stays_left(fleet: Dashboard, visit: Visit) -> None:
+def test_the_sample_tour_continues_across_pages_and_stays_closed(fleet: Dashboard, visit: Visit) -> None:
     page = visit(f"{fleet.url}/changes", **LAPTOP)
     tour = page.locator("#tour")
     tour.get_by_role("button", name="Start").click()
@@ -145,9 +145,7 @@ def test_the_tour_of_the_sample_goes_from_page_to_page_and_stays_left(fleet: Das
     assert tour.inner_text().strip() == "Tour of the sample"
 
 
-def test_charts_are_drawn_without_styling_the_page_anew_and_follow_a_change_of_the_theme(
-    fleet: Dashboard, chromium: Browser, visit: Visit
-) -> None:
+def test_charts_are_drawn_without_restyling_the_page_and_follow_a_theme_change(fleet: Dashboard, chromium: Browser, visit: Visit) -> None:
     chromium.start_tracing(categories=["devtools.timeline"])
     page = visit(f"{fleet.url}/latency?model=flights-late", **LAPTOP)
     events = json.loads(chromium.stop_tracing())["traceEvents"]

@@ -35,7 +35,7 @@ def column_of(page: Page, caption: str, place: int) -> list[str]:
     return [text.split("\n")[0] for text in rows.locator(f"xpath=*[{place + 1}]").all_inner_texts()]
 
 
-def test_a_table_sorts_by_a_click_on_a_title_and_filters_by_a_box(fleet: Dashboard, visit: Visit) -> None:
+def test_a_table_is_sorted_by_its_header_and_filtered_by_a_text_box(fleet: Dashboard, visit: Visit) -> None:
     page = visit(fleet.url)
     models = page.get_by_role("table", name="Models, most severe first")
     first = column_of(page, "Models, most severe first", 0)
@@ -73,7 +73,7 @@ def test_fine_findings_are_folded_until_they_are_asked_for(fleet: Dashboard, vis
     assert set(column_of(page, "Findings, most urgent first", 0)) == {"OK"}
 
 
-def test_the_first_page_is_short_and_stays_still_while_it_refreshes(fleet: Dashboard, visit: Visit) -> None:
+def test_the_home_page_is_short_and_does_not_move_while_it_refreshes(fleet: Dashboard, visit: Visit) -> None:
     page = visit(fleet.url, height=700, script=REFRESHES)
     complete(page)
     assert page.evaluate(WORDS) <= 250

@@ -18,7 +18,7 @@ REMEMBERS = """() => [localStorage.getItem('left'), sessionStorage.getItem('left
   history.length, ...['print', '(prefers-color-scheme: dark)', '(prefers-reduced-motion: reduce)'].map((each) => matchMedia(each).matches), innerWidth]"""
 
 
-def test_a_tab_remembers_nothing_of_the_visit_before(fleet: Dashboard, chromium: Browser) -> None:
+def test_a_browser_tab_reused_between_visits_keeps_no_state(fleet: Dashboard, chromium: Browser) -> None:
     first = opened(chromium, f"{fleet.url}/store", width=1360, height=900, scheme="dark", motion="no-preference")
     settle(first.page)
     first.page.evaluate(LEAVES)

@@ -31,7 +31,7 @@ def command(running: Dashboard) -> tasks.Command:
     return run
 
 
-def test_tasks_of_each_role_are_done_within_their_budget(fleet: Dashboard, visit: Visit) -> None:
+def test_tasks_of_each_role_stay_within_their_click_budget(fleet: Dashboard, visit: Visit) -> None:
     facts, budgets = tasks.Facts(command(fleet)), tasks.budgets()
     assert sorted(budgets) == [task.number for task in tasks.TASKS]
     visit(fleet.url, **LAPTOP).get_by_text("still being analyzed").wait_for(state="hidden")  # a dashboard that just started
@@ -43,7 +43,7 @@ def test_tasks_of_each_role_are_done_within_their_budget(fleet: Dashboard, visit
         assert player.effort.clicks <= clicks and player.effort.words <= words, (task, player.effort)
 
 
-def test_the_page_says_which_tasks_every_run_plays() -> None:
+def test_the_task_page_lists_the_tasks_that_every_test_run_plays() -> None:
     played = f"{', '.join(map(str, READ[:-1]))} and {READ[-1]} by clicks and words, 12 by its clicks"
     assert played in (ROOT / "docs" / "tasks.md").read_text(encoding="utf-8")
 

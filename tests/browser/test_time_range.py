@@ -40,7 +40,7 @@ def test_the_calendar_of_the_start_does_not_cover_the_box_of_the_end(fleet: Dash
         page.keyboard.press("Escape")
 
 
-def test_enter_takes_the_date_that_was_typed(fleet: Dashboard, visit: Visit) -> None:
+def test_enter_accepts_the_typed_date(fleet: Dashboard, visit: Visit) -> None:
     """Regression: Streamlit takes a date only when the focus leaves the box, so Enter did nothing."""
     page = visit(f"{fleet.url}/changes?{DATES}", width=1366, height=768)
     page.locator("[class*=st-key-time-range] button").first.click()
@@ -51,7 +51,7 @@ def test_enter_takes_the_date_that_was_typed(fleet: Dashboard, visit: Visit) -> 
     page.wait_for_url("**to=2013-12-06**")
 
 
-def test_the_choice_closes_once_the_end_is_set_and_not_before(fleet: Dashboard, visit: Visit) -> None:
+def test_the_time_range_closes_only_once_the_end_is_set(fleet: Dashboard, visit: Visit) -> None:
     """Regression: the choice stayed open over the answer after both dates were typed."""
     page = visit(f"{fleet.url}/changes?{DATES}", width=1366, height=768)
     choice = page.get_by_test_id("stPopoverBody")

@@ -33,7 +33,7 @@ def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def test_the_audit_is_kept_and_told(store: Store, table: Path) -> None:
+def test_the_audit_is_stored_and_summarised(store: Store, table: Path) -> None:
     command = ["audit-augmentation", str(table), "--model", "loan", "--version", "3", "--name", "jitter", "--group", "region"]
     done = execute(store, [*command, "--checked", "12/200"], lambda _: None)
     assert done.exit_code == 0, done.error
@@ -52,7 +52,7 @@ def test_the_audit_is_kept_and_told(store: Store, table: Path) -> None:
         (("--days", "0"), "--days takes a number above 0"),
     ],
 )
-def test_wrong_use_is_told(store: Store, table: Path, more: tuple[str, ...], reason: str) -> None:
+def test_wrong_use_is_refused_with_the_reason(store: Store, table: Path, more: tuple[str, ...], reason: str) -> None:
     command = ["audit-augmentation", str(table), "--model", "loan", "--version", "3", "--name", "jitter", "--dry-run"]
     done = execute(store, [*command, *more], lambda _: None)
     assert done.exit_code == 2 and reason in done.error

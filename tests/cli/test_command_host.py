@@ -67,7 +67,7 @@ def test_other_commands_are_answered_while_a_file_is_loaded(tmp_path: Path, monk
     assert model["predictions"] == ROWS
 
 
-def test_a_command_that_was_let_in_is_finished_and_lets_others_in(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_accepted_command_runs_to_its_end_and_lets_others_run(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     started, release, order, said = threading.Event(), threading.Event(), [], []
 
     def execute(_store, argv, say):
@@ -99,7 +99,7 @@ def test_a_command_that_was_let_in_is_finished_and_lets_others_in(store: Store, 
     assert main.at_owner(address, ["status"]) is None and said[-1] == ""
 
 
-def test_who_cannot_read_the_address_is_refused_and_holds_nothing_up(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_caller_that_cannot_read_the_address_is_refused_without_blocking(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(command_host, "SHORT", 0)
     monkeypatch.setattr(command_host, "execute", lambda *_: pytest.fail("a stranger's command ran"))
     with command_host.letting_others_in(store, lambda _: None):
@@ -124,7 +124,7 @@ def test_who_cannot_read_the_address_is_refused_and_holds_nothing_up(store: Stor
     assert not (store.home / "owner.json").exists()
 
 
-def test_an_owner_that_dies_is_named() -> None:
+def test_the_error_names_an_owner_process_that_died() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
 
         def die() -> None:
@@ -142,7 +142,7 @@ def test_an_owner_that_dies_is_named() -> None:
         dying.join()
 
 
-def test_a_disk_that_takes_no_address_stops_nothing(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_for_the_address_file_does_not_stop_the_command(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     tried = threading.Event()
 
     def refuse(*_given: object) -> None:

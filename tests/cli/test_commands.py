@@ -85,7 +85,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     return found
 
 
-def test_a_strangers_files_from_registration_to_removal(command: Command, tmp_path: Path, files: dict[str, Path]) -> None:
+def test_an_external_projects_files_work_from_registration_to_removal(command: Command, tmp_path: Path, files: dict[str, Path]) -> None:
     home, held_out, served = tmp_path / "home", outside_project.held_out(), outside_project.served()
     said = command(home, *REGISTER, "--reference", files["reference"])
     assert said.code == 0, said.error
@@ -217,7 +217,7 @@ def test_a_package_that_is_missing_inside_a_command_ends_with_exit_2(tmp_path: P
     one_sentence(Done(outcome.exit_code, outcome.out, outcome.error), 2, "shap")
 
 
-def test_a_missing_module_of_this_product_is_no_missing_package() -> None:
+def test_a_missing_module_of_this_package_is_not_reported_as_a_missing_dependency() -> None:
     with pytest.raises(ModuleNotFoundError):
         missing_package(ModuleNotFoundError("No module named 'observability.nowhere'", name="observability.nowhere"))
 
@@ -274,7 +274,7 @@ def test_the_loaded_fleet_holds_every_raw_row(command: Command, stored_fleet: Pa
         assert models[name]["reference_rows"] == sum(raw_rows.stored_rows(file, "reference") for file in files)
 
 
-def test_what_was_set_aside_is_told_and_retry_takes_it_again(command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_set_aside_segments_are_reported_and_retry_loads_them(command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from observability.store.ingest import loader
 
     ready = tmp_path / "landing" / "ready"
@@ -308,7 +308,7 @@ def test_an_output_that_cannot_be_written_ends_with_three_and_one_sentence(
     assert told == ("" if argv[0] == "sql" else "The output could not be written: No space left on device. Write to another place.\n")
 
 
-def test_a_reader_that_has_read_enough_is_no_failure(tmp_path: Path) -> None:
+def test_a_reader_that_closes_the_pipe_early_is_no_failure(tmp_path: Path) -> None:
     command = f"{shlex.quote(sys.executable)} -m observability audit-log --json; echo $? >&2"
     done = subprocess.run(
         ["bash", "-c", f"set -o pipefail; ({command}) | true"],
@@ -470,7 +470,7 @@ def test_export_lake_writes_every_row_once(command: Command, tmp_path: Path) -> 
     assert "Written now: 0 rows" in command(home, "export-lake", lake).out
 
 
-def test_rollup_lake_computes_days_again_and_says_which_stay(command: Command, tmp_path: Path) -> None:
+def test_rollup_lake_recomputes_days_and_lists_those_it_keeps(command: Command, tmp_path: Path) -> None:
     home, lake = tmp_path / "home", tmp_path / "lake"
     for name, hour, first in (("some", 10, 0), ("late", 11, 1_200)):
         lines = [
@@ -491,7 +491,7 @@ def test_rollup_lake_computes_days_again_and_says_which_stay(command: Command, t
     assert "no lake is named" in command(home, "rollup-lake", *days).error
 
 
-def test_forget_answers_what_was_erased_and_never_names_the_subject(command: Command, tmp_path: Path) -> None:
+def test_forget_reports_what_was_erased_without_naming_the_subject(command: Command, tmp_path: Path) -> None:
     home, file = tmp_path / "home", tmp_path / "some.jsonl"
     lines = [prediction(0, subject="person-77x"), prediction(1, subject="another")]
     file.write_text("".join(json.dumps(line) + "\n" for line in lines))

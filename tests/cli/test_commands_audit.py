@@ -67,7 +67,7 @@ def test_a_line_states_the_headline_and_how_long_it_is_valid(store: Store) -> No
     assert f", n {audit.rows:,}); valid until {audit.expires:%Y-%m-%d}." in done.out and len(done.out.splitlines()) == 1
 
 
-def test_without_a_kind_every_kind_is_asked_for(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_kind_all_audit_kinds_run(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[AuditRequest] = []
 
     def record(_store: Any, _worker: Any, request: AuditRequest, progress: Any) -> dict[str, Any]:

@@ -47,7 +47,7 @@ def kept(store: Store, kind: str, columns: tuple[str, ...] | None = None) -> pd.
     return store.ask(Records(kind, columns, ever=True), Window("", EPOCH, pd.Timestamp("2100-01-01", tz="UTC").to_pydatetime()))
 
 
-def test_a_profile_is_the_batch_record_of_the_file(tmp_path: Path) -> None:
+def test_the_profile_command_prints_the_batch_record_of_the_file(tmp_path: Path) -> None:
     table = measured(tmp_path / "day.csv")
     store = new_store(tmp_path / "home")
     try:
@@ -100,7 +100,7 @@ def flagged(path: Path, rows: int = 600) -> pd.DataFrame:
     return table
 
 
-def test_the_effect_of_a_persons_own_rule_is_measured_and_kept(tmp_path: Path) -> None:
+def test_the_effect_of_a_user_defined_rule_is_measured_and_stored(tmp_path: Path) -> None:
     table = flagged(tmp_path / "train.csv")
     own = {"Wrong label": "wrong", "drawn >= 1": "drawn", "none": "none", "every": "every"}
     about = ("audit-data", tmp_path / "train.csv", "--label", "kwh", "--exclude", "gap,drawn", "--group", "region")
@@ -236,7 +236,7 @@ def test_ranges_are_checked(text: str) -> None:
     assert column_range("a=b=-1:") == ("a=b", (-1.0, None))
 
 
-def test_times_of_capture_without_an_offset_need_their_zone() -> None:
+def test_capture_times_without_an_offset_need_a_time_zone() -> None:
     def span(values: list[object], zone: str | None = None) -> tuple[str, str]:
         found = capture_span(pd.DataFrame({"t": values}), "t", zone_named(zone))
         return found["captured_from"][:16], found["captured_to"][:16]

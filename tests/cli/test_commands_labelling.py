@@ -46,7 +46,7 @@ def written(folder: Path, ending: str) -> Path:
 
 
 @pytest.mark.parametrize("ending", some([".csv", ".jsonl", ".parquet"], 2))
-def test_rows_land_once_and_bad_ones_are_told(store: Store, tmp_path: Path, ending: str) -> None:
+def test_rows_are_stored_once_and_bad_rows_are_reported(store: Store, tmp_path: Path, ending: str) -> None:
     path = written(tmp_path, ending)
     argv = (path, "--project", "moods", "--id", "id", "--columns", "text", "--classes", "sad,glad", "--guideline", "v1")
     tried = answer(store, *argv, "--dry-run", code=1)
@@ -76,7 +76,7 @@ def test_rows_that_do_not_fit_the_header_and_images_that_cannot_be_shown_are_tol
     assert "40 unchanged" in outcome.out and "Name them with --classes a,b." in outcome.out
 
 
-def test_wrong_use_is_one_sentence(store: Store, tmp_path: Path) -> None:
+def test_wrong_use_is_refused_with_one_sentence(store: Store, tmp_path: Path) -> None:
     path = written(tmp_path, ".csv")
     for argv in (
         ["--project", "p"],
@@ -92,7 +92,7 @@ def test_wrong_use_is_one_sentence(store: Store, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("ending", [".csv", ".jsonl", ".parquet"])
-def test_settled_labels_leave_as_a_file(store: Store, tmp_path: Path, ending: str) -> None:
+def test_settled_labels_are_exported_to_a_file(store: Store, tmp_path: Path, ending: str) -> None:
     answer(store, written(tmp_path, ".csv"), "--project", "moods", "--id", "id", "--classes", "sad,glad")
     votes = [("a", "kim", "sad"), ("a", "lee", "sad"), ("b", "kim", "sad"), ("b", "lee", "glad"), ("c", "kim", "glad")]
     base = {"kind": "annotation", "project": "moods"}

@@ -57,7 +57,7 @@ def test_contents_can_be_left_out_and_a_dry_run_keeps_nothing(folder: Path, tmp_
 @pytest.mark.parametrize(
     ("argv", "words"), [(("nowhere",), "the path is not a folder"), ((".", "--keep-days", "-3"), "--keep-days takes a number")]
 )
-def test_wrong_use_is_told(argv: tuple[str, ...], words: str, tmp_path: Path) -> None:
+def test_wrong_use_is_refused_with_the_reason(argv: tuple[str, ...], words: str, tmp_path: Path) -> None:
     with new_store(tmp_path / "home") as store:
         try:
             outcome = execute(store, ["report-storage", *argv], lambda _: None)

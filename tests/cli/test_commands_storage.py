@@ -134,7 +134,7 @@ def test_wrong_use_is_one_sentence(store: Store, people: Path, argv: tuple[str, 
     assert outcome.exit_code == 2 and outcome.error and said in outcome.error
 
 
-def test_tags_of_columns_are_settings() -> None:
+def test_column_tags_are_read_from_the_settings() -> None:
     assert parse_settings({"columns": {"age": "quasi", "name": "personal"}}).column_tags == {"age": "quasi", "name": "personal"}
     with pytest.raises(UsageError, match="no tag"):
         parse_settings({"columns": {"age": "secret"}})

@@ -54,7 +54,7 @@ def wanted(tmp_path):
     return file
 
 
-def test_a_plan_changes_nothing_and_applying_it_leaves_nothing_to_change(command, tmp_path, wanted):
+def test_a_plan_changes_nothing_and_after_applying_it_no_change_remains(command, tmp_path, wanted):
     home = tmp_path / "home"
     planned = command(home, "apply", wanted, "--dry-run", "--json")
     body = json.loads(planned.out)
@@ -90,7 +90,7 @@ def test_a_registration_takes_the_time_zone_of_the_file(command, tmp_path, wante
         assert cursor.execute('SELECT min("at") FROM predictions_1').fetchone() == (datetime(2024, 2, 29, 23),)
 
 
-def test_what_the_file_does_not_name_stays(command, tmp_path, wanted):
+def test_settings_not_named_in_the_file_are_kept(command, tmp_path, wanted):
     home = tmp_path / "home"
     command(home, "apply", wanted)
     (home / "keeping.toml").write_text("[retention]\nrows = 400  # the regulator asks\n[backup]\nkeep = 3\n")
@@ -128,7 +128,7 @@ def test_what_the_file_does_not_name_stays(command, tmp_path, wanted):
         6,
     ),
 )
-def test_what_cannot_be_is_refused_before_anything_is_changed(command, tmp_path, wanted, text, said):
+def test_an_invalid_configuration_is_refused_before_anything_changes(command, tmp_path, wanted, text, said):
     home = tmp_path / "home"
     if "models.loan" in text and "[[model]]" not in text:
         (wanted.parent / "first.toml").write_text(WANTED)

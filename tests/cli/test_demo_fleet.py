@@ -72,7 +72,7 @@ def store(tmp_path: Path) -> Iterator[DuckStore]:
     found.close()
 
 
-def test_a_model_that_is_not_registered_gets_the_settings_of_the_list(store: DuckStore, tmp_path: Path) -> None:
+def test_an_unregistered_sample_model_gets_its_listed_settings(store: DuckStore, tmp_path: Path) -> None:
     asked = {
         "kind": "prediction",
         "id": "q1",
@@ -101,13 +101,13 @@ def held(store: DuckStore, kind: str, model: str = "") -> int:
     return len(store.ask(Records(kind, ever=True), Window(model, *(datetime.fromisoformat(each) for each in DAYS))))
 
 
-def test_prices_and_batches_of_the_sample_are_not_those_of_another_model(store: DuckStore) -> None:
+def test_prices_and_batches_of_the_sample_are_not_counted_for_other_models(store: DuckStore) -> None:
     assert held(store, "price") == held(store, "batch") == 2
     assert held(store, "price", "loan") == held(store, "batch", "loan") == 1
     assert held(store, "price", "sample") == held(store, "batch", "sample") == 2
 
 
-def test_the_sample_is_removed_with_all_that_came_with_it(store: DuckStore) -> None:
+def test_removing_the_sample_removes_all_its_records(store: DuckStore) -> None:
     said = commands.demo(store, argparse.Namespace(remove=True, if_empty=False, live=False, large=False), lambda text: None)
     assert said.exit_code == 0 and said.out == "Removed the sample fleet: the models sample, 300 predictions, 300 labels, 6 records."
     assert [model.name for model in store.catalog().models] == ["loan"]
@@ -117,11 +117,11 @@ def test_the_sample_is_removed_with_all_that_came_with_it(store: DuckStore) -> N
     assert again.out == "Removed the sample fleet: no model, 0 predictions, 0 labels, 0 records."
 
 
-def test_with_the_last_model_of_the_sample_go_its_other_records(store: DuckStore) -> None:
+def test_removing_the_last_sample_model_removes_its_other_records(store: DuckStore) -> None:
     assert store.remove_model("sample")["records"] == 6
     assert {kind: rows for kind, rows in store.status()["records"].items() if rows} == LEFT
 
 
-def test_a_removed_model_takes_the_records_of_its_runs_along_that_name_no_model(store: DuckStore) -> None:
+def test_removing_a_model_removes_the_records_of_its_runs_that_name_no_model(store: DuckStore) -> None:
     assert store.remove_model("loan")["records"] == 2
     assert store.status()["records"]["run"] == 2 and held(store, "run", "sample") == 2

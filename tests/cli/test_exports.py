@@ -120,7 +120,7 @@ def test_a_logged_export_is_the_same_record(store: Database) -> None:
     }
 
 
-def test_files_of_the_product_land_as_exports_and_make_no_finding_stale(store: Database, tmp_path: Path) -> None:
+def test_files_written_by_the_product_are_logged_as_exports_and_invalidate_no_finding(store: Database, tmp_path: Path) -> None:
     store.write_records([{"kind": "prediction", "id": "a", "model": "loan", "version": "1", "features": {"x": 1}, "score": 0.4}])
     before = dict(store.generations)
     assert execute(store, ["relabel", "--out", str(tmp_path / "sheet.csv")], lambda _: None).exit_code == 0
@@ -132,7 +132,7 @@ def test_files_of_the_product_land_as_exports_and_make_no_finding_stale(store: D
     assert csv_shape('a,b\n1,"x\ny"\n2,z\n') == (2, ["a", "b"]) and csv_shape("") == (0, [])
 
 
-def test_rows_of_a_query_and_a_description_of_a_file_land_as_exports(store: Database, tmp_path: Path) -> None:
+def test_query_rows_and_a_file_description_written_to_files_are_logged_as_exports(store: Database, tmp_path: Path) -> None:
     store.write_records([{"kind": "prediction", "id": "a", "model": "loan", "version": "1", "features": {"x": 1}, "score": 0.4}])
     (tmp_path / "extract.csv").write_text(CSV, encoding="utf-8")
     out, query = tmp_path / "extract.json", 'SELECT id, version FROM "loan.predictions"'

@@ -31,7 +31,7 @@ def frames(shift: float) -> tuple[pd.DataFrame, pd.DataFrame]:
     return drawn(3000, 0), drawn(1500, shift)
 
 
-def test_a_moved_column_leads_the_report_and_a_quiet_one_is_quiet(tmp_path, monkeypatch):
+def test_a_moved_column_leads_the_report_and_an_unchanged_one_is_not_reported(tmp_path, monkeypatch):
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     moved = obs.report(*frames(15.0), label="target")
     found = {(finding["subject"], finding["metric"]): finding for finding in moved.findings}

@@ -53,7 +53,7 @@ def test_a_source_is_imported_once_and_not_changed(command: Command, tmp_path: P
     assert contents_of(folder) == before
 
 
-def test_the_energy_of_zeus_belongs_to_the_run_that_is_given(command: Command, tmp_path: Path) -> None:
+def test_zeus_energy_belongs_to_the_given_run(command: Command, tmp_path: Path) -> None:
     home, log = tmp_path / "home", FIXTURES / "night-7.csv"
     assert command(home, "import", "zeus", log, "--run", "loan nightly").out.startswith("Zeus measurements of run loan nightly: 5 windows")
     assert command(home, "sql", "SELECT DISTINCT run FROM resources", "--json").json() == [{"run": "loan nightly"}]
@@ -147,7 +147,7 @@ def test_a_model_folder_registers_name_version_signature_and_file(command: Comma
     assert "The model file gives the logged scores in 300 rows" in said
 
 
-def test_a_model_folder_says_what_it_lacks(command: Command, tmp_path: Path) -> None:
+def test_an_incomplete_model_folder_says_which_option_is_missing(command: Command, tmp_path: Path) -> None:
     home = tmp_path / "home"
     assert "Give --model" in command(home, "import", "mlflow", MODELS / "lightgbm").error
     assert "Give --reference" in command(home, "import", "mlflow", MODELS / "lightgbm", "--model", "loan", "--version", "1").error
@@ -162,7 +162,7 @@ def rows(shift: float, start: str | None = None, seed: int = 0) -> pd.DataFrame:
     return frame if start is None else frame.assign(timestamp=pd.date_range(start, periods=700, freq="10min"))
 
 
-def test_two_tables_give_a_first_report(command: Command, tmp_path: Path) -> None:
+def test_two_tables_are_enough_for_a_first_report(command: Command, tmp_path: Path) -> None:
     rows(0, "2026-01-01").to_csv(tmp_path / "reference.csv", index=False)
     rows(30, "2026-02-01", seed=1).to_csv(tmp_path / "current.csv", index=False)
     home = tmp_path / "home"

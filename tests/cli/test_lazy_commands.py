@@ -15,12 +15,12 @@ print([name for name in sys.modules if name.startswith("observability.cli.comman
 """
 
 
-def test_a_command_imports_its_own_module_alone():
+def test_a_command_imports_only_its_own_module():
     told = subprocess.run([sys.executable, "-c", SCRIPT], capture_output=True, text=True, check=True).stdout.splitlines()
     assert told == ["[]", "['observability.cli.commands']"]
 
 
-def test_every_command_that_is_named_is_there():
+def test_every_command_with_a_module_exists():
     assert set(MODULES) <= set(COMMANDS)
     assert all(callable(command_function(name)) for name in MODULES)
     assert command_function("serve") is None

@@ -132,7 +132,7 @@ def test_times_move_by_whole_weeks_to_an_end_about_four_weeks_ahead() -> None:
         assert now - WEEK < ended <= now
 
 
-def test_the_years_of_a_record_decide_how_far_it_is_moved() -> None:
+def test_a_sample_record_moves_by_the_shift_of_its_years() -> None:
     early = Period("a", "2013", datetime(2013, 1, 1, tzinfo=UTC), LAST, 4)
     late = Period("b", "2016", datetime(2016, 1, 1, tzinfo=UTC), datetime(2016, 12, 1, tzinfo=UTC), 4)
     own = Period("c.jsonl", "2016", late.since, late.last, 2, only=("c.jsonl",))
@@ -153,7 +153,7 @@ def test_the_years_of_a_record_decide_how_far_it_is_moved() -> None:
     assert moved["results"] == record["results"], "only the record's own times are moved"
 
 
-def test_the_past_is_loaded_at_once_and_what_lies_ahead_as_the_clock_passes_it(store: DuckStore, listing: Path) -> None:
+def test_past_sample_records_load_at_once_and_future_ones_as_the_clock_passes_them(store: DuckStore, listing: Path) -> None:
     lines = live_sample.begin_live_sample(store, listing, NOW, no_progress)
     state = live_sample.read_live_sample(store.home)
     assert state is not None and state.delivered == NOW and state.periods["predictions.parquet"].models == ("tide",)
@@ -180,7 +180,7 @@ def test_the_past_is_loaded_at_once_and_what_lies_ahead_as_the_clock_passes_it(s
     assert sorted(pd.to_datetime(last["at"], utc=True)) == [LAST - 40 * DAY + shift, LAST - 20 * DAY + shift]
 
 
-def test_a_delivery_that_was_stopped_is_caught_up_exactly_once(store: DuckStore, listing: Path) -> None:
+def test_an_interrupted_delivery_is_completed_exactly_once(store: DuckStore, listing: Path) -> None:
     live_sample.begin_live_sample(store, listing, NOW, no_progress)
     state = live_sample.read_live_sample(store.home)
     assert state is not None
@@ -199,7 +199,7 @@ def test_a_delivery_that_was_stopped_is_caught_up_exactly_once(store: DuckStore,
     assert (again.stored, again.duplicates) == (0, 24)
 
 
-def test_what_a_person_removed_does_not_come_back(store: DuckStore, listing: Path, tmp_path: Path) -> None:
+def test_a_removed_sample_does_not_come_back(store: DuckStore, listing: Path, tmp_path: Path) -> None:
     live_sample.begin_live_sample(store, listing, NOW, no_progress)
     done = commands.demo(store, argparse.Namespace(remove=True, if_empty=False, live=False, large=False), no_progress)
     assert done.exit_code == 0 and counts(store) == {"prediction": 0, "label": 0}
@@ -212,7 +212,7 @@ def test_what_a_person_removed_does_not_come_back(store: DuckStore, listing: Pat
     assert counts(store) == {"prediction": 0, "label": 0} and live_sample.read_live_sample(store.home) is None
 
 
-def test_a_live_home_is_caught_up_by_a_second_command_and_not_removed_by_the_same(store: DuckStore, listing: Path) -> None:
+def test_a_second_live_command_catches_up_and_live_excludes_remove(store: DuckStore, listing: Path) -> None:
     both = argparse.Namespace(remove=True, if_empty=False, live=True, large=False)
     with pytest.raises(UsageError, match="exclude each other"):
         commands.demo(store, both, no_progress)
@@ -226,7 +226,7 @@ def test_a_live_home_is_caught_up_by_a_second_command_and_not_removed_by_the_sam
     assert said.out == "The sample is live; 0 records arrived since the last delivery."
 
 
-def test_settings_of_the_list_are_set_with_the_first_delivery_and_a_person_may_change_them(store: DuckStore, listing: Path) -> None:
+def test_listed_settings_are_applied_with_the_first_delivery_and_can_be_changed(store: DuckStore, listing: Path) -> None:
     (listing.parent / "tide.toml").write_text("[settings]\nbudget_per_month = 30.0\n", encoding="utf-8")
     listing.write_text(FLEET + '\n[[settings]]\nmodel = "tide"\nsettings = "tide.toml"\n', encoding="utf-8")
     live_sample.begin_live_sample(store, listing, NOW, no_progress)
@@ -238,7 +238,7 @@ def test_settings_of_the_list_are_set_with_the_first_delivery_and_a_person_may_c
 
 
 @pytest.mark.parametrize(("live", "if_empty"), some([(True, False), (True, True), (False, True), (False, False)], 2))
-def test_a_load_that_was_killed_while_it_registered_is_healed_by_the_next_one(
+def test_a_load_killed_during_registration_is_repaired_by_the_next_load(
     tmp_path: Path, store: DuckStore, listing: Path, monkeypatch: pytest.MonkeyPatch, live: bool, if_empty: bool
 ) -> None:
     monkeypatch.setattr(commands, "SAMPLE", listing.parent)
@@ -262,7 +262,7 @@ def test_a_load_that_was_killed_while_it_registered_is_healed_by_the_next_one(
         commands.demo(store, argparse.Namespace(remove=False, if_empty=False, live=False, large=False), no_progress)
 
 
-def test_what_a_person_registered_beside_a_half_loaded_sample_stays(store: DuckStore, listing: Path) -> None:
+def test_a_model_registered_by_a_person_beside_a_half_loaded_sample_is_kept(store: DuckStore, listing: Path) -> None:
     live_sample.begin_live_sample(store, listing, NOW, no_progress)
     (store.home / demo_fleet.MARK).touch()
     with store.write() as writer:
@@ -271,7 +271,7 @@ def test_what_a_person_registered_beside_a_half_loaded_sample_stays(store: DuckS
     assert [model.name for model in store.catalog().models] == ["mine", "tide"]
 
 
-def test_of_a_removed_model_nothing_arrives_while_others_go_on(tmp_path: Path, listing: Path) -> None:
+def test_a_removed_model_gets_no_more_records_while_others_do(tmp_path: Path, listing: Path) -> None:
     moves = Moves((Period("a", "2013", EPOCH, LAST, 4),), {"a": 0}, gone=("tide",))
     target = tmp_path / "copy.jsonl"
     assert live_sample.moved_copy(listing.parent / "records.jsonl", target, None, moves) == 1
@@ -290,7 +290,7 @@ def test_a_delivery_is_due_once_an_hour_has_begun() -> None:
     assert not live_sample.is_delivery_due(LiveSample(NOW, hour), NOW)
 
 
-def test_a_page_says_from_when_the_sample_was_moved_and_when_it_ended() -> None:
+def test_the_sample_note_states_the_original_years_and_the_end() -> None:
     ahead = NOW + 4 * WEEK
     state = LiveSample(
         NOW,
@@ -308,7 +308,7 @@ def test_a_page_says_from_when_the_sample_was_moved_and_when_it_ended() -> None:
     assert "ended" not in live_sample.sample_note(state, None, NOW + 3 * WEEK)
 
 
-def test_a_state_that_cannot_be_read_is_said(store: DuckStore) -> None:
+def test_an_unreadable_sample_state_is_refused_naming_the_file(store: DuckStore) -> None:
     (store.home / live_sample.STATE).write_text("{", encoding="utf-8")
     with pytest.raises(UsageError, match=r"live_sample\.json"):
         live_sample.read_live_sample(store.home)

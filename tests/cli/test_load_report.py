@@ -45,7 +45,7 @@ def test_progress_of_other_long_work_has_a_rate_and_the_time_left() -> None:
     ], "the clock starts again with other work, and two reports of the same work are apart"
 
 
-def test_a_rejected_line_of_a_file_has_its_column_and_a_remedy() -> None:
+def test_a_rejected_line_is_reported_with_its_column_and_a_remedy() -> None:
     defaults = LoadDefaults(renames={"when": "at"}, versions=("1", "2"))
     message = "a.csv, line 2: 'at' has no offset: the text \"2013-07-01T10:00:00\""
     file = LoadReport(3, 2, 0, 1, {"no_offset": 1}, examples={"no_offset": message})
@@ -63,7 +63,7 @@ def test_a_rejected_line_of_a_file_has_its_column_and_a_remedy() -> None:
     assert rejection_remedy("missing_field", needed.format("id"), defaults).endswith("--map THEIR_NAME=id")
 
 
-def test_the_share_of_rejected_lines_that_is_allowed() -> None:
+def test_the_allowed_share_of_rejected_lines_decides_whether_a_load_fails() -> None:
     some, every = LoadReport(100, 89, 1, 10), LoadReport(10, 0, 0, 10)
     assert rejection_error(some, None) == rejection_error(some, 0.1) == rejection_error(every, 1.0) == rejection_error(None, 0.0) == ""
     assert "Nothing was stored" in rejection_error(every, None)
@@ -81,7 +81,7 @@ def test_the_share_of_rejected_lines_that_is_allowed() -> None:
         ("--allow-rejected=0.5 --kind label a.csv", 0.5, ["a.csv"]),
     ],
 )
-def test_the_share_is_optional_before_and_after_the_files(words: str, allowed: float | None, files: list[str]) -> None:
+def test_the_allowed_share_option_may_stand_before_or_after_the_files(words: str, allowed: float | None, files: list[str]) -> None:
     args = parser().parse_args(["load", *words.split()])
     assert (args.allow_rejected, [name.rsplit("/", 1)[-1] for name in args.files]) == (allowed, files)
 

@@ -90,7 +90,7 @@ def test_a_column_names_the_pictures_and_other_columns_group_them(store: Store, 
 
 
 @pytest.mark.parametrize(("width", "kind"), [(1, np.uint8), (2, np.dtype("<i2")), (3, None)])
-def test_sound_is_measured_against_what_wave_reads(store: Store, tmp_path: Path, width: int, kind: np.dtype | None) -> None:
+def test_sound_measurements_match_the_wave_module(store: Store, tmp_path: Path, width: int, kind: np.dtype | None) -> None:
     at = np.arange(8000) / 8000
     signal = 0.5 * np.sin(2 * np.pi * 220 * at) * np.exp(-2 * at) + 0.1 * np.sin(2 * np.pi * 3100 * at)
     whole = np.round(signal * (2 ** (8 * width - 1) - 1)).astype("<i4")
@@ -125,7 +125,9 @@ def test_sound_is_measured_against_what_wave_reads(store: Store, tmp_path: Path,
         (("FOLDER/mask.png", "FOLDER/a.wav"), "a file does not exist"),
     ],
 )
-def test_what_cannot_be_audited_is_one_sentence(store: Store, folder: Path, tmp_path: Path, argv: tuple[str, ...], said: str) -> None:
+def test_a_folder_that_cannot_be_audited_is_refused_with_one_sentence(
+    store: Store, folder: Path, tmp_path: Path, argv: tuple[str, ...], said: str
+) -> None:
     words = [each.replace("FOLDER", str(folder)).replace("EMPTY", str(tmp_path)) for each in argv]
     outcome = execute(store, ["audit-storage", *words], lambda _: None)
     assert outcome.exit_code == 2 and outcome.error and said in outcome.error

@@ -22,7 +22,7 @@ def strict_json(text: str) -> Any:
     return json.loads(text, parse_constant=refuse)
 
 
-def test_numbers_that_json_lacks_are_the_strings_of_the_contract() -> None:
+def test_non_finite_numbers_are_written_as_the_strings_of_the_contract() -> None:
     body = {"evidence": [float("nan"), np.float32("nan"), -np.inf], "rows": np.array([1.5, np.inf]), "at": datetime(2026, 7, 1, tzinfo=UTC)}
     assert strict_json(json_or_lines(body, [], as_json=True).out) == {
         "evidence": ["NaN", "NaN", "-Infinity"],
@@ -41,7 +41,7 @@ def test_a_profile_of_numbers_near_the_largest_is_json(tmp_path: Path) -> None:
     assert strict_json(outcome.out)["stats"]["x"]["std"] == "Infinity"
 
 
-def test_a_case_that_the_only_model_lacks_names_the_model(tmp_path: Path) -> None:
+def test_a_case_id_missing_from_the_only_model_is_reported_with_the_models_name(tmp_path: Path) -> None:
     file = tmp_path / "day.jsonl"
     file.write_text(
         '{"kind":"prediction","id":"a","at":"2026-07-01T00:00:00Z","model":"loan","version":"1","features":{"x":1},"score":1}\n'

@@ -31,7 +31,7 @@ RUNNING = "tests/cli/test_commands.py::test_commands_go_to_the_dashboard_that_ru
 INSTALLS = "installs a package; tests/packaging/wheel_check.py installs the wheel so"
 SERVES = "serves until it is stopped, with the commands `demo` and `serve`, which tests run"
 RUN_BY = {
-    "observability demo --live": "tests/cli/test_live_sample.py::test_a_load_that_was_killed_while_it_registered_is_healed_by_the_next_one",
+    "observability demo --live": "tests/cli/test_live_sample.py::test_a_load_killed_during_registration_is_repaired_by_the_next_load",
     "observability serve": RUNNING,
     "observability register --model loan --version 3 --task binary --reference held_out.csv --label defaulted --score probability "
     "--sensitive sex": TEN_MINUTES,
@@ -83,7 +83,7 @@ def test_the_readme_names_the_commands_that_print_no_json_and_the_limits_of_a_fi
     assert f"A compressed file holds at most {MAX_DECOMPRESSED / 1e9:.1f} GB." in README
 
 
-def test_every_command_of_the_table_is_given_by_a_test() -> None:
+def test_every_command_of_the_readme_table_is_used_in_a_test() -> None:
     rows = re.findall(r"^\| (`[^|]+) \|", README.partition("## Commands")[2].partition("**HTTP**")[0], re.MULTILINE)
     named = {each for row in rows for each in re.findall(r"`([a-z-]+)", row)} & COMMANDS.keys()
     assert named == COMMANDS.keys()

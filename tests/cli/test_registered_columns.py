@@ -36,7 +36,7 @@ def served(seed):
     )
 
 
-def test_columns_that_registration_calls_ids_are_no_unregistered_columns_later(store, tmp_path):
+def test_columns_taken_for_ids_at_registration_are_not_reported_as_unregistered_later(store, tmp_path):
     reference, log = tmp_path / "held_out.csv", tmp_path / "log.csv"
     served(0).to_csv(reference)
     options = ("--model", "loan", "--version", "3")
@@ -111,7 +111,7 @@ def test_probabilities_in_one_column_a_class_are_loaded_as_they_were_registered(
     assert [column.name for column in store.catalog().model(of[1]).columns] == ["size"]
 
 
-def test_advice_names_the_columns_by_their_content(store, tmp_path):
+def test_the_suggested_column_mapping_is_based_on_column_content(store, tmp_path):
     log = tmp_path / "log.csv"
     frame = served(2)[["income", "score"]].assign(
         prediction_key=[f"k{i}" for i in range(ROWS)],
@@ -148,7 +148,7 @@ def test_advice_names_the_columns_by_their_content(store, tmp_path):
     assert f"{ROWS} stored" in done.out, done
 
 
-def test_a_column_is_not_named_where_several_could_be_meant(store, tmp_path):
+def test_no_column_is_suggested_if_several_fit(store, tmp_path):
     log = tmp_path / "log.csv"
     rows = served(3)[["income", "score"]].assign(one=[f"a{i}" for i in range(ROWS)], two=[f"b{i}" for i in range(ROWS)], at="2026-07-01")
     rows.to_csv(log, index=False)

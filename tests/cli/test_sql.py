@@ -44,7 +44,7 @@ def test_the_table_pads_columns_and_says_where_it_is_empty(command: Command, hom
     assert command(home, "sql", "SELECT run FROM runs").out.splitlines() == ["run", "---", "(no rows)"]
 
 
-def test_rows_that_are_left_out_are_told_on_the_error_stream(command: Command, home: Path) -> None:
+def test_a_truncated_result_is_reported_on_stderr(command: Command, home: Path) -> None:
     done = command(home, "sql", "SELECT i FROM range(10) a(i)", "--limit", "2", "--json")
     assert (done.code, len(json.loads(done.out))) == (0, 2)
     assert done.error == "The result has more than 2 rows; raise --limit to show them.\n"
@@ -67,8 +67,8 @@ def test_a_wrong_query_ends_with_exit_2_and_one_sentence(command: Command, home:
     assert words in done.error
 
 
-@pytest.mark.long  # tests/dashboard/test_pages.py::test_the_query_that_a_page_shows_gives_the_value_of_the_chosen_finding
-def test_the_command_line_carries_the_proof_and_runs_it(command: Command, stored_fleet: Path) -> None:
+@pytest.mark.long  # tests/dashboard/test_pages.py::test_the_query_shown_on_a_page_reproduces_the_chosen_finding_value
+def test_a_finding_on_the_command_line_includes_its_proof_query_which_reproduces_the_value(command: Command, stored_fleet: Path) -> None:
     window = ("--model", "flights-delay", "--from", "2013-12-26", "--to", "2014-01-02")
     (mae,) = [
         each for each in command(stored_fleet, "check", *window, "--json").json() if each["metric"] == "mae" and each["basis"] == "measured"

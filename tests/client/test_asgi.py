@@ -47,7 +47,7 @@ def test_other_protocols_pass_through(tmp_path: Path, records: Records, kind: st
     assert seen[0][0] is scope and seen[0][1] is REQUEST and sent == [{"type": f"{kind}.done"}] and records() == []
 
 
-def test_a_stream_is_sent_chunk_by_chunk_and_not_kept(tmp_path: Path, records: Records) -> None:
+def test_a_streamed_response_is_forwarded_in_chunks_and_not_buffered(tmp_path: Path, records: Records) -> None:
     progress: list[str] = []
 
     async def application(scope: Any, receive: Any, send: Any) -> None:
@@ -104,7 +104,7 @@ def test_a_cancelled_request_is_a_timeout(tmp_path: Path, records: Records) -> N
     assert record["status"] == "timeout" and record["features"] == {"a": 1} and record["latency_ms"] >= waited[0] - 0.001
 
 
-def test_a_disconnected_client_is_left_to_the_server(tmp_path: Path, records: Records) -> None:
+def test_a_disconnected_client_is_logged_as_an_error_and_raised_to_the_server(tmp_path: Path, records: Records) -> None:
     def gone(message: dict) -> None:
         raise ConnectionResetError
 
@@ -129,7 +129,7 @@ def test_messages_that_break_the_protocol_reach_the_server(tmp_path: Path) -> No
     assert sent == odd
 
 
-def test_requests_at_once_are_kept_apart(tmp_path: Path, records: Records) -> None:
+def test_concurrent_requests_are_recorded_separately(tmp_path: Path, records: Records) -> None:
     async def application(scope: Any, receive: Any, send: Any) -> None:
         body = json.loads((await receive())["body"])
         await asyncio.sleep(0.001 * (body["a"] % 7))

@@ -91,7 +91,7 @@ def test_xgboost_records_each_round(tmp_path: Path, records: Records, rows: tupl
     assert of_kind(records, "run")[-1]["metrics"] == steps[-1]["metrics"]
 
 
-def test_scikit_learn_records_the_curve_that_an_estimator_kept(tmp_path: Path, records: Records, rows: tuple) -> None:
+def test_scikit_learn_records_the_loss_curve_kept_by_an_estimator(tmp_path: Path, records: Records, rows: tuple) -> None:
     from sklearn.ensemble import GradientBoostingClassifier, HistGradientBoostingClassifier
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline
@@ -171,7 +171,7 @@ def test_each_trial_of_a_real_study_is_a_run(tmp_path: Path, records: Records) -
     assert [each["metrics"]["objective"] for each in of_kind(records, "step")[-3:]] == list(study.trials[3].intermediate_values.values())
 
 
-def test_a_study_is_the_same_runs_by_the_callback_and_by_its_storage(tmp_path: Path, records: Records) -> None:
+def test_a_study_gives_the_same_runs_by_callback_and_by_import(tmp_path: Path, records: Records) -> None:
     from tests.support.imported_items import FIXTURES, read_items
 
     imported = [dict(item.record) for item in read_items("optuna", FIXTURES / "optuna.log") if hasattr(item, "record")]
@@ -192,7 +192,7 @@ def test_a_study_is_the_same_runs_by_the_callback_and_by_its_storage(tmp_path: P
     assert records() == of_run
 
 
-def test_a_loop_of_ones_own_records_each_epoch(tmp_path: Path, records: Records) -> None:
+def test_a_custom_training_loop_records_each_epoch(tmp_path: Path, records: Records) -> None:
     with obs.track_run(home=tmp_path) as run:
         callbacks.record_epochs(run, range(3), lambda epoch: {"loss": np.float32(1 / (epoch + 1)), "note": "text", "rank": 2, "none": None})
     assert [step["metrics"] for step in of_kind(records, "step")] == [{"loss": float(np.float32(1 / k)), "rank": 2.0} for k in (1, 2, 3)]

@@ -39,12 +39,12 @@ def example(field: RecordField) -> Any:
     return 1.5 if field.finite else value
 
 
-def test_the_sdk_has_the_kinds_of_the_contract() -> None:
+def test_the_sdk_has_a_method_for_each_kind_of_the_contract() -> None:
     assert len(METHODS) == 18, f"a method was added or removed: change the number here ({METHODS})"
 
 
 @pytest.mark.parametrize("kind", METHODS)
-def test_a_method_names_every_field(kind: str) -> None:
+def test_each_sdk_method_has_a_parameter_for_every_field(kind: str) -> None:
     parameters = inspect.signature(getattr(obs.Logger, kind)).parameters
     named = {name.rstrip("_") for name in parameters} - {"self", "extra"}
     others = set(inspect.signature(obs.Logger.export).parameters) if kind == "event" else set()
@@ -56,7 +56,7 @@ def test_a_method_names_every_field(kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", METHODS)
-def test_the_loader_accepts_a_full_record(tmp_path: Path, records: Records, kind: str) -> None:
+def test_the_loader_accepts_a_record_with_all_fields(tmp_path: Path, records: Records, kind: str) -> None:
     fields = {name: example(field) for name, field in KINDS[kind].fields.items()}
     if "from" in fields:
         fields["from_"] = fields.pop("from")
@@ -76,7 +76,7 @@ def test_the_loader_accepts_a_tracked_run(tmp_path: Path, records: Records) -> N
     assert [validate(line)["kind"] for line in records()] == ["run", "step", "resource", "run"]
 
 
-def test_a_prediction_without_its_answer_is_rejected_and_not_lost(tmp_path: Path, records: Records) -> None:
+def test_a_prediction_without_a_score_is_written_and_rejected_by_the_loader(tmp_path: Path, records: Records) -> None:
     with obs.Logger(tmp_path) as log:
         log.prediction(model="m", version="1", features={})
     with pytest.raises(Rejected, match="score"):

@@ -70,7 +70,7 @@ class Colour(Enum):
         (np.datetime64("2013-07-01"), "2013-07-01"),
     ],
 )
-def test_foreign_values(value: object, expected: object) -> None:
+def test_values_of_other_libraries_become_json_values(value: object, expected: object) -> None:
     got = through(value)
     assert got == expected and type(got) is type(expected)
 
@@ -97,17 +97,17 @@ def expect(value: object) -> object:
 
 
 @given(JSON)
-def test_json_values_come_back(value: object) -> None:
+def test_json_values_round_trip(value: object) -> None:
     assert through(value) == expect(value)
 
 
-def test_a_cycle_ends() -> None:
+def test_encoding_a_cyclic_value_terminates() -> None:
     cycle: dict = {}
     cycle["again"] = cycle
     assert "again" in through(cycle)
 
 
-def test_a_mock_is_text() -> None:
+def test_a_mock_is_encoded_as_text() -> None:
     mock = MagicMock(spec=["item", "to_dict", "tolist"])
     assert isinstance(through(mock), str)
 
@@ -117,7 +117,7 @@ def test_a_record_above_one_megabyte_is_refused() -> None:
         encode_line({"text": "x" * 1024 * 1024})
 
 
-def test_times() -> None:
+def test_times_are_written_in_utc_and_naive_times_are_refused() -> None:
     tokyo = timezone(timedelta(hours=9))
     assert format_time(datetime(2013, 1, 1, 0, 0, 0, 5, tzinfo=tokyo)) == "2012-12-31T15:00:00.000005Z"
     assert format_time(pd.Timestamp("2013-01-01T00:00:00+02:00")) == "2012-12-31T22:00:00.000000Z"

@@ -21,7 +21,7 @@ EXAMPLES = sorted((ROOT / "docs" / "examples").glob("*_service.py"))
 
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.stem)
-def test_an_example_logs_what_it_answers(example: Path, tmp_path: Path) -> None:
+def test_each_example_service_logs_its_answers(example: Path, tmp_path: Path) -> None:
     framework = example.stem.removesuffix("_service")
     if framework != "wsgi" and importlib.util.find_spec(framework) is None:
         pytest.skip(f"{framework} is not installed")

@@ -96,7 +96,7 @@ def ask(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[..., Any]:
     return send
 
 
-def test_the_whole_record(ask: Callable[..., Any], records: Records) -> None:
+def test_a_request_writes_a_complete_prediction_record(ask: Callable[..., Any], records: Records) -> None:
     request = {"features": {"age": 41, "name": "é", "nan": float("nan")}, "id": "q1", "subject": 17}
     middleware = ask(request, Answer({"score": 0.62, "prediction": 1, "threshold": 0.5, "model": "other"}), environment="shadow")
     (record,) = records()
@@ -131,7 +131,9 @@ def test_the_whole_record(ask: Callable[..., Any], records: Records) -> None:
         ({"a": 1}, Answer(b"<html>", status=503, headers={"content-type": "text/html"}), JSON, {"status": "error"}),
     ],
 )
-def test_what_is_read(ask: Callable[..., Any], records: Records, request_body: dict, answer: Answer, headers: dict, expected: dict) -> None:
+def test_recorded_fields_are_read_from_body_response_and_headers(
+    ask: Callable[..., Any], records: Records, request_body: dict, answer: Answer, headers: dict, expected: dict
+) -> None:
     ask(request_body, answer, headers=headers)
     (record,) = records()
     assert {name: record.get(name) for name in expected} == expected and record["id"]
@@ -151,13 +153,15 @@ def test_what_is_read(ask: Callable[..., Any], records: Records, request_body: d
         ({"features": lambda request: None}, {"a": 1}, Answer({"score": 1})),
     ],
 )
-def test_other_exchanges_are_not_recorded(ask: Callable[..., Any], records: Records, changes: dict, body: object, answer: Answer) -> None:
+def test_requests_that_are_not_predictions_are_not_recorded(
+    ask: Callable[..., Any], records: Records, changes: dict, body: object, answer: Answer
+) -> None:
     middleware = ask(body, answer, **changes)
     assert records() == [] and middleware.dropped == 0
 
 
 @pytest.mark.parametrize("path", ["/score", "/v1/loan/score"])
-def test_paths(ask: Callable[..., Any], records: Records, path: str) -> None:
+def test_configured_paths_are_recorded(ask: Callable[..., Any], records: Records, path: str) -> None:
     ask({"a": 1}, Answer({"score": 1}), path=path, paths=["/score", "/v1/*"])
     assert len(records()) == 1
 
@@ -176,14 +180,14 @@ def test_paths(ask: Callable[..., Any], records: Records, path: str) -> None:
         ({}, b'{"a":' + b"[" * 100_000 + b"]" * 100_000 + b"}", Answer({"score": 1}), "RecursionError"),
     ],
 )
-def test_what_cannot_be_logged_is_counted(
+def test_a_request_that_cannot_be_logged_is_counted_with_the_reason(
     ask: Callable[..., Any], records: Records, options: dict, body: object, answer: Answer, reason: str
 ) -> None:
     middleware = ask(body, answer, **options)
     assert records() == [] and middleware.dropped == 1 and reason in str(middleware.last_error)
 
 
-def test_callables(ask: Callable[..., Any], records: Records) -> None:
+def test_callables_extract_features_outcome_and_cost(ask: Callable[..., Any], records: Records) -> None:
     ask(
         {"rows": [{"a": 1}]},
         Answer({"out": [0.3], "ref": "z"}),
@@ -204,7 +208,7 @@ def test_callables(ask: Callable[..., Any], records: Records) -> None:
 
 
 @pytest.mark.parametrize(("failure", "status"), [(ValueError("model"), "error"), (TimeoutError(), "timeout"), (SystemExit(), "error")])
-def test_a_failure_passes_and_is_logged(
+def test_a_service_exception_is_raised_unchanged_and_logged(
     ask: Callable[..., Any], tmp_path: Path, records: Records, failure: BaseException, status: str
 ) -> None:
     log = obs.Logger(tmp_path)
@@ -243,7 +247,9 @@ def test_a_broken_disk_does_not_reach_the_service(ask: Callable[..., Any], tmp_p
         (None, type("ReadTimeout", (Exception,), {})(), "timeout"),
     ],
 )
-def test_response_status(status: int | None, failure: BaseException | None, expected: str | None) -> None:
+def test_the_logged_status_follows_http_status_and_exception(
+    status: int | None, failure: BaseException | None, expected: str | None
+) -> None:
     assert response_status(status, failure) == expected
 
 
@@ -254,7 +260,7 @@ def test_response_status(status: int | None, failure: BaseException | None, expe
         ({"instances": [{"a": 1}, {"a": 2, "id": "own"}, {"a": 3}]}, {"predictions": [0.1, {"probability": 0.2}, {"score": 0.3}]}),
     ],
 )
-def test_a_list_of_predictions_is_one_record_each(ask: Callable[..., Any], records: Records, request_body: Any, answer: Any) -> None:
+def test_each_prediction_of_a_list_is_one_record(ask: Callable[..., Any], records: Records, request_body: Any, answer: Any) -> None:
     middleware = ask(request_body, Answer(answer), headers={**JSON, "x-request-id": "h"})
     assert [(record["id"], record["features"], record["score"]) for record in records()] == [
         ("h-0", {"a": 1}, 0.1),
@@ -264,7 +270,7 @@ def test_a_list_of_predictions_is_one_record_each(ask: Callable[..., Any], recor
     assert middleware.dropped == 0
 
 
-def test_a_list_that_fails_is_a_failure_each_and_answers_that_are_missing_are_counted(ask: Callable[..., Any], records: Records) -> None:
+def test_each_item_of_a_failed_list_is_a_failure_and_missing_answers_are_counted(ask: Callable[..., Any], records: Records) -> None:
     ask([{"a": 1}, {"a": 2}], Answer({"detail": "no"}, status=500))
     assert [record["status"] for record in records()] == ["error", "error"]
     for body in ([0.1], {"scores": [0.1, 0.2, 0.3]}, {"score": 0.1}, None):

@@ -41,7 +41,7 @@ KINDS = {
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_each_kind(tmp_path: Path, records: Records, kind: str) -> None:
+def test_each_kind_is_written_by_its_method_and_by_record(tmp_path: Path, records: Records, kind: str) -> None:
     with obs.Logger(tmp_path) as log:
         assert getattr(log, kind)(**KINDS[kind], mood="good", nothing=None)
         assert log.record(kind, **KINDS[kind], at="2013-07-01T00:00:00Z")
@@ -60,7 +60,7 @@ def test_a_wrong_call_of_any_kind_never_raises(tmp_path: Path, kind: str) -> Non
         assert log.dropped == 1
 
 
-def test_price_has_from_and_no_at(tmp_path: Path, records: Records) -> None:
+def test_a_price_has_a_from_time_and_no_at_time(tmp_path: Path, records: Records) -> None:
     with obs.Logger(tmp_path) as log:
         log.price(from_=datetime(2026, 1, 1, tzinfo=UTC), resource="kwh", amount=0.3, currency="EUR")
         log.record("price", **{"from": "2026-01-01T00:00:00.000000Z"}, resource="kwh", amount=0.3, currency="EUR")
@@ -68,7 +68,7 @@ def test_price_has_from_and_no_at(tmp_path: Path, records: Records) -> None:
     assert records() == [expected, expected]
 
 
-def test_ids_are_made_and_are_text(tmp_path: Path, records: Records) -> None:
+def test_missing_ids_are_generated_and_given_ids_become_text(tmp_path: Path, records: Records) -> None:
     with obs.Logger(tmp_path) as log:
         made = [log.prediction(model="m", version=3, features={}, score=1) for _ in range(3)]
         assert log.prediction(id=7, model="m", version="3", features={}, score=1) == "7"
@@ -78,7 +78,7 @@ def test_ids_are_made_and_are_text(tmp_path: Path, records: Records) -> None:
     assert {record.get("version") for record in records()} == {"3", None}
 
 
-def test_names_are_text(tmp_path: Path, records: Records) -> None:
+def test_names_are_written_as_text(tmp_path: Path, records: Records) -> None:
     with obs.Logger(tmp_path) as log:
         log.annotation(project=1, item=2, annotator=3, label=4, guideline=5)
     (record,) = records()
@@ -91,7 +91,7 @@ def test_names_are_text(tmp_path: Path, records: Records) -> None:
     }
 
 
-def test_times_inside_a_record(tmp_path: Path, records: Records) -> None:
+def test_times_within_a_record_are_written_in_utc(tmp_path: Path, records: Records) -> None:
     noon = datetime(2013, 7, 1, 12, tzinfo=UTC)
     with obs.Logger(tmp_path) as log:
         log.prediction(model="m", version="1", features={"a": noon}, score=1, at=noon, acted_at=noon, feature_at={"a": noon})
@@ -143,7 +143,7 @@ def test_wrong_options_are_refused_by_the_constructor(tmp_path: Path, options: d
         obs.Logger(tmp_path, **options)
 
 
-def test_a_folder_that_cannot_be_made(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_folder_that_cannot_be_created_drops_records_with_one_warning(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     (tmp_path / "file").write_text("not a folder")
     log = obs.Logger(tmp_path / "file")
     with caplog.at_level(logging.WARNING):
@@ -153,7 +153,7 @@ def test_a_folder_that_cannot_be_made(tmp_path: Path, caplog: pytest.LogCaptureF
     assert len(caplog.records) == 1, "one warning, however many records are dropped"
 
 
-def test_the_home_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_home_is_taken_from_argument_environment_or_default(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("OBSERVABILITY_HOME", raising=False)
     obs_default, given = obs.Logger(), obs.Logger(tmp_path / "given")
@@ -197,7 +197,7 @@ def test_threads_share_a_logger(tmp_path: Path, records: Records) -> None:
     assert len(list((tmp_path / "landing" / "ready").iterdir())) > 20
 
 
-def test_timed() -> None:
+def test_the_timer_measures_the_timed_block() -> None:
     log, began = obs.Logger("unused"), time.perf_counter()
     with log.timed() as timer:
         time.sleep(0.02)  # the timed call
@@ -207,7 +207,7 @@ def test_timed() -> None:
     assert 20 <= taken <= passed and timer.ms == taken
 
 
-def test_utc_now_text(tmp_path: Path, records: Records) -> None:
+def test_the_default_time_is_the_current_utc_time(tmp_path: Path, records: Records) -> None:
     with obs.Logger(tmp_path) as log:
         log.event(what="note", text="x")
     assert abs(datetime.fromisoformat(records()[0]["at"]) - datetime.now(UTC)) < timedelta(minutes=1)

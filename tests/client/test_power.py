@@ -45,7 +45,7 @@ def nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(power, "import_module", missing)
 
 
-def test_counters_of_packages_and_memory_are_added_and_may_start_again(tmp_path: Path) -> None:
+def test_energy_counters_are_summed_by_domain_and_may_wrap_around(tmp_path: Path) -> None:
     first, second = zone(tmp_path, "intel-rapl:0", "package-0", 100), zone(tmp_path, "intel-rapl:1", "package-1", 999_000)
     memory = zone(tmp_path, "intel-rapl:0:1", "dram", 0)
     zone(tmp_path, "intel-rapl:0:0", "core", 0)
@@ -93,7 +93,9 @@ def only_zeus(name: str) -> object:
     raise ModuleNotFoundError(name)
 
 
-def test_zeus_measures_what_no_counter_gives_and_is_named(tmp_path: Path, records: Records, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_zeus_is_used_where_no_counter_exists_and_is_named_as_source(
+    tmp_path: Path, records: Records, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(power, "import_module", only_zeus)
     with obs.Logger(tmp_path) as log, PowerMeter(log, every=60, powercap=tmp_path) as meter:
         pass
@@ -102,7 +104,7 @@ def test_zeus_measures_what_no_counter_gives_and_is_named(tmp_path: Path, record
     assert meter.joules == 195 and meter.dropped == 0
 
 
-def test_a_reading_of_zeus_that_fails_costs_no_later_one(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failed_zeus_reading_does_not_affect_later_ones(monkeypatch: pytest.MonkeyPatch) -> None:
     class Failing(Monitor):
         """A monitor that fails once, before or after the window is closed, and refuses a name that is open."""
 
@@ -153,7 +155,7 @@ def test_the_share_of_a_process_is_an_estimate_and_never_more_than_the_machine(
     assert found["source"] == ("estimated" if found["energy_j"] < 8 else "measured") == meter.source
 
 
-def test_without_any_counter_it_is_cpu_time_times_a_stated_power_and_assumed(tmp_path: Path, records: Records, nothing_else: None) -> None:
+def test_without_counters_energy_is_cpu_time_times_assumed_power(tmp_path: Path, records: Records, nothing_else: None) -> None:
     before = time.process_time()
     with obs.Logger(tmp_path) as log, PowerMeter(log, every=60, powercap=tmp_path, watts_per_core=10) as meter:
         start = time.process_time()
@@ -166,7 +168,7 @@ def test_without_any_counter_it_is_cpu_time_times_a_stated_power_and_assumed(tmp
     assert power.WATTS_PER_CORE == prices.WATTS_PER_CORE
 
 
-def test_energy_falls_to_predictions_by_cpu_time_and_the_rest_is_idle(tmp_path: Path, nothing_else: None) -> None:
+def test_energy_is_assigned_to_predictions_by_cpu_time_and_the_rest_is_idle(tmp_path: Path, nothing_else: None) -> None:
     package = zone(tmp_path / "powercap", "intel-rapl:0", "package-0", 0, 10**12)
     with obs.Logger(tmp_path) as log, PowerMeter(log, every=60, powercap=tmp_path / "powercap", share="process") as meter:
         start = time.thread_time()
@@ -183,7 +185,7 @@ def test_energy_falls_to_predictions_by_cpu_time_and_the_rest_is_idle(tmp_path: 
     assert rate > 4
 
 
-def test_a_run_writes_what_it_draws_periodically_and_at_its_end(tmp_path: Path, records: Records, nothing_else: None, monkeypatch) -> None:
+def test_a_run_logs_its_energy_periodically_and_at_its_end(tmp_path: Path, records: Records, nothing_else: None, monkeypatch) -> None:
     monkeypatch.setattr(
         power.PowerMeter.__init__, "__kwdefaults__", {**power.PowerMeter.__init__.__kwdefaults__, "every": 0.1, "powercap": tmp_path}
     )
@@ -202,7 +204,7 @@ def test_a_run_writes_what_it_draws_periodically_and_at_its_end(tmp_path: Path, 
     assert not [each for each in threading.enumerate() if each.name == "observability-power"]
 
 
-def test_nothing_is_raised_where_reading_fails(tmp_path: Path, nothing_else: None) -> None:
+def test_a_failed_power_reading_raises_nothing(tmp_path: Path, nothing_else: None) -> None:
     package = zone(tmp_path / "powercap", "intel-rapl:0", "package-0", 0)
     with obs.Logger(tmp_path) as log, PowerMeter(log, every=60, powercap=tmp_path / "powercap") as meter:
         (package / "energy_uj").write_text("no number")
@@ -294,7 +296,7 @@ def test_a_run_states_the_memory_of_its_accelerators(tmp_path: Path, records: Re
     assert [set(hardware(of)) for of in (UnlikeNvml(), SilentNvml())] == [set(describe_hardware())] * 2
 
 
-def test_a_run_without_nvml_states_what_it_did_before(tmp_path: Path, records: Records, nothing_else: None) -> None:
+def test_without_nvml_a_run_states_the_same_hardware_as_before(tmp_path: Path, records: Records, nothing_else: None) -> None:
     with obs.track_run(home=tmp_path, power=True):
         pass
     with obs.track_run(home=tmp_path):
@@ -304,7 +306,7 @@ def test_a_run_without_nvml_states_what_it_did_before(tmp_path: Path, records: R
     ] * 2
 
 
-def test_processors_give_use_memory_and_temperature_where_the_kernel_does(tmp_path: Path) -> None:
+def test_processor_use_memory_and_temperature_are_read_if_the_kernel_provides_them(tmp_path: Path) -> None:
     proc, hwmon = tmp_path / "proc", tmp_path / "hwmon"
     (proc / "self").mkdir(parents=True)
     (proc / "meminfo").write_text("MemTotal:       16777216 kB\nMemFree: 1 kB\nMemAvailable:    6291456 kB\n")

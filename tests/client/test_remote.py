@@ -64,7 +64,7 @@ def test_records_are_sent_compressed_in_batches_with_the_token_and_deleted(serve
 
 
 @pytest.mark.parametrize("answer", [(0,), (500,), (503, {"Retry-After": "0"}), (429, {"Retry-After": "0"}), (401,), (302,)])
-def test_what_the_collector_does_not_take_is_sent_again(server, log, answer):
+def test_records_not_accepted_by_the_collector_are_sent_again(server, log, answer):
     server.answers = [answer, answer]
     predict(log, "a")
     until(lambda: (log.flush(0.05), server.ids())[1] == {"a": 1})
@@ -110,7 +110,7 @@ def test_a_batch_that_cannot_be_read_is_kept_aside(server, log):
     assert server.ids() == {"b": 1}
 
 
-def test_a_full_spool_drops_and_says_so_and_the_service_goes_on(tmp_path):
+def test_a_full_spool_drops_records_and_reports_its_limit(tmp_path):
     log = obs.Logger(tmp_path, url="http://127.0.0.1:9", token=TOKEN, spool_bytes=1000)
     predict(log, *map(str, range(20)))
     assert 0 < log.dropped < 20
@@ -163,7 +163,7 @@ predict("after")
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
-def test_forked_processes_and_the_end_of_the_process_lose_nothing(server, tmp_path):
+def test_forked_processes_and_process_exit_lose_no_records(server, tmp_path):
     script = [sys.executable, "-c", FORKING, str(tmp_path), server.url]
     done = subprocess.run(script, cwd=ROOT, capture_output=True, text=True, timeout=600, check=False)
     assert done.returncode == 0, done.stderr

@@ -12,7 +12,7 @@ import observability as obs
 Records = Callable[[], list[dict]]
 
 
-def test_a_finished_run(tmp_path: Path, records: Records) -> None:
+def test_a_finished_run_writes_start_steps_and_end(tmp_path: Path, records: Records) -> None:
     given = {"version": "2", "params": {"depth": 3, "rate": 0.1}, "dataset": "loans@7", "study": "s", "seed": 4}
     with obs.track_run(model="loan", home=tmp_path, hardware={"gpu": "none"}, **given) as run:
         assert run.step(10, loss=0.3, auc=float("nan"))
@@ -38,7 +38,7 @@ def test_a_finished_run(tmp_path: Path, records: Records) -> None:
     assert list((tmp_path / "landing" / "open").iterdir()) == []
 
 
-def test_the_number_of_a_step_may_be_given_by_its_name(tmp_path: Path, records: Records) -> None:
+def test_a_step_number_may_be_given_by_keyword(tmp_path: Path, records: Records) -> None:
     with obs.track_run(home=tmp_path) as run:
         assert run.step(step=3, loss=0.3)
         assert run.step(4, step=0.5)
@@ -61,7 +61,7 @@ class Unprintable(RuntimeError):
         (Unprintable(), "failed"),
     ],
 )
-def test_an_exception_passes_unchanged(tmp_path: Path, records: Records, error: BaseException, status: str) -> None:
+def test_an_exception_in_a_run_is_raised_unchanged_and_logged(tmp_path: Path, records: Records, error: BaseException, status: str) -> None:
     with pytest.raises(type(error)) as raised, obs.track_run(model="loan", home=tmp_path, run="r1") as run:
         run.metrics(loss=1)
         raise error
@@ -85,7 +85,7 @@ def test_ranks_share_one_run(tmp_path: Path, records: Records) -> None:
     assert (failure["event"], failure["status"], failure["rank"]) == ("end", "failed", 5)
 
 
-def test_nothing_is_raised_where_nothing_can_be_written(tmp_path: Path) -> None:
+def test_a_run_that_cannot_be_written_raises_nothing(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with obs.track_run(model="loan", home=tmp_path / "file", params={"x": object()}) as run:
         assert run.step(1, loss=0.1) is False

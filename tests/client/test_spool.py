@@ -46,7 +46,7 @@ def landing(tmp_path: Path) -> Path:
     return tmp_path / "home" / "landing"
 
 
-def test_a_living_writers_segment_is_private_and_stays(landing: Path) -> None:
+def test_a_live_writers_segment_is_private_and_not_published(landing: Path) -> None:
     spool = Spool(landing, segment_seconds=100)
     spool.append(b"1\n")
     (segment,) = opened(landing)
@@ -69,7 +69,7 @@ def test_a_process_leaves_its_own_segment_where_a_platform_has_no_locks(landing:
     assert spool.dropped == 0 and [path.read_bytes() for path in ready_segments(landing)] == [b"1\n"]
 
 
-def test_publishing_by_size(landing: Path) -> None:
+def test_segments_are_published_at_their_size_limit(landing: Path) -> None:
     spool = Spool(landing, segment_bytes=30, segment_seconds=100)
     for number in range(10):
         assert spool.append(b"%09d\n" % number)
@@ -79,7 +79,7 @@ def test_publishing_by_size(landing: Path) -> None:
 
 
 @pytest.mark.parametrize("fsync", ["never", "background", "always"])
-def test_a_quiet_service_publishes_too_and_then_has_no_thread(landing: Path, fsync: spool_module.Fsync) -> None:
+def test_an_idle_service_publishes_and_stops_its_thread(landing: Path, fsync: spool_module.Fsync) -> None:
     spool = Spool(landing, fsync=fsync, segment_seconds=0.05)
     for number in (b"1", b"2"):
         spool.append(number + b"\n")
@@ -93,7 +93,7 @@ def test_interpreter_exit_publishes(landing: Path) -> None:
     assert published(landing) == [b"1"] and opened(landing) == []
 
 
-def test_fsync_modes(landing: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_each_fsync_mode_syncs_as_often_as_stated(landing: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     syncs: list[int] = []
     monkeypatch.setattr(spool_module.os, "fdatasync", syncs.append)
     for fsync, few, many in (("never", 0, 0), ("always", 20, 22), ("background", 1, 2)):
@@ -119,7 +119,7 @@ os._exit(9)
 """
 
 
-def test_a_dead_writers_segment_is_published_as_it_is(landing: Path) -> None:
+def test_a_dead_writers_segment_is_published_unchanged(landing: Path) -> None:
     run(ABANDON, landing, '{"a":1}\n{"to', check=False)
     run(ABANDON, landing, "", check=False)
     (landing / "open" / "20260101T000000-1-link.jsonl").symlink_to("/etc/hostname")
@@ -130,7 +130,7 @@ def test_a_dead_writers_segment_is_published_as_it_is(landing: Path) -> None:
     assert publish_abandoned(landing) == [] and ready_segments(landing) == [path]
 
 
-def test_no_landing_folder_is_no_segments(landing: Path) -> None:
+def test_a_missing_landing_folder_has_no_segments(landing: Path) -> None:
     assert publish_abandoned(landing) == ready_segments(landing) == [] and not landing.exists()
 
 
@@ -192,7 +192,7 @@ print([number for number in range(3000) if spool.append(b"%07d\\n" % number)], s
 """
 
 
-def test_a_file_that_cannot_grow_loses_nothing_that_was_acknowledged(landing: Path) -> None:
+def test_a_file_that_cannot_grow_keeps_every_acknowledged_record(landing: Path) -> None:
     acknowledged, dropped = run(LIMITED, landing).stdout.split(";")
     expected = [b"%07d" % number for number in range(10_000 // 8)]
     assert [b"%07d" % int(number) for number in acknowledged.strip("[]").split(",")] == expected
@@ -224,7 +224,7 @@ def test_a_disk_below_the_floor_refuses_records(landing: Path) -> None:
             Spool(landing, **wrong)
 
 
-def test_a_removed_segment_is_counted(landing: Path) -> None:
+def test_records_of_a_removed_segment_are_counted_as_dropped(landing: Path) -> None:
     spool = Spool(landing)
     spool.append(b"1\n")
     spool.append(b"2\n3\n", count=2)
@@ -238,7 +238,7 @@ def test_a_removed_segment_is_counted(landing: Path) -> None:
     assert published(landing) == [b"4"] and spool.dropped == 3
 
 
-def test_out_of_descriptors_is_survived(landing: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_spool_recovers_from_running_out_of_file_descriptors(landing: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object) -> int:
         raise OSError(errno.EMFILE, "Too many open files")
 
@@ -289,7 +289,7 @@ assert codes == [0] * 20, codes
 """
 
 
-def test_forks_of_a_busy_threaded_writer(landing: Path) -> None:
+def test_a_fork_during_threaded_writes_neither_hangs_nor_shares_a_segment(landing: Path) -> None:
     """A fork while another thread holds the lock must neither hang the child nor share the parent's segment."""
     by_thread = int(run(FORK, landing).stdout)
     publish_abandoned(landing)
@@ -366,7 +366,7 @@ def test_lines_whose_sync_failed_are_written_again_to_a_new_segment(landing: Pat
     assert sorted(published(landing)) == [b"1", b"2", b"2", b"3", b"3"], "the loader takes equal lines once"
 
 
-def test_a_disk_whose_syncs_fail_for_long_is_tried_until_it_works(landing: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_disk_with_repeated_sync_failures_is_retried_until_it_works(landing: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(spool_module, "RETRY_SECONDS", 0.01)
     spool = Spool(landing, segment_seconds=0.05)
     syncs = failing_syncs(monkeypatch, 12)
@@ -399,7 +399,7 @@ def test_an_acknowledged_line_of_a_synced_spool_is_on_disk_in_one_segment_or_ano
     assert sorted(published(landing)) == [b"1", b"2", b"2", b"3"], "the third was not acknowledged and may be there"
 
 
-def test_lines_are_kept_for_writing_again_up_to_a_bound(landing: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_lines_kept_for_rewriting_are_bounded(landing: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(spool_module, "KEPT_BYTES", 100)
     held = threading.Event()
     monkeypatch.setattr(spool_module, "_sync_data", lambda fd: held.wait(60))

@@ -27,7 +27,7 @@ def watched(application: Any, home: Path, **options: Any) -> obs.ObservabilityWS
     return obs.ObservabilityWSGIMiddleware(application, "loan", "3", home=home, **options)
 
 
-def test_it_is_valid_wsgi_on_both_sides(tmp_path: Path, records: Records) -> None:
+def test_the_middleware_is_valid_wsgi_on_both_sides(tmp_path: Path, records: Records) -> None:
     def application(environ: dict, start_response: Any) -> Iterator[bytes]:
         environ["wsgi.input"].read(int(environ["CONTENT_LENGTH"]))
         start_response("200 OK", HEADERS)
@@ -40,7 +40,7 @@ def test_it_is_valid_wsgi_on_both_sides(tmp_path: Path, records: Records) -> Non
     assert records()[0]["score"] == 0.5
 
 
-def test_a_list_is_passed_on_as_it_is(tmp_path: Path, records: Records) -> None:
+def test_a_list_response_is_passed_on_unchanged(tmp_path: Path, records: Records) -> None:
     answer = [b'{"score": 0.5}']
 
     def application(environ: dict, start_response: Any) -> list[bytes]:
@@ -62,7 +62,7 @@ def test_a_list_is_passed_on_as_it_is(tmp_path: Path, records: Records) -> None:
         lambda stream: (buffer := bytearray(100), buffer[: stream.readinto(buffer)])[1],
     ],
 )
-def test_every_way_to_read_the_input(tmp_path: Path, records: Records, read: Callable[[Any], bytes]) -> None:
+def test_every_wsgi_input_method_records_the_body(tmp_path: Path, records: Records, read: Callable[[Any], bytes]) -> None:
     body = b'{"a":\n1}'
 
     def application(environ: dict, start_response: Any) -> list[bytes]:
@@ -74,7 +74,7 @@ def test_every_way_to_read_the_input(tmp_path: Path, records: Records, read: Cal
     assert records()[0]["features"] == {"a": 1}
 
 
-def test_the_old_write_is_watched_too(tmp_path: Path, records: Records) -> None:
+def test_a_response_through_the_wsgi_write_callable_is_recorded(tmp_path: Path, records: Records) -> None:
     written: list[bytes] = []
 
     def application(environ: dict, start_response: Any) -> Iterable[bytes]:
@@ -99,7 +99,7 @@ class Stream:
         self.closed = True
 
 
-def test_a_stream_that_fails(tmp_path: Path, records: Records) -> None:
+def test_a_failed_response_stream_is_closed_and_logged(tmp_path: Path, records: Records) -> None:
     stream = Stream()
 
     def application(environ: dict, start_response: Any) -> Stream:
@@ -115,7 +115,7 @@ def test_a_stream_that_fails(tmp_path: Path, records: Records) -> None:
     assert stream.closed and [record["status"] for record in records()] == ["timeout"]
 
 
-def test_a_generator_starts_its_answer_late(tmp_path: Path, records: Records) -> None:
+def test_a_generator_that_starts_its_response_late_is_recorded(tmp_path: Path, records: Records) -> None:
     def application(environ: dict, start_response: Any) -> Iterator[bytes]:
         score = json.loads(environ["wsgi.input"].read())["a"]
         start_response("200 OK", HEADERS)

@@ -36,11 +36,11 @@ def compared(seed: int, n: int, a: float, b: float) -> Difference:
     return with_verdicts(calibration_differences(ask, MODEL, A, B, None))[0]
 
 
-def test_deviations_of_other_signs_and_one_size_are_no_larger_calibration_error() -> None:
+def test_equal_calibration_errors_of_opposite_sign_do_not_differ() -> None:
     verdicts = [compared(seed, 1000, 0.05, -0.05).verdict for seed in range(60)]
     assert verdicts.count("differs") <= 6, "at a level of 5 %, 3 are expected"
 
 
-def test_a_larger_calibration_error_is_told() -> None:
+def test_a_larger_calibration_error_is_found() -> None:
     verdicts = [compared(seed, 4000, 0.06, 0.0) for seed in range(20)]
     assert sum(each.verdict == "differs" and (each.change.value or 0) > 0 for each in verdicts) >= 18

@@ -137,7 +137,7 @@ def sides(world: World) -> tuple[pd.DataFrame, pd.DataFrame]:
     return world.rows[world.rows["week"] == 1], world.rows[world.rows["week"] == 0]
 
 
-def test_errors_of_both_sides_are_scikit_learns(world: World, weeks: WindowComparison) -> None:
+def test_metrics_of_both_sides_match_scikit_learn(world: World, weeks: WindowComparison) -> None:
     a, b = sides(world)
     for metric, figure in (
         ("accuracy", lambda rows: metrics.accuracy_score(rows["label"], rows["score"] >= 0.5)),
@@ -182,7 +182,7 @@ def test_a_watched_slice_is_compared_on_its_own(world: World) -> None:
     assert "accuracy where age = 30.0 to below 50.0 and region = north" in sentences.difference_label(held).lower()
 
 
-def test_the_difference_of_rates_is_newcombes(world: World, weeks: WindowComparison) -> None:
+def test_the_interval_of_a_rate_difference_matches_newcombe(world: World, weeks: WindowComparison) -> None:
     a, b = ((rows["score"] >= 0.5).to_numpy() for rows in sides(world))
     low, high = confint_proportions_2indep(a.sum(), a.size, b.sum(), b.size, method="newcomb")
     found = one(weeks, "decisions", "selection_rate")
@@ -190,7 +190,7 @@ def test_the_difference_of_rates_is_newcombes(world: World, weeks: WindowCompari
     assert found.verdict == "differs" and (found.a.n, found.b.n) == (N, N)
 
 
-def test_distances_are_those_of_the_raw_values(world: World, weeks: WindowComparison) -> None:
+def test_drift_distances_match_the_raw_values(world: World, weeks: WindowComparison) -> None:
     a, b = sides(world)
     found = one(weeks, "inputs", "psi", "income")
     assert found.verdict == "differs" and found.evidence["basis"] == "counts"
@@ -203,7 +203,7 @@ def test_distances_are_those_of_the_raw_values(world: World, weeks: WindowCompar
     assert region.evidence["null_95"] == pytest.approx(null)
 
 
-def test_latency_failures_and_cost(world: World, weeks: WindowComparison) -> None:
+def test_latency_failures_and_cost_match_the_raw_rows(world: World, weeks: WindowComparison) -> None:
     a, b = sides(world)
     for metric, q in (("latency_p50", 0.5), ("latency_p95", 0.95), ("latency_p99", 0.99)):
         found = one(weeks, "latency", metric)
@@ -254,7 +254,7 @@ def test_each_class_of_several_is_compared_by_recall_and_precision() -> None:
     assert found["class=a", "recall"].verdict == "alike" and sentences.difference_label(found["class=b", "recall"]) == "recall of `class=b`"
 
 
-def test_one_price_for_all_is_alike_although_its_sums_are_rounded() -> None:
+def test_one_price_on_both_sides_is_alike_despite_rounded_sums() -> None:
     random = np.random.default_rng(7)
     sides = []
     for _ in range(2):
@@ -265,7 +265,7 @@ def test_one_price_for_all_is_alike_although_its_sums_are_rounded() -> None:
     assert (found.verdict, found.change.value, found.change.high) == ("alike", 0.0, 0.0) and found.a.value == pytest.approx(0.2)
 
 
-def test_the_verdict_names_what_differs_and_says_that_it_is_not_paired(weeks: WindowComparison) -> None:
+def test_the_sentence_counts_the_differences_and_says_the_comparison_is_not_paired(weeks: WindowComparison) -> None:
     differs = [each for each in weeks.differences if each.verdict == "differs"]
     assert f"A and B differ significantly in {len(differs)} of {len(weeks.differences)} comparisons" in weeks.sentence
     assert f"{N:,} predictions on side A" in weeks.sentence
@@ -289,7 +289,7 @@ def test_a_side_against_itself_never_differs(world: World) -> None:
     assert "No significant difference" in found.sentence and any("both sides" in each for each in found.notes)
 
 
-def test_random_parts_seldom_differ(world: World) -> None:
+def test_random_splits_rarely_differ(world: World) -> None:
     raised = 0
     for first, second in zip("abcdefg", "bcdefgh", strict=True):
         found = world.compare(*(world.week(1, slice=Slice((("fold", each),))) for each in (first, second)))
@@ -320,7 +320,7 @@ def test_the_shadow_is_compared_on_the_same_rows(world: World) -> None:
     assert "accuracy on the same rows" in found.sentence and not any("Not paired" in each for each in found.notes)
 
 
-def test_versions_with_other_edges_are_compared_on_a_sample_and_it_is_said(world: World) -> None:
+def test_versions_with_different_bin_edges_are_compared_on_a_sample_and_say_so(world: World) -> None:
     found = world.compare(world.week(0), world.week(1, version="2", environment="shadow"))
     a, b = sides(world)
     income = one(found, "inputs", "psi", "income")
@@ -342,7 +342,7 @@ def test_young_labels_stop_the_judgement_of_errors(world: World) -> None:
     assert label_maturity_note((1000, 880), (1000, 900)) is None and label_maturity_note((1000, 0), (1000, 900)) is None
 
 
-def test_a_few_rows_tell_nothing_and_it_is_said_how_many_more(world: World) -> None:
+def test_few_rows_are_unknown_and_state_how_many_more_are_needed(world: World) -> None:
     a = Window("loan", START, START + timedelta(hours=2), version="1")
     found = world.compare(a, replace(a, start=a.end, end=a.end + timedelta(hours=2)))
     assert {each.verdict for each in found.differences} == {"unknown"} and "too few rows to compare" in found.sentence
@@ -352,7 +352,7 @@ def test_a_few_rows_tell_nothing_and_it_is_said_how_many_more(world: World) -> N
     assert empty.differences == () and "Side B has no predictions" in empty.sentence
 
 
-def test_a_slice_of_nothing_known_is_refused(world: World) -> None:
+def test_a_slice_on_an_unknown_column_is_refused(world: World) -> None:
     with pytest.raises(NotFoundError, match="not in loan"):
         world.compare(world.week(1), world.week(1, slice=Slice((("incme", "3"),))))
 
@@ -364,7 +364,7 @@ def difference(value: float, reach: float, p_value: float) -> Difference:
     )
 
 
-def test_verdicts_by_hand() -> None:
+def test_comparison_verdicts_match_hand_computed_examples() -> None:
     given = [difference(0.05, 0.01, 1e-6), difference(0.01, 0.004, 1e-5), difference(0.001, 0.01, 0.8), difference(0.01, 0.04, 0.6)]
     found = with_verdicts(given)
     assert [each.verdict for each in found] == ["differs", "slight", "alike", "unknown"]

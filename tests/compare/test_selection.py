@@ -57,7 +57,7 @@ def told(rows: MatchedRows):
     return recommendation(MODEL, compared(rows), len(slices["rows"]), slices["looked_at"]), slices
 
 
-def test_a_rate_of_decisions_counts_pairs_without_labels_too() -> None:
+def test_the_selection_rate_counts_pairs_without_labels() -> None:
     rows = matched({"north": 0.85, "south": 0.85, "east": 0.85}, 0.8, n=20)
     found = {each.metric: each.why for each in paired_differences(MODEL, rows.a, rows.b, np.full(20, np.nan))}
     assert found["selection_rate"] == f"20 pairs, at least {MINIMUM_ROWS:,} are needed"
@@ -167,7 +167,7 @@ def test_few_rows_hold_and_say_how_many_more_are_needed() -> None:
     assert nothing.choice == "hold" and "cannot be compared" in nothing.because
 
 
-def test_regressed_rows_of_a_slice_without_labels_are_unknown_and_not_none_of_them() -> None:
+def test_regressed_rows_of_a_slice_without_labels_are_unknown_and_not_zero() -> None:
     rows = matched({"north": 0.87, "south": 0.76, "east": 0.87}, 0.8)
     south = (rows.a["feature.region"] == "south").to_numpy()
     unlabelled = replace(rows, label=np.where(south, np.nan, rows.label))
@@ -195,7 +195,7 @@ def test_a_larger_calibration_error_holds_a_challenger_that_is_better_in_its_dec
 @pytest.mark.parametrize(
     ("metric", "change", "state"), [("accuracy", 0.1, "better"), ("log_loss", 0.1, "worse"), ("selection_rate", 0.1, "differs")]
 )
-def test_better_depends_on_the_metric(metric: str, change: float, state: str) -> None:
+def test_whether_a_change_is_better_depends_on_the_metric(metric: str, change: float, state: str) -> None:
     rows = matched({"north": 0.85, "south": 0.85, "east": 0.85}, 0.8)
     each = next(found for found in compared(rows).differences if found.metric == metric)
     moved = each.__class__(**{**each.__dict__, "change": each.change.__class__(change, change / 2, change * 2, 100), "verdict": "differs"})

@@ -13,12 +13,12 @@ BAD = Finding("serving/drift", "loan", "1", "age", "psi", 1.9, 900, "act", "It d
 
 
 @pytest.mark.parametrize(("severity", "state"), [("act", "critical"), ("watch", "warning"), ("ok", "ok"), ("unknown", "unknown")])
-def test_the_state_is_that_of_the_severity(severity, state):
+def test_the_state_follows_the_severity(severity, state):
     body = replace(BAD, severity=severity).to_json()
     assert (body["severity"], body["state"], body["news"]) == (severity, state, None)
 
 
-def test_what_is_acknowledged_stays_critical_and_is_watched():
+def test_an_acknowledged_finding_keeps_its_critical_state_with_severity_watch():
     known = acknowledged_finding(BAD)
     assert (known.severity, known.state, known.shown_severity) == ("watch", "critical", "act")
     assert acknowledged_finding(replace(BAD, severity="watch")).state == "warning"
@@ -42,11 +42,11 @@ def test_what_is_acknowledged_stays_critical_and_is_watched():
         ({"severity": "ok", "onset": START}, None),
     ],
 )
-def test_news_is_the_analyzers_word_else_told_by_the_onset(changes, news):
+def test_news_is_set_by_the_analyzer_or_else_by_the_onset(changes, news):
     assert news_of(replace(BAD, **changes)) == news
 
 
-def test_one_count_of_what_needs_action():
+def test_action_counts_separate_critical_acknowledged_and_warning():
     found = [BAD, acknowledged_finding(BAD), replace(BAD, severity="watch"), replace(BAD, severity="watch"), replace(BAD, severity="ok")]
     counts = action_counts(found)
     assert (counts.critical, counts.acknowledged, counts.warnings) == (1, 1, 2)

@@ -65,7 +65,7 @@ def test_a_window_is_named_by_its_last_day(start, end, text) -> None:
     assert formatting.format_span(start, end) == text
 
 
-def test_time_ago() -> None:
+def test_time_ago_is_written_in_words() -> None:
     now = datetime(2026, 1, 1, tzinfo=UTC)
     text = [
         formatting.time_ago(now - timedelta(**each), now)
@@ -84,12 +84,12 @@ def test_markup_is_escaped(words: str) -> None:
 
 
 @pytest.mark.parametrize("address", ["https://evil.example", "HTTP://evil.example", "www.evil.example", "a@evil.example"])
-def test_addresses_are_broken(address: str) -> None:
+def test_web_addresses_in_text_are_broken_by_invisible_characters(address: str) -> None:
     text = formatting.escape_markdown(f"see {address} now").replace("\\", "")
     assert address not in text and text.replace("\u2060", "") == f"see {address} now"
 
 
-def test_a_sentence_keeps_the_code_of_a_finding() -> None:
+def test_sentence_markdown_keeps_code_and_escapes_the_rest() -> None:
     assert formatting.sentence_markdown("`wind*` moved: PSI *2*") == "`wind*` moved\\: PSI \\*2\\*"
 
 

@@ -13,7 +13,7 @@ def write(home, text, stamp):
     os.utime(home / FILE, (stamp, stamp))
 
 
-def test_the_file_is_read_again_when_it_changes_and_a_wrong_one_changes_nothing(tmp_path):
+def test_the_limits_file_is_reloaded_on_change_and_an_invalid_one_changes_nothing(tmp_path):
     assert limits_in_force(tmp_path).limits == IntakeLimits()
     write(tmp_path, "[limits]\nunregistered_models = 3\n[tokens.aa]\nrecords_per_minute = 5\n", 1)
     found = limits_in_force(tmp_path)
@@ -34,6 +34,6 @@ def test_the_file_is_read_again_when_it_changes_and_a_wrong_one_changes_nothing(
     "body",
     [{"limit": {}}, {"limits": {"models": 3}}, {"limits": {"body_bytes": True}}, {"limits": 3}, {"tokens": {"a": {"body_bytes": 3}}}],
 )
-def test_what_is_no_limit_is_refused(body):
+def test_an_invalid_limit_is_refused(body):
     with pytest.raises(UsageError):
         checked_limits(body)

@@ -11,7 +11,7 @@ CONTEXT = Context(Model(1, "loan"), Version("1"), Window("loan", EPOCH, EPOCH), 
 NAMES = tuple(f"f{place}" for place in range(MOST_INPUTS + 50))
 
 
-def test_all_of_few_are_compared() -> None:
+def test_few_inputs_are_all_compared() -> None:
     assert CONTEXT.most_important(NAMES[:MOST_INPUTS]) == NAMES[:MOST_INPUTS]
 
 

@@ -20,7 +20,7 @@ from observability.core import numerals
         (float("nan"), 4, False, "nan"),
     ],
 )
-def test_a_number_in_a_sentence(value: float, digits: int, sign: bool, text: str) -> None:
+def test_a_number_in_a_sentence_is_formatted_with_digits_and_sign(value: float, digits: int, sign: bool, text: str) -> None:
     assert numerals.format_figure(value, digits, sign=sign) == text
 
 
@@ -38,7 +38,7 @@ def test_a_number_in_a_sentence(value: float, digits: int, sign: bool, text: str
         (0.0, 0, "about the same"),
     ],
 )
-def test_a_change_is_never_a_zero_with_a_sign(change: float, decimals: int, text: str) -> None:
+def test_a_nonzero_change_is_never_written_as_a_signed_zero(change: float, decimals: int, text: str) -> None:
     """Regression: a log loss that fell by 0.4 % was written `+0 %`."""
     assert numerals.change_in_words(change, "%", decimals) == text
 
@@ -46,11 +46,11 @@ def test_a_change_is_never_a_zero_with_a_sign(change: float, decimals: int, text
 @pytest.mark.parametrize(
     ("value", "text"), [("-21", "\u221221"), ("-", "-"), ("2013-12-31", "2013-12-31"), ("EV-1", "EV-1"), (7, "7"), (None, "None")]
 )
-def test_a_value_of_a_log(value: object, text: str) -> None:
+def test_a_logged_value_is_written_as_text(value: object, text: str) -> None:
     assert numerals.logged_value_text(value) == text
 
 
-def test_percent() -> None:
+def test_a_percentage_has_the_requested_digits() -> None:
     assert numerals.percent(0.4137) == "41.4 %" and numerals.percent(0.15, 2) == "15 %"
 
 

@@ -27,13 +27,13 @@ def measured(metric: str, low: float, value: float, high: float) -> Finding:
         ("membership_exposure", 0.55, "act"),
     ],
 )
-def test_the_worse_side_of_a_level(metric: str, level: float, severity: str) -> None:
+def test_a_value_is_judged_by_the_worse_side_of_its_level(metric: str, level: float, severity: str) -> None:
     found = held_against_level(measured(metric, 0.6, 0.7, 0.8), {f"trust/audits/{metric}": level})
     assert (found.severity, found.limit, found.against) == (severity, level, "level")
     assert found.because == f"It is measured; the owner's level is {100 * level:.0f} %."
 
 
-def test_a_metric_without_a_better_side_is_not_judged_whatever_is_stated() -> None:
+def test_a_metric_without_a_better_direction_is_not_judged_even_with_a_level() -> None:
     found = held_against_level(measured("selection_rate", 0.6, 0.7, 0.8), {"trust/audits/selection_rate": 0.1})
     assert (found.severity, found.limit) == ("unknown", None) and found.because.endswith("so it is not judged.")
 

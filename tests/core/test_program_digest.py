@@ -17,14 +17,14 @@ def forgotten() -> Iterator[None]:
     program.program_digest.cache_clear()
 
 
-def test_another_release_of_a_library_is_another_program(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_another_library_version_changes_the_program_digest(monkeypatch: pytest.MonkeyPatch) -> None:
     present = program.program_digest()
     monkeypatch.setattr(program, "version", lambda name: "0" if name == "scipy" else metadata.version(name))
     program.program_digest.cache_clear()
     assert program.program_digest() != present
 
 
-def test_a_program_that_is_replaced_while_it_runs_is_still_the_one_that_computed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_replacing_the_program_while_it_runs_does_not_change_its_digest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     module = tmp_path / "package" / "part" / "module.py"
     module.parent.mkdir(parents=True)
     module.write_text("old")

@@ -21,13 +21,13 @@ PLAIN = Finding("serving/drift", "loan", "1", "income", "psi", 0.3, 500, "act", 
         {each.name: getattr(PLAIN, each.name) for each in fields(Finding)},
     ],
 )
-def test_a_revised_finding_is_equal_to_a_replaced_one_and_has_its_id(changes: dict) -> None:
+def test_a_revised_finding_equals_a_replaced_one_and_has_the_same_id(changes: dict) -> None:
     assert PLAIN.id  # is computed once and kept
     revised, replaced = PLAIN.revised(**changes), replace(PLAIN, **changes)
     assert revised == replaced and revised.id == replaced.id and revised.to_json() == replaced.to_json()
     assert PLAIN == replace(PLAIN) and revised is not PLAIN
 
 
-def test_a_finding_takes_no_field_that_it_does_not_have() -> None:
+def test_a_finding_refuses_an_unknown_field() -> None:
     with pytest.raises(TypeError, match="colour"):
         PLAIN.revised(colour="red")

@@ -47,12 +47,12 @@ def test_a_small_group_is_counted_together_with_the_next_smallest_and_totals_sta
 
 
 @pytest.mark.parametrize(("rare", "folded"), [({(0, 0): 50, (1, 0): 40, (1, 1): 6}, True), ({(0, 0): 50, (1, 0): 50, (1, 1): 10}, False)])
-def test_a_class_of_a_group_counts_as_well_as_the_group(rare: dict[tuple[int, int], int], folded: bool) -> None:
+def test_a_group_with_a_small_class_is_merged(rare: dict[tuple[int, int], int], folded: bool) -> None:
     found = totals(folded_groups(BY_SEX, rates(F=LARGE, M=LARGE, X=rare)))
     assert ("X" not in found) is folded and (FEWER in found) is folded
 
 
-def test_days_of_few_rows_hide_a_group_and_rows_without_a_label_are_no_class() -> None:
+def test_a_group_with_a_small_day_is_merged_and_rows_without_labels_are_not_a_class() -> None:
     asked = Aggregate("predictions", keys=(Bucket("day"), By("feature.job")))
     days = pd.to_datetime(["2026-03-02", "2026-03-03"])
     counted = {"a": (50, 50), "b": (30, 30), "c": (40, 5)}
@@ -63,14 +63,14 @@ def test_days_of_few_rows_hide_a_group_and_rows_without_a_label_are_no_class() -
     assert folded_groups(BY_SEX, unlabelled) is unlabelled
 
 
-def test_where_nothing_can_hide_a_group_it_is_left_out() -> None:
+def test_a_small_group_is_left_out_if_no_other_group_can_hide_it() -> None:
     assert folded_groups(BY_SEX, rates(X={(0, 0): 3, (1, 1): 4})).empty
     replicas = Aggregate("predictions", keys=(By("replica"),))
     frame = pd.DataFrame({"replica": ["r1", "r2"], "n": [3, 500], "w": 1.0, "w2": 1.0})
     assert folded_groups(replicas, frame) is frame, "a replica is nobody"
 
 
-def test_sums_are_added_and_their_ends_kept() -> None:
+def test_merged_groups_add_their_sums_and_keep_minimum_and_maximum() -> None:
     asked = Aggregate("outcomes", keys=(By("group.sex"),), sums=("absolute_error",))
     counts = {"n": [40, 4, 60], "w": [40.0, 4, 60], "w2": [40.0, 4, 60]}
     figures = {"total": [80.0, 40, 90], "squares": [1.0, 2, 3], "low": [0.5, 0.1, 0.2], "high": [3.0, 20, 4]}
@@ -79,7 +79,7 @@ def test_sums_are_added_and_their_ends_kept() -> None:
     assert found.loc[FEWER, ["n", "total", "low", "high"]].tolist() == [44, 120.0, 0.1, 20.0] and found.loc["M", "n"] == 60
 
 
-def test_levels_of_few_rows_leave_a_histogram_with_the_next_smallest() -> None:
+def test_small_histogram_levels_are_removed_with_the_next_smallest() -> None:
     frame = pd.DataFrame({"column": ["feature.job"] * 4 + ["feature.age"] * 2, "bin": [0, 1, 2, -5, 0, 1], "n": [500, 80, 30, 4, 3, 600]})
     found = without_small_levels(frame, ["feature.job"])
     assert found[found["column"] == "feature.job"]["bin"].tolist() == [0, 1] and len(found[found["column"] == "feature.age"]) == 2
@@ -90,7 +90,7 @@ def test_levels_of_few_rows_leave_a_histogram_with_the_next_smallest() -> None:
     ("counts", "few"),
     [([9, 500], True), ([10, 500], False), ([495, 500], True), ([500, 500], False), ([0, 500], False), ([90, 500, 95], True)],
 )
-def test_a_slice_is_small_by_what_it_has_and_by_what_it_leaves(counts: list[int], few: bool) -> None:
+def test_a_slice_is_small_if_it_or_its_remainder_has_few_rows(counts: list[int], few: bool) -> None:
     assert leaves_few(counts) is few
 
 
@@ -99,7 +99,7 @@ ABOUT = ("trust/fairness", "loan", "1", "sex=X", "true_positive_rate")
 FINDING = Finding(*ABOUT, 0.25, 4, "act", "`sex=X`: 1 of 4 found.", START, END, "level", low=0.01, high=0.8, evidence={"hits": 1})
 
 
-def test_a_finding_about_few_keeps_its_name_and_no_figure() -> None:
+def test_a_finding_about_few_rows_keeps_its_id_but_no_figures() -> None:
     found = finding_without_few(FINDING)
     assert rows_of_finding(found) == FEWER and rows_of_finding(FINDING) == "4"
     assert (found.id, found.value, found.low, found.high, found.evidence, found.severity) == (
@@ -117,7 +117,7 @@ def test_a_finding_about_few_keeps_its_name_and_no_figure() -> None:
     )
 
 
-def test_a_file_of_findings_has_none_about_few_and_no_figure_of_few_in_evidence() -> None:
+def test_a_findings_file_contains_no_figures_about_few_rows() -> None:
     whole = replace(
         FINDING, subject="sex", n=500, evidence={"groups": [{"level": level, "n": n} for level, n in (("F", 90), ("M", 50), ("X", 4))]}
     )

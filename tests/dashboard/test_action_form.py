@@ -39,7 +39,7 @@ def logged() -> list[dict]:
         ("distributed", {"run": "many"}, "host-0", "Drain", "Drain host node-1", "no run on it since"),
     ],
 )
-def test_a_decision_is_kept_and_stands_on_its_page(
+def test_a_saved_decision_is_shown_on_its_page(
     empty: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, page: str, link: dict, key: str, verb: str, text: str, after: str
 ) -> None:
     land(empty, logged(), tmp_path)
@@ -57,7 +57,7 @@ def test_a_decision_is_kept_and_stands_on_its_page(
     assert "(open, due " in line and line.endswith(f"UTC): {after}.")
 
 
-def test_runs_of_a_rule_since_a_decision_are_set_beside_those_before() -> None:
+def test_rule_runs_since_a_decision_are_compared_with_those_before() -> None:
     at = [datetime(2026, 3, day) for day in (1, 2, 3)]
     own = pd.DataFrame({"at": at, "rows_in": [1000, 500, 500], "rows_dropped": [100, 20, 30]})
     assert cleaning.rule_runs_since(datetime(2026, 3, 1, 12, tzinfo=UTC), own) == "2 runs since drop 5 % of the rows, 10 % before"

@@ -64,7 +64,7 @@ def copies(store: Database) -> list[Path]:
     return [each for each in (store.home / "uploads").rglob("*") if each.is_file()]
 
 
-def test_from_a_file_to_a_loaded_model(empty: Database) -> None:
+def test_an_uploaded_file_becomes_a_loaded_model(empty: Database) -> None:
     app = opened()
     app.file_uploader(key="new-reference").upload("held out.csv", csv(held_out())).run()
     assert "no column is named like the label" in said(app) and "Enter it below" in said(app) and "--" not in said(app)
@@ -143,7 +143,7 @@ def test_logs_of_several_classes_have_a_column_a_class(empty: Database) -> None:
     assert [column.name for column in empty.catalog().model("pets").columns] == ["size"]
 
 
-def test_everything_that_register_takes(empty: Database, tmp_path: Path) -> None:
+def test_the_form_supports_every_registration_option(empty: Database, tmp_path: Path) -> None:
     import lightgbm
 
     frame = held_out()
@@ -241,7 +241,7 @@ def test_a_third_value_of_the_label_is_named_without_options_of_the_command_line
     assert "--" not in said(app) and "class=column for each class" in said(app)
 
 
-def test_a_registration_that_fails_says_so_in_the_open(empty: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failed_registration_shows_its_error(empty: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     def fails(*_: object) -> None:
         raise UsageError("the disk is full")
 
@@ -255,14 +255,14 @@ def test_a_registration_that_fails_says_so_in_the_open(empty: Database, monkeypa
     assert [each.value.replace("\\", "") for each in app.error] == ["the disk is full."] and not app.get("status")
 
 
-def test_a_file_without_a_model_name_waits(empty: Database) -> None:
+def test_an_uploaded_file_waits_for_a_model_name(empty: Database) -> None:
     app = AppTest.from_file(SHELL, default_timeout=300)
     app.switch_page(str(links.page_files()["add_model"])).run()
     app.file_uploader(key="new-reference").upload("a.csv", csv(held_out())).run()
     assert [each.value for each in app.info] == ["Enter a model name to continue."]
 
 
-def test_the_copy_is_named_as_the_file_and_lies_in_a_folder_of_our_own(empty: Database) -> None:
+def test_an_uploaded_copy_keeps_its_file_name_in_the_uploads_folder(empty: Database) -> None:
     from io import BytesIO
     from types import SimpleNamespace
 

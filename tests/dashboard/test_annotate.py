@@ -91,7 +91,7 @@ def stored(store: Database, kind: str, model: str = "") -> list[dict]:
     return [each for each in found if not str(each.get("id")).startswith("reference/")]
 
 
-def test_two_blind_labels_settle_what_a_case_asked_for(owned: Database) -> None:
+def test_two_equal_blind_labels_settle_an_item_requested_by_a_case(owned: Database) -> None:
     """The page asks for a name and shows text, image and reason. Keys and buttons give a label; the second equal label becomes the item's
     label.
     """
@@ -115,7 +115,7 @@ def test_two_blind_labels_settle_what_a_case_asked_for(owned: Database) -> None:
     assert "text number 7 of" not in words(named("Max")), "a settled request leaves the queue"
 
 
-def test_the_closest_item_comes_next_suggestions_show_and_a_skip_needs_a_reason(owned: Database) -> None:
+def test_the_most_uncertain_item_comes_next_and_a_skip_needs_a_reason(owned: Database) -> None:
     app = named("Kim", item="m3", suggestions="on")
     assert "text number 3 of the log" in words(app) and "age" in tables(app)["Inputs of the item"]["rows"][0]["cells"]["name"]["t"]
     press(app, "annotate-skip")
@@ -139,7 +139,7 @@ def test_the_closest_item_comes_next_suggestions_show_and_a_skip_needs_a_reason(
     assert (answer["item"], answer["label"], answer["suggestion"]) == (item, "bad", "good") and answer["suggestion_confidence"] > 0.5
 
 
-def test_work_is_given_with_its_reasons(owned: Database) -> None:
+def test_assigned_items_store_their_reasons(owned: Database) -> None:
     app = named("Kim")
     next(each for each in app.multiselect if each.label == "Annotators").set_value(["Kim", "Lee"]).run()
     press(app, "annotate-assign")
@@ -181,7 +181,7 @@ def letters(name: str, **parameters: str):
     return app
 
 
-def test_a_text_that_no_model_saw_is_labelled_twice_blind_and_settles(landed: Database) -> None:
+def test_an_unscored_text_is_settled_by_two_equal_blind_labels(landed: Database) -> None:
     app = letters("Kim")
     page = words(app)
     assert "**6 items** wait; 0 items settled." in page and "No label yet; items with the fewest labels come first." in page

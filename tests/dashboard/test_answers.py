@@ -30,7 +30,7 @@ def finding(analyzer: str, metric: str, because: str, severity: Severity, **more
     )  # fmt: skip
 
 
-def test_the_status_of_what_a_model_costs_stands_before_the_finding_that_has_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_cost_answer_shows_the_status_of_the_finding_it_describes(monkeypatch: pytest.MonkeyPatch) -> None:
     """Regression: an unchanged cost was called critical, because the energy rose."""
     cost = finding("operations/cost", "cost_per_thousand", "The cost stayed.", "ok")
     energy = finding("operations/energy", "energy_per_thousand", "The energy rose.", "act")
@@ -42,7 +42,7 @@ def test_the_status_of_what_a_model_costs_stands_before_the_finding_that_has_it(
     assert drawn == [("The energy rose.", "The cost stayed."), ("The cost stayed.",)]
 
 
-def test_what_nobody_judged_is_unknown_and_what_stayed_is_ok(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_judged_finding_is_unknown_and_an_unchanged_one_is_ok(monkeypatch: pytest.MonkeyPatch) -> None:
     """Regression: an empty list of findings was called OK, although nothing could be checked."""
     assert fleet.severity_without_action([]) == "unknown"
     drawn: list[Severity] = []
@@ -62,7 +62,7 @@ def test_what_nobody_judged_is_unknown_and_what_stayed_is_ok(monkeypatch: pytest
     assert drawn == ["unknown", "ok", "ok", "unknown"]
 
 
-def test_a_slice_that_is_often_wrong_answers_whether_a_model_is_right(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_slice_with_many_errors_answers_the_question_of_correctness(monkeypatch: pytest.MonkeyPatch) -> None:
     """Regression: the worst finding about the model's inputs was an accuracy."""
     drawn: list[list[str]] = []
     monkeypatch.setattr(model_answers, "answer_heading", lambda _, found, *rest, **more: drawn.append([each.because for each in found]))
@@ -79,7 +79,7 @@ def test_a_slice_that_is_often_wrong_answers_whether_a_model_is_right(monkeypatc
     assert drawn == [[drift.because], [part.because]]
 
 
-def test_a_registration_is_a_change_of_the_models_page(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_version_registration_counts_as_a_change_on_the_model_page(monkeypatch: pytest.MonkeyPatch) -> None:
     """Regression: the page said `no events` while Home said `1 version registered`."""
     drawn: list[str] = []
     monkeypatch.setattr(model_answers, "answer_heading", lambda _, found, words, *rest, **more: drawn.append(words))
@@ -92,7 +92,7 @@ def test_a_registration_is_a_change_of_the_models_page(monkeypatch: pytest.Monke
     assert [words.partition(" window, ")[2] for words in drawn] == ["1 version registered.", "no events.", "1 event, 1 version registered."]
 
 
-def test_what_changed_counts_new_findings_and_leaves_their_words_to_the_incidents(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_what_changed_answer_counts_new_findings_without_repeating_their_sentences(monkeypatch: pytest.MonkeyPatch) -> None:
     """Regression: the worst finding stood on the page four times."""
     claims: list[str] = []
     monkeypatch.setattr(model_answers, "claim_line", lambda words, **more: claims.append(words))
@@ -109,7 +109,7 @@ def test_what_changed_counts_new_findings_and_leaves_their_words_to_the_incident
 
 
 @pytest.mark.parametrize(("severity", "split"), [("unknown", "24.0. Unreliable split: covariate"), ("ok", "24.0: covariate")])
-def test_a_split_that_cannot_be_told_is_called_unreliable(severity: Severity, split: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_uncertain_split_of_a_change_is_called_unreliable(severity: Severity, split: str, monkeypatch: pytest.MonkeyPatch) -> None:
     parts = {"before": (12.0, 11.0, 13.0), "inputs": (2.0, -9.0, 9.0), "relation": (10.0, 4.0, 15.0), "now": (24.0, 23.0, 25.0)}
     evidence = {"parts": parts, "baseline_n": 900, "alone_now": 0.77}
     found = finding(why_changed.ANALYZER, why_changed.RELATION, "Cannot be split.", severity, evidence=evidence)
@@ -122,7 +122,7 @@ def test_a_split_that_cannot_be_told_is_called_unreliable(severity: Severity, sp
     assert split in said[0] and said[0].endswith("shift +2.00, concept drift +10.0."), said
 
 
-def test_one_sentence_of_two_findings_is_shown_once() -> None:
+def test_identical_sentences_of_two_findings_are_shown_once() -> None:
     inputs, relation = (
         finding(why_changed.ANALYZER, metric, "Cannot be split.", "unknown") for metric in (why_changed.INPUTS, why_changed.RELATION)
     )

@@ -73,7 +73,7 @@ def choose(app: AppTest, label: str, value: str) -> None:
         ("fairness", {"worst": {"rate": "unheard_of"}}, "have no `shifts`"),
     ],
 )
-def test_a_record_with_a_headline_alone_leaves_the_page_its_table_and_the_sign_off(
+def test_an_audit_with_only_a_headline_still_shows_its_table_and_sign_off(
     audited: Database, kind: str, more: dict[str, object], told: str
 ) -> None:
     results = {"headline": {"value": 0.61, "low": 0.52, "high": 0.7, "n": 120}, **more}
@@ -85,7 +85,7 @@ def test_a_record_with_a_headline_alone_leaves_the_page_its_table_and_the_sign_o
     assert len(shown) > 1 and "61 %" in shown and "Sign" in [button.label for button in app.button]
 
 
-def test_the_schedule_is_set_on_the_page_and_noted_under_a_name(audited: Database) -> None:
+def test_the_audit_schedule_is_saved_on_the_page_under_a_name(audited: Database) -> None:
     app = opened("audits", model="employment")
     assert "Scheduled audits" not in tables(app) and "--schedule" not in words(app)
     save = next(button for button in app.button if button.label == "Save the schedule")
@@ -110,7 +110,7 @@ def test_the_schedule_is_set_on_the_page_and_noted_under_a_name(audited: Databas
     assert settings_of(audited).audit_schedule == {"explanations": "new version"}
 
 
-def test_a_failure_is_read_with_its_day_and_reason(audited: Database) -> None:
+def test_a_failed_audit_shows_its_date_and_reason(audited: Database) -> None:
     audited.update_settings("employment", replace(settings_of(audited), audit_schedule={"robustness": "45 days"}))
     folder = audited.home / FOLDER
     folder.mkdir(exist_ok=True)
@@ -124,7 +124,7 @@ def test_a_failure_is_read_with_its_day_and_reason(audited: Database) -> None:
     assert next(box for box in app.selectbox if box.label == "Robustness").value == "45 days", "the box keeps the period from the settings"
 
 
-def test_forms_are_offered_and_their_schedule_knows_what_was_run(audited: Database) -> None:
+def test_form_audits_are_offered_and_the_schedule_shows_their_last_run(audited: Database) -> None:
     audited.update_settings("employment", replace(settings_of(audited), audit_schedule={"precision": "new version"}))
     assert tables(opened("audits", model="employment"))["Scheduled audits"]["rows"][0]["cells"]["last"]["t"] == "not run yet"
     results = {"forms": [{"form": "as served", "probes": 200, "flips": 0}]}
@@ -140,7 +140,7 @@ def test_forms_are_offered_and_their_schedule_knows_what_was_run(audited: Databa
     assert not app.exception and "slices and budgets are on Trade-offs" in words(app)
 
 
-def test_an_audit_of_forms_stands_among_the_others_with_its_table_and_the_way_to_all_figures(audited: Database) -> None:
+def test_a_form_audit_is_listed_with_its_table_and_a_link_to_all_figures(audited: Database) -> None:
     rng = np.random.default_rng(1)
     row = audit_row([clean_form(rng, "int8", 0.05), clean_form(rng, "fp16")], in_use="int8")
     dates = {"at": NOON - timedelta(days=1), "expires": NOON + timedelta(days=90)}
@@ -157,7 +157,7 @@ def test_an_audit_of_forms_stands_among_the_others_with_its_table_and_the_way_to
     assert any("trade_offs" in str(link.proto) for link in app.get("page_link"))
 
 
-def test_leakage_is_drawn_by_feature_beside_the_model_with_the_rows_found_again(audited: Database, tmp_path: Path) -> None:
+def test_leakage_is_drawn_by_feature_and_reused_training_rows_are_counted(audited: Database, tmp_path: Path) -> None:
     alone = {"told": (0.99, 0.97, 0.995, 800.0), "age": (0.3, 0.2, 0.4, 800.0)}
     counts = {"in_training": 40, "near": 8, "same_label": 39, "training_repeated": 10, "training_rows": 900, "rows": 400}
     overlap = overlap_shares(counts, "served", "rows of the reference of version 1", "labelled rows of production")
@@ -192,7 +192,7 @@ def test_an_audit_is_started_by_analysts_and_the_schedule_is_set_by_administrato
     assert ("audit-go" in [button.key for button in app.button]) is starts
 
 
-def test_the_changes_that_flip_a_prediction_open_its_case_with_the_changed_values(audited: Database) -> None:
+def test_prediction_flipping_changes_link_to_the_case_with_changed_values(audited: Database) -> None:
     flips = [audit.results for audit in model_audits("employment") if audit.kind == "robustness"][-1]["flips"]
     cells = [row["cells"]["changes"] for row in tables(opened("audits", model="employment"))["Cheapest changes"]["rows"]]
     assert len(cells) == 8 and all(cell["t"].count("→") == len(flip["changes"]) for cell, flip in zip(cells, flips, strict=False))
@@ -202,7 +202,7 @@ def test_the_changes_that_flip_a_prediction_open_its_case_with_the_changed_value
         assert json.loads(asked.pop("what_if")) == {name: after for name, (_, after) in flip["changes"].items()} and not asked
 
 
-def test_the_figure_of_an_audit_stands_below_few_words(audited: Database) -> None:
+def test_the_audit_figure_appears_after_few_words(audited: Database) -> None:
     app = opened("audits", model="employment")
     assert unfolded_words(app, before="plotly_chart") <= 60
     assert tables(app)["Cheapest changes"]["columns"][1]["label"] == "Cost", "the newest audit states its own costs"
@@ -238,7 +238,7 @@ def test_an_audit_of_another_version_is_not_expired(audited: Database) -> None:
     assert audit_state(audit, [replaced]) == ("watch", "Other model file")
 
 
-def test_what_an_attack_paid_and_was_allowed_is_said() -> None:
+def test_the_costs_and_limits_of_an_attack_are_stated() -> None:
     terms = {"locked": ["age"], "costs": {"income": 2.0, "job": 3.5}, "directions": {"tenure": "up", "debt": "down"}}
     assert attack_terms_words(terms) == (
         "Locked: age. One direction: debt only falls, tenure only rises. Cost of a change: income 2, job 3.5; 1 for any other feature."
@@ -297,7 +297,7 @@ def test_membership_without_known_training_rows_shows_the_exposure_of_canaries(a
     assert "Mean exposure 1.84 bits, 1.44 expected without memorisation (p = 0.28); at most 3.0 among 7 candidates." in words(app)
 
 
-def test_the_gap_of_the_loss_is_said_with_what_an_attacker_gains_from_it() -> None:
+def test_the_loss_gap_is_stated_with_what_an_attacker_gains_from_it() -> None:
     rng, members = np.random.default_rng(2), np.repeat([True, False], 500)
     gap = generalisation_gap(np.concatenate([rng.normal(2, 1, 500), rng.normal(1, 1, 500)]), members, "binary")
     said, gain = gap_words(gap), gap["advantage"]
@@ -310,7 +310,7 @@ def test_the_gap_of_the_loss_is_said_with_what_an_attacker_gains_from_it() -> No
     assert ", not significant). That is the advantage of an attacker" in none
 
 
-def test_the_group_that_differs_most_clearly_is_named_on_the_page_and_missing_canaries_are_told(audited: Database) -> None:
+def test_the_most_different_group_is_named_and_missing_canaries_are_reported(audited: Database) -> None:
     easiest = "RELP=child outside differs most clearly: at cost 0.25, 24.2 % of 190 rows are wrong or changed, 4 % in the other groups of RELP=child."
     assert easiest in words(opened("audits", model="employment"))
     said = words(opened("audits", model="employment", kind="Membership"))

@@ -60,7 +60,7 @@ def slow(current: World, monkeypatch: pytest.MonkeyPatch) -> World:
     return current
 
 
-def test_a_page_does_not_wait_and_finds_it_later(slow: World) -> None:
+def test_a_page_does_not_wait_for_findings_and_shows_them_later(slow: World) -> None:
     window = load.window(Scope("loan"), "loan")
     assert load_findings.findings_in_window(window) == [], "the call returns before the analysis ends"
     assert load_findings.findings_pending(window)
@@ -71,7 +71,7 @@ def test_a_page_does_not_wait_and_finds_it_later(slow: World) -> None:
     st.cache_data.clear()
 
 
-def test_home_says_of_how_many_models_its_counts_are_not_final(slow: World) -> None:
+def test_home_states_how_many_models_are_still_being_analyzed(slow: World) -> None:
     """Regression: Home counted 15 of 18 critical incidents without mentioning the models that were still being analyzed."""
     models = [model.name for model in load.catalog().fleet]
     home = opened("health")
@@ -84,13 +84,13 @@ def test_home_says_of_how_many_models_its_counts_are_not_final(slow: World) -> N
     st.cache_data.clear()
 
 
-def test_who_wants_it_now_gets_it_now(slow: World) -> None:
+def test_a_caller_that_waits_gets_the_findings_at_once(slow: World) -> None:
     GATE.set()
     assert len(load_findings.findings_in_window(load.window(Scope("loan"), "loan"), wait=True)) == 1
     st.cache_data.clear()
 
 
-def test_check_reads_everything_or_what_it_is_told(slow: World) -> None:
+def test_check_reads_all_sources_or_only_those_requested(slow: World) -> None:
     GATE.set()
     window = load.window(Scope("loan"), "loan")
     said = {
@@ -118,7 +118,7 @@ def test_findings_of_a_removed_model_are_not_shown_of_another_with_its_name(
     assert [each.value for each in background_findings.sampled_findings(empty, window, END, wait=True)] == [1.0]
 
 
-def test_a_change_between_two_looks_at_the_state_is_seen_at_the_next(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_store_change_between_two_state_reads_is_seen_at_the_next_read(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     class ChangingStore:
         """A store that commits right after its state is read for the first time."""
 
@@ -160,7 +160,7 @@ def look() -> dict[str, tuple[Finding, ...]]:
     return {name: load_findings.counted_findings(load.window(Scope(name), name)) for name in ("loan", "price")}
 
 
-def test_rows_of_a_model_leave_the_findings_of_another(current: World, counted: list[str]) -> None:
+def test_changed_rows_of_one_model_do_not_invalidate_findings_of_another(current: World, counted: list[str]) -> None:
     before = look()
     with current.store.write():
         current.store.note_changed_models(["price"])
@@ -168,7 +168,7 @@ def test_rows_of_a_model_leave_the_findings_of_another(current: World, counted: 
     assert counted == [*BOTH, "price", "price computed"]
 
 
-def test_a_step_of_the_explanations_leaves_findings_that_read_none(current: World, counted: list[str]) -> None:
+def test_an_explanation_step_does_not_invalidate_findings_that_read_no_explanations(current: World, counted: list[str]) -> None:
     """Regression: each step made all findings of the model stale, so the first page took seconds while explanations were computed."""
     before, runs = look(), load_findings.scope_record_findings(Scope())
     stamp, records = state_cache.model_stamp("price", computed=False), state_cache.store_stamp(computed=False)
@@ -180,7 +180,7 @@ def test_a_step_of_the_explanations_leaves_findings_that_read_none(current: Worl
     assert state_cache.model_stamp("price") != stamp, "views of explanations are read again"
 
 
-def test_what_people_write_down_leaves_every_finding(current: World, counted: list[str]) -> None:
+def test_saved_verdicts_pins_and_review_text_invalidate_no_findings(current: World, counted: list[str]) -> None:
     """Regression: each verdict, pin or word in a review made all findings stale (10 s of processor time for the sample fleet)."""
     before, read = look(), state_cache.store_stamp(computed=False)
     current.store.write_records([{"kind": "verdict", **OTHERS["verdict"]}])
@@ -188,7 +188,7 @@ def test_what_people_write_down_leaves_every_finding(current: World, counted: li
     assert state_cache.store_stamp(computed=False) != read, "views of verdicts are read again"
 
 
-def test_a_change_that_may_concern_every_model_is_looked_at_in_all(current: World, counted: list[str]) -> None:
+def test_a_change_that_may_affect_every_model_recomputes_all_findings(current: World, counted: list[str]) -> None:
     look()
     with current.store.write():
         pass
@@ -196,7 +196,7 @@ def test_a_change_that_may_concern_every_model_is_looked_at_in_all(current: Worl
     assert counted == [*BOTH, *BOTH]
 
 
-def test_the_next_run_takes_over_the_findings_of_the_last(current: World, counted: list[str], tmp_path: Path) -> None:
+def test_the_next_process_reuses_saved_findings(current: World, counted: list[str], tmp_path: Path) -> None:
     before, kept = look(), kept_findings_of(current.store)
     kept.save(tmp_path, current.store.generations)
     kept.clear()
@@ -275,7 +275,7 @@ def test_records_that_have_ended_are_not_analyzed_again_when_the_clock_moves(
     assert about_records == [], "notes of people rerun no analyzer"
 
 
-def test_a_page_shows_what_the_watcher_found_about_records(empty: Database, about_records: list[str], tmp_path: Path) -> None:
+def test_a_page_reuses_record_findings_of_the_watcher(empty: Database, about_records: list[str], tmp_path: Path) -> None:
     """Regression: a page about records waited for an analysis that the watcher had just made."""
     lines = [
         {"kind": "batch", "batch": f"b{day}", "source": "s", "at": (END - timedelta(days=day, hours=1)).isoformat(), "rows": 100}
@@ -289,7 +289,7 @@ def test_a_page_shows_what_the_watcher_found_about_records(empty: Database, abou
     assert about_records == [] and {"data/batches", "data/datasets"} <= {each.analyzer for each in found}
 
 
-def test_the_next_run_takes_over_the_findings_about_records(empty: Database, about_records: list[str], tmp_path: Path) -> None:
+def test_the_next_process_reuses_saved_findings_about_records(empty: Database, about_records: list[str], tmp_path: Path) -> None:
     first, kept = load_findings.scope_record_findings(Scope()), kept_findings_of(empty)
     kept.save(tmp_path, empty.generations)
     kept.clear()
@@ -300,7 +300,7 @@ def test_the_next_run_takes_over_the_findings_about_records(empty: Database, abo
     assert not set(PAST) & set(about_records)
 
 
-def test_findings_about_records_are_not_kept_for_who_may_not_see_every_model(
+def test_record_findings_of_a_person_with_limited_access_are_not_cached(
     empty: Database, about_records: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     load_findings.scope_record_findings(Scope())
@@ -311,9 +311,7 @@ def test_findings_about_records_are_not_kept_for_who_may_not_see_every_model(
     assert set(PAST) < set(about_records)
 
 
-def test_findings_about_records_are_given_as_of_an_earlier_state_until_newer_ones_are_there(
-    current: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_record_findings_of_an_earlier_state_are_shown_until_newer_ones_are_ready(current: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(background_findings, "PATIENCE", 0.0)
     gates, given = [threading.Event(), threading.Event()], list[str]()
 
@@ -341,7 +339,7 @@ def finish(gate: threading.Event) -> None:
     assert not futures.wait(under_way, 60).not_done
 
 
-def test_what_a_computation_of_records_raises_reaches_the_page(current: World) -> None:
+def test_an_error_while_computing_record_findings_reaches_the_page(current: World) -> None:
     def failing() -> tuple[Finding, ...]:
         raise UsageError("the dates end before they start")
 
@@ -351,7 +349,7 @@ def test_what_a_computation_of_records_raises_reaches_the_page(current: World) -
     assert not background_findings.record_findings_pending(current.store, "failing")
 
 
-def test_people_who_may_not_see_every_model_wait_for_their_own_findings(current: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_people_with_limited_access_wait_for_their_own_findings(current: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(background_findings, "record_findings_within", lambda *asked: pytest.fail("those of all people"))
     monkeypatch.setattr(sign_in, "current_person", lambda: Person("ann", None, (("loan", "viewer"),), "oidc"))
     assert load_findings.known_record_findings(Scope(), "data/devices") == ([], False)

@@ -54,7 +54,7 @@ def test_jobs_wait_in_line_and_run_in_order_one_at_a_time(slot: JobSlot) -> None
     until(lambda: slot.result("c") == "cc" and slot.current() is None)
 
 
-def test_a_run_that_fails_or_is_cancelled_lets_the_next_begin_and_says_why(slot: JobSlot) -> None:
+def test_a_failed_or_cancelled_job_lets_the_next_start_and_states_the_reason(slot: JobSlot) -> None:
     gate, last = threading.Event(), threading.Event()
     slot.start("a", "a", held(gate, "a"))
     slot.start("b", "b", lambda note: 1 // 0)
@@ -66,7 +66,7 @@ def test_a_run_that_fails_or_is_cancelled_lets_the_next_begin_and_says_why(slot:
     until(lambda: slot.result("c") == "c")
 
 
-def test_a_slot_without_a_line_refuses_a_second_job(slot: JobSlot) -> None:
+def test_a_slot_without_a_queue_refuses_a_second_job(slot: JobSlot) -> None:
     slot.line, gate = 0, threading.Event()
     assert slot.start("a", "a", held(gate, "a")) and not slot.start("b", "b", lambda note: None)
     gate.set()
@@ -80,7 +80,7 @@ def lab_of_another(choice: str) -> None:
     lab.plant_fault(choice, f"fault {choice}", lambda note: note(0.5, "half"), None, "Takes some seconds")
 
 
-def test_a_session_sees_what_runs_and_its_place_in_line(slot: JobSlot, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_session_sees_the_running_job_and_its_place_in_the_queue(slot: JobSlot, monkeypatch: pytest.MonkeyPatch) -> None:
     from observability.dashboard.lab import lab
 
     monkeypatch.setattr(lab, "LAB", slot)
@@ -131,7 +131,7 @@ def test_cancel_stops_the_job_that_was_drawn_and_not_the_next_one(slot: JobSlot,
     assert slot.result("b") == "bb" and slot.failure("b") is None
 
 
-def test_a_session_is_told_why_its_run_ended_also_after_the_run_of_another(slot: JobSlot, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_session_sees_why_its_job_ended_even_after_another_job(slot: JobSlot, monkeypatch: pytest.MonkeyPatch) -> None:
     from observability.dashboard.lab import lab
 
     monkeypatch.setattr(lab, "LAB", slot)

@@ -64,7 +64,7 @@ def delivered(empty: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     return empty
 
 
-def test_a_batch_stands_with_all_that_was_logged_of_it_and_what_became_of_its_predictions(delivered: Database) -> None:
+def test_a_batch_row_shows_its_logged_fields_and_the_outcome_of_its_predictions(delivered: Database) -> None:
     app = opened("batches")
     (newest, before, *_) = tables(app)["Batches of clinic, newest first"]["rows"]
     cells = newest["cells"]
@@ -78,7 +78,7 @@ def test_a_batch_stands_with_all_that_was_logged_of_it_and_what_became_of_its_pr
     assert "41.25" in words(app), "the page shows the column statistics of the batch"
 
 
-def test_the_link_behind_a_batch_finds_its_predictions(delivered: Database) -> None:
+def test_the_link_of_a_batch_lists_its_predictions(delivered: Database) -> None:
     target = tables(opened("batches"))["Batches of clinic, newest first"]["rows"][0]["cells"]["predictions"]["go"]["parameters"]
     assert "20 predictions" in words(opened("cases", **target)), "the page Cases lists the predictions of the batch"
 
@@ -98,7 +98,7 @@ def test_a_batch_that_several_models_read_has_a_link_to_the_predictions_of_each(
     assert told == {"churn: 4": ("cases", "churn", "batch=b59"), "loan: 20": ("cases", "loan", "batch=b59")}
 
 
-def test_a_rule_shows_what_it_took_and_of_whom(delivered: Database) -> None:
+def test_a_cleaning_rule_shows_the_dropped_rows_by_run_and_group(delivered: Database) -> None:
     app = opened("cleaning")
     runs = tables(app)["Runs of the rule, newest first"]["rows"]
     assert [each["cells"]["dropped"]["t"] for each in runs] == ["110", "110", *["20"] * 5]
@@ -112,18 +112,18 @@ def test_a_rule_shows_what_it_took_and_of_whom(delivered: Database) -> None:
     assert rule["selected"] and rule["note"] is None, "the row has no note, because the section below states the same"
 
 
-def test_dates_without_any_say_so_and_an_empty_store_says_how_to_log(delivered: Database) -> None:
+def test_dates_without_records_and_an_empty_store_show_a_message(delivered: Database) -> None:
     for page, nothing in (("batches", "No batches in this window"), ("cleaning", "No cleanings in this window")):
         assert nothing in words(opened(page, **{"window": "Chosen dates", "from": "2025-03-02T00:00", "to": "2025-03-09T00:00"}))
 
 
 @pytest.mark.parametrize(("page", "call"), [("batches", "log.batch("), ("cleaning", "log.cleaning(")])
-def test_nothing_logged_shows_the_lines_that_log(empty: Database, page: str, call: str) -> None:
+def test_an_empty_page_shows_the_code_that_logs_batches(empty: Database, page: str, call: str) -> None:
     app = opened(page)
     assert any(call in each.value for each in app.code)
 
 
-def test_the_chart_draws_what_the_finding_is_about(empty: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_batch_chart_draws_the_metric_of_the_finding(empty: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A source whose last batch comes two days after its capture, with the usual rows: the delay is drawn."""
     late = []
     for line in lines():

@@ -38,7 +38,7 @@ def board_of(world: World, name: str) -> Board:
     return next(board for board in read_boards(world.store.dashboards()) if board.name == name)
 
 
-def test_a_dashboard_keeps_what_its_records_say_and_pins_move(current: World) -> None:
+def test_a_dashboard_is_rebuilt_from_its_records_and_pins_can_be_moved(current: World) -> None:
     record = boards.board_record
     write(current, record("b1", "ann", name="Mornings", scope=boards.scope_text(WHOLE)))
     board = board_of(current, "Mornings")
@@ -58,7 +58,7 @@ def test_a_dashboard_keeps_what_its_records_say_and_pins_move(current: World) ->
     assert read_boards(current.store.dashboards()) == []
 
 
-def test_a_figure_takes_all_of_the_scope_its_dates_or_nothing() -> None:
+def test_a_pinned_figure_follows_the_dashboard_scope_its_dates_or_neither() -> None:
     def shown(follows: str) -> Scope:
         pin = boards.Pin("p", "", "", LOAN, "overlay", follows, "full", 1.0)
         place = pin.shown_place(Scope("price", "2", "28d"))
@@ -97,7 +97,7 @@ def board(current: World) -> Iterator[Board]:
     write(current, boards.board_record("b2", "ann", state="withdrawn"))
 
 
-def test_a_dashboard_draws_the_figures_of_its_pages_and_says_what_is_gone(current: World, board: Board) -> None:
+def test_a_dashboard_draws_its_pinned_figures_and_lists_missing_ones(current: World, board: Board) -> None:
     listed = tables(opened("dashboards"))["Dashboards by name"]["rows"]
     assert [(row["cells"]["name"]["t"], row["cells"]["figures"]["t"]) for row in listed] == [("Fleet", "4")]
     app = opened("dashboards", dashboard="b2")
@@ -128,7 +128,7 @@ NOON = datetime(2026, 3, 16, 12, 30, tzinfo=UTC)
 """A Monday."""
 
 
-def test_a_summary_is_queued_once_on_its_day_in_its_hour(current: World, board: Board) -> None:
+def test_a_summary_is_queued_once_on_its_scheduled_day_and_hour(current: World, board: Board) -> None:
     (current.store.home / "alerts.toml").write_text(
         '[channels]\nteam = "json://127.0.0.1:9/x"\n[alerts]\ntimezone = "Europe/Paris"\ndashboard = "https://m.example"\n',
         encoding="utf-8",
@@ -155,7 +155,7 @@ CAT = Person("cat", None, (("price", "analyst"),))
 ADA = Person("ada", "administrator")
 
 
-def test_a_dashboard_is_its_authors_until_it_is_shared_with_those_who_see_its_models(current: World) -> None:
+def test_a_dashboard_is_private_until_shared_with_people_who_see_its_models(current: World) -> None:
     stores = {person.name: guarded_store(current.store, person) for person in (ANN, BOB, CAT, ADA)}
 
     def seen() -> set[str]:
@@ -188,7 +188,7 @@ def test_a_dashboard_is_its_authors_until_it_is_shared_with_those_who_see_its_mo
     assert seen() == set()
 
 
-def test_a_summary_names_what_others_pinned_without_its_figures(current: World, board: Board) -> None:
+def test_a_summary_names_figures_pinned_by_others_without_showing_them(current: World, board: Board) -> None:
     scheduler = Person("bob", "administrator")
     text = board_mail.dashboard_summary(board, AlertConfig(), scheduler)[0]
     figure = page_figures.figures_of_page(LOAN, ["overlay"]).found["overlay"]
@@ -199,7 +199,7 @@ def test_a_summary_names_what_others_pinned_without_its_figures(current: World, 
         assert text.splitlines()[line.line - 1] in line.label
 
 
-def test_a_mail_draws_the_first_line_over_time_of_a_figure_and_no_other_figure() -> None:
+def test_a_mail_draws_only_the_first_time_line_of_a_figure() -> None:
     days = pd.date_range("2026-03-02", periods=3)
     bars = go.Figure(go.Bar(x=days, y=[1, 2, 3]))
     assert board_mail.line_of_figure(bars, "Bars.", 4) is None
@@ -247,7 +247,7 @@ def test_analysts_send_summaries_only_to_channels_that_are_open_to_them(current:
     write(current, boards.board_record("b6", "ada", state="withdrawn"))
 
 
-def test_who_saves_other_settings_does_not_become_the_sender(current: World, channels: None, monkeypatch) -> None:
+def test_saving_other_settings_does_not_make_a_person_the_sender(current: World, channels: None, monkeypatch) -> None:
     write(current, boards.board_record("b7", "ada", name="Weekly", scope=boards.scope_text(WHOLE), send="monday", hour=7, channel="board"))
     write(current, boards.board_record("b7", "bob", name="Weekly", send="monday", hour=7, channel="board"))
     assert board_of(current, "Weekly").sent_by == "ada", "saving the same schedule again keeps its sender"
@@ -264,13 +264,13 @@ def test_who_saves_other_settings_does_not_become_the_sender(current: World, cha
     write(current, boards.board_record("b7", "ada", state="withdrawn"))
 
 
-def test_messages_are_not_sent_with_the_token_of_an_analyst() -> None:
+def test_an_analyst_token_cannot_send_messages() -> None:
     line = json.dumps({"kind": "message", "message": "m", "at": "2026-03-16T00:00:00Z", "state": "queued", "channel": "board", "text": "x"})
     for person, refused in ((ANN, True), (Person("t", "analyst"), True), (ADA, False), (HERE, False)):
         assert bool(refused_lines(person, [line.encode()], ())) == refused
 
 
-def test_dashboards_are_not_changed_with_a_token() -> None:
+def test_a_token_cannot_change_dashboards() -> None:
     lines = [json.dumps(each).encode() for each in (boards.board_record("b9", "ada", name="x"), boards.pin_record("b9", "p", "ada"))]
     for person in (ADA, ANN, Person("t", "analyst")):
         assert set(refused_lines(person, lines, ())) == {1, 2}
@@ -289,7 +289,7 @@ def test_a_button_under_a_figure_asks_where_to_pin_it(current: World) -> None:
     assert not any(button.key and button.key.endswith("-pin") for button in opened("case", id="l40", model="loan").button)
 
 
-def test_a_pin_goes_to_a_dashboard_or_makes_one_in_its_dates(current: World) -> None:
+def test_a_figure_is_pinned_to_a_dashboard_or_a_new_one_with_its_dates(current: World) -> None:
     records, name = pinning.pin_records(None, " Ours ", "ann", LOAN, "overlay")
     write(current, *records)
     board = board_of(current, "Ours")

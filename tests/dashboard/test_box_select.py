@@ -30,20 +30,20 @@ def test_hours_are_chosen_where_the_chart_is_by_hour():
     assert found == (datetime(2026, 3, 1, 6, tzinfo=UTC), datetime(2026, 3, 1, 9, tzinfo=UTC))
 
 
-def test_a_drag_over_no_mark_and_a_click_choose_nothing():
+def test_a_click_or_a_drag_over_no_mark_selects_nothing():
     assert box_select.dragged_dates(box("2026-03-02 06:00", "2026-03-02 18:00"), DAYS) is None
     assert box_select.dragged_dates({"points": [{"x": "2026-03-02"}], "box": []}, DAYS) is None
     assert box_select.dragged_dates(box("nothing", "2026-03-02"), DAYS) is None
     assert box_select.dragged_dates({"box": [{"x": []}]}, DAYS) is None
 
 
-def test_one_mark_is_one_day():
+def test_a_drag_over_a_single_mark_selects_one_day():
     found = box_select.dragged_dates(box("2026-02-28", "2026-03-02 12:00"), DAYS[:1])
     assert found == (datetime(2026, 3, 1, tzinfo=UTC), datetime(2026, 3, 2, tzinfo=UTC))
 
 
 @pytest.mark.parametrize(("ends", "chosen"), [(("2026-03-02 20:11", "2026-03-05"), [("2026-03-03", "2026-03-06")]), (None, [])])
-def test_a_chart_whose_marks_lead_nowhere_takes_a_drag_and_no_click(monkeypatch, ends, chosen):
+def test_a_chart_whose_marks_have_no_links_supports_drag_but_not_click(monkeypatch, ends, chosen):
     state = {"lag": {"selection": box(*ends) if ends else {"points": [{"x": "2026-03-02"}]}}}
     monkeypatch.setattr(clicks.st, "session_state", state)
     monkeypatch.setattr(box_select.st, "session_state", state)
@@ -55,7 +55,7 @@ def test_a_chart_whose_marks_lead_nowhere_takes_a_drag_and_no_click(monkeypatch,
 
 
 @pytest.mark.parametrize("dragged", [True, False])
-def test_a_cell_of_a_heat_map_takes_a_click_and_a_drag_apart(monkeypatch, dragged):
+def test_a_heat_map_cell_distinguishes_click_and_drag(monkeypatch, dragged):
     """The click is read under the key of the chart as it is drawn, which changes with each drag."""
     selected = {"selection": box("2026-03-02 20:11", "2026-03-05") if dragged else {"points": [{"x": "2026-03-02"}], "box": []}}
     state = {"drags-days": 2, "days-drag-2": selected}
@@ -68,7 +68,7 @@ def test_a_cell_of_a_heat_map_takes_a_click_and_a_drag_apart(monkeypatch, dragge
 
 
 @pytest.mark.parametrize(("page", "model"), [("drift", "price"), ("quality", "price"), ("incident", None)])
-def test_charts_over_time_take_a_drag(current: World, page: str, model: str | None) -> None:
+def test_charts_over_time_support_drag_selection(current: World, page: str, model: str | None) -> None:
     named = {"model": model} if model else {"id": load_findings.scope_report(Scope()).incidents[0].id}
     charts = opened(page, **named, **WHOLE).get("plotly_chart")
     assert any(PlotlyChart.BOX in chart.proto.selection_mode for chart in charts)

@@ -22,7 +22,7 @@ def here(current: World) -> ModelPage:
     return ModelPage("calibration", Scope("loan"), load.catalog().model("loan"), window)
 
 
-def test_groups_hold_the_labelled_rows_and_their_shares(current: World, here: ModelPage) -> None:
+def test_calibration_groups_contain_the_labelled_rows_and_their_rates(current: World, here: ModelPage) -> None:
     both = calibration.calibration_sides(here)
     assert both is not None and both.before is not None
     known = current.loan[current.loan["labelled"]]
@@ -49,7 +49,7 @@ def test_the_curve_has_intervals_a_diagonal_a_faint_reference_and_counts(current
     assert sum(bars.y) == groups["n"].sum() and bars.yaxis == "y2"
 
 
-def test_the_strip_shows_the_error_on_what_chance_gives() -> None:
+def test_the_error_strip_shows_the_range_expected_by_chance() -> None:
     rows = [["now", 0.08, 0.05, 0.11, 0.02, 0.03, 900.0], ["<b>", 0.01, 0.0, 0.02, 0.01, 0.02, 9000.0]]
     sides = pd.DataFrame(rows, columns=["name", "ece", "low", "high", "null_mean", "null_95", "n"])
     figure = charts_calibration.ece_null_strip(sides)
@@ -58,7 +58,7 @@ def test_the_strip_shows_the_error_on_what_chance_gives() -> None:
     assert "<b>" not in "".join(figure.layout.yaxis.ticktext)
 
 
-def test_the_course_lies_over_chance_and_young_periods_are_grey() -> None:
+def test_calibration_error_over_time_shows_the_chance_band_and_greys_young_periods() -> None:
     rows = [["2026-03-02", 0.05, 0.02, 0.08, 0.04, 300, 300, 310], ["2026-03-03", None, None, None, None, None, 20, 300]]
     series = pd.DataFrame(rows, columns=["period", "ece", "low", "high", "null_95", "n", "labelled", "served"])
     series["period"] = pd.to_datetime(series["period"])
@@ -68,14 +68,14 @@ def test_the_course_lies_over_chance_and_young_periods_are_grey() -> None:
     assert list(band.y) == [0.04, 0.0]
 
 
-def test_the_line_of_a_regression() -> None:
+def test_the_calibration_plot_of_a_regression_shows_its_line() -> None:
     rows = calibration._evidence_groups([[1.0, 2.0, 1.5, 2.5, 10.0], [3.0, 3.5, 3.0, 4.0, 10.0]])
     figure = charts_calibration.regression_calibration_lines(rows, calibration._evidence_groups(None))
     of = {trace.name: trace for trace in figure.data}
     assert "reference" not in of and list(of["now"].y) == [2.0, 3.5] and list(of["prediction = truth"].x) == [1.0, 3.0]
 
 
-def test_the_confidence_in_one_class_is_that_of_its_decisions() -> None:
+def test_the_confidence_of_one_class_uses_its_decisions() -> None:
     rng, classes = np.random.default_rng(8), ("a", "b")
     frame = pd.DataFrame({"decision": rng.integers(0, 2, 600), "confidence": rng.uniform(0.5, 1, 600)})
     right = rng.random(600) < np.where(frame["decision"] == 1, frame["confidence"] - 0.3, frame["confidence"])

@@ -72,7 +72,7 @@ TITLES = {
 }  # fmt: skip
 
 
-def test_a_row_leads_to_every_section_and_says_it_in_a_word(mine: World) -> None:
+def test_the_section_bar_lists_every_section_with_a_one_word_summary(mine: World) -> None:
     name = wrong(mine)
     app = opened("case", id=name, model="loan")
     row = tables(app)["Sections of this case"]
@@ -99,14 +99,14 @@ def test_only_the_opened_section_is_drawn(mine: World) -> None:
     assert [each.value for each in opened("case", id=name, model="loan", what_if="{}").header] == TITLES["edge"]
 
 
-def test_of_a_right_prediction_no_source_is_sought(mine: World) -> None:
+def test_a_correct_prediction_has_no_suspected_source(mine: World) -> None:
     raw = mine.loan
     right = f"l{raw.index[raw['labelled'] & ((raw['score'] >= 0.5) == (raw['label'] == 1))][40]}"
     text = words(opened("case", id=right, model="loan"))
     assert "No error, so no source is sought." in text and "No single source stands out" not in text
 
 
-def test_the_path_of_the_error_tree_says_of_which_errors_its_part_is(mine: World) -> None:
+def test_an_error_tree_path_states_which_errors_its_share_refers_to(mine: World) -> None:
     text = words(opened("case", id=wrong(mine), model="loan", section="alike"))
     assert (
         "of the errors of that half." in text
@@ -115,7 +115,7 @@ def test_the_path_of_the_error_tree_says_of_which_errors_its_part_is(mine: World
     )
 
 
-def test_a_case_keeps_its_budget_of_words(mine: World) -> None:
+def test_a_case_page_stays_within_its_word_budget(mine: World) -> None:
     app = opened("case", id=wrong(mine), model="loan")
     first, whole = unfolded_words(app, before="header"), unfolded_words(app)
     assert 60 < first <= 160 and first < whole <= 250
@@ -213,7 +213,7 @@ def test_several_cases_of_a_list_get_one_verdict(mine: World) -> None:
     assert app.button(key="matching-1-save").label == f"Save {len(listed)} verdicts"
 
 
-def test_what_cannot_be_written_stays_in_the_form(mine: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_form_that_cannot_be_saved_keeps_its_text(mine: World, monkeypatch: pytest.MonkeyPatch) -> None:
     app = opened("case", id="l3", model="loan")
     key = next(each.key for each in app.text_area if each.key and each.key.endswith("-note")).removesuffix("-note")
     app.text_area(key=f"{key}-note").input("precious words")
@@ -256,7 +256,7 @@ def test_a_case_is_sent_to_be_labelled_again_once(mine: World) -> None:
     assert shown["cells"]["state"]["t"] == "Done" and shown["cells"]["labels"]["t"] == "1 of 2"
 
 
-def test_a_slice_is_watched_by_settings_reported_and_watched_no_longer(mine: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_slice_can_be_watched_and_unwatched_in_the_settings(mine: World, monkeypatch: pytest.MonkeyPatch) -> None:
     from observability.investigation import part_registry
 
     name = wrong(mine)
@@ -297,7 +297,7 @@ SECTION_OF = {"neighbours": "label", "label_check": "label", "rule": "alike"}
 
 
 @pytest.mark.parametrize("part", ["happened", "inputs", "neighbours", "rule", "triage", "label_check"])
-def test_a_part_that_breaks_stops_nothing_else(part: str, mine: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failing_part_of_the_case_page_does_not_stop_the_others(part: str, mine: World, monkeypatch: pytest.MonkeyPatch) -> None:
     from observability.investigation import part_registry
 
     def broken(_look: object) -> None:

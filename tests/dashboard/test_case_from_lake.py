@@ -15,7 +15,7 @@ from tests.support.engine_world import START, copied
 NOTE = "From the lake, day 1 Mar 2026; the store keeps rows since 4 Mar 2026."
 
 
-def test_a_removed_case_is_found_in_the_lake_and_shows_what_it_showed(tmp_path, monkeypatch):
+def test_a_removed_case_is_read_from_the_lake_with_the_same_content(tmp_path, monkeypatch):
     with copied(tmp_path / "home") as store:
         monkeypatch.setattr(process_lock, "current_store", lambda: store)
         monkeypatch.setattr(load, "page_clock", lambda: START + timedelta(days=6))

@@ -45,7 +45,7 @@ def test_a_long_result_is_bounded_and_says_so(current: World) -> None:
         ("<script>alert(1)</script>" + "x" * 5000, {}, "No prediction has the id, subject or id prefix <script>"),
     ],
 )
-def test_what_was_typed_is_answered(typed: str, parameters: dict[str, str], said: str, current: World) -> None:
+def test_each_kind_of_search_text_gets_an_answer(typed: str, parameters: dict[str, str], said: str, current: World) -> None:
     assert said in words(opened("cases", q=typed, **WHOLE, **parameters))
 
 
@@ -65,7 +65,7 @@ def test_without_a_model_each_queue_shows_the_first_cases_of_every_model(current
     assert "of all models to relabel" in words(opened("cases", inbox="Relabel queue", **WHOLE))
 
 
-def test_what_is_typed_into_the_palette_leads_to_the_case_or_to_what_is_found(current: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_palette_search_opens_the_matching_case_or_the_search_results(current: World, monkeypatch: pytest.MonkeyPatch) -> None:
     went: list[dict] = []
     state = {"model": "price", "slice": "carrier=AA", "window": "Everything"}
     monkeypatch.setattr(find_case.st, "session_state", state)
@@ -79,7 +79,7 @@ def test_what_is_typed_into_the_palette_leads_to_the_case_or_to_what_is_found(cu
     ]
 
 
-def test_the_way_back_keeps_the_page_and_its_scope(current: World) -> None:
+def test_the_back_button_keeps_the_page_and_its_scope(current: World) -> None:
     app = opened("performance", model="price", slice="carrier=AA", **WHOLE)
     app.switch_page(str(links.page_files()["case"]))
     app.query_params["id"] = "p3"
@@ -101,11 +101,11 @@ def test_the_way_back_keeps_the_page_and_its_scope(current: World) -> None:
         ("/dev/1", "/dev/1"),
     ],
 )
-def test_an_address_of_a_case_stands_for_its_id(typed: str, meant: str) -> None:
+def test_a_pasted_case_address_is_read_as_its_id(typed: str, meant: str) -> None:
     assert find_case.typed_case_id(typed) == meant
 
 
-def test_a_case_that_is_not_there_says_the_next_step(current: World) -> None:
+def test_a_missing_case_shows_the_next_step(current: World) -> None:
     assert "This page is about one prediction" in words(opened("case"))
     assert "prediction 'nope' is not in any of the 3 models" in words(opened("case", id="nope"))
     assert "Prediction l17 belongs to loan, not to price." in words(opened("case", id="l17", model="price"))

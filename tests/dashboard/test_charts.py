@@ -72,7 +72,7 @@ def test_events_outside_of_the_chart_are_left_out() -> None:
     assert all(trace.name != "events" for trace in charts_time.traffic_bars(metric_series().assign(n=3), marks).data)
 
 
-def test_volume_shows_what_was_expected_only_where_it_is_known() -> None:
+def test_traffic_bars_show_the_expected_volume_only_if_it_is_known() -> None:
     frame = pd.DataFrame({"period": pd.date_range("2026-03-01", periods=3, freq="h"), "n": [1, 2, 3]})
     assert [trace.name for trace in charts_time.traffic_bars(frame).data] == ["predictions"]
     known = frame.assign(expected=[1.0, 2.0, None], low=[0.0, 1.0, None], high=[2.0, 3.0, None])
@@ -103,7 +103,7 @@ def test_ranked_bars_carry_subject_colour_and_limits() -> None:
     ) and "on the last day: PSI 0.9" in ring.customdata[0][1]
 
 
-def test_limits_and_colours_are_those_of_the_findings() -> None:
+def test_drift_bar_limits_and_colours_match_the_findings() -> None:
     """A limit of 0.3 is the critical limit if a critical finding passed it, and a warning limit if the owner set it so."""
     rows = ranking().assign(limit=[0.3, 0.1], limit_of=["set by the owner", "the default"])
     figure = charts_drift.drift_bars(rows)
@@ -140,7 +140,7 @@ def test_names_of_limits_stand_in_rows_of_their_own() -> None:
     assert len({note.yshift for note in figure.layout.annotations}) == 2
 
 
-def test_two_columns_that_moved_far_flatten_no_others() -> None:
+def test_two_extreme_columns_do_not_flatten_the_other_bars() -> None:
     """Bars beyond the edge are cut, with their value written; the table keeps the values."""
     rows = pd.concat([ranking()] * 10, ignore_index=True)
     rows = rows.assign(value_there=None, value=[8.05, 7.9, *[0.02 * place for place in range(18, 0, -1)]], low=None, high=None)
@@ -157,7 +157,7 @@ def test_two_columns_that_moved_far_flatten_no_others() -> None:
     assert set(alike.data[0].text) == {""} and max(alike.data[0].x) == 1.0
 
 
-def test_the_limit_of_one_column_is_a_stroke_on_its_bar() -> None:
+def test_a_column_with_its_own_limit_has_a_stroke_on_its_bar() -> None:
     rows = pd.concat([ranking()] * 3, ignore_index=True).assign(limit=[0.1, 0.1, 0.1, 0.1, 0.77, 0.2])
     figure = charts_drift.drift_bars(rows)
     assert [shape.x0 for shape in figure.layout.shapes] == [0.1]
@@ -184,7 +184,7 @@ def test_the_legend_names_baseline_and_limit_of_a_metric() -> None:
 
 
 @pytest.mark.parametrize("limit", [0.35, 12.5])
-def test_lines_over_time_draw_the_limit_of_their_finding(limit: float) -> None:
+def test_time_line_charts_draw_the_limit_of_their_finding(limit: float) -> None:
     for figure in (
         charts_time.metric_lines(metric_series(), name="x", unit="", limit=limit),
         charts_time.compact_line(metric_series(), name="x", unit="", limit=limit),
@@ -220,7 +220,7 @@ def test_a_low_chart_names_its_axis_and_leaves_room_for_the_buttons_of_plotly() 
     assert layout.yaxis.title.text == "PSI" and layout.margin.t >= 25 and layout.height - layout.margin.t >= 100
 
 
-def test_the_period_that_is_not_over_is_told_apart() -> None:
+def test_an_unfinished_period_is_drawn_differently() -> None:
     series = metric_series().drop(columns=["low", "high"]).assign(running=[False] * 9 + [True])
     line, rest = charts_time.compact_line(series, name="predictions", unit="predictions").data
     assert (line.name, line.line.dash, list(line.y)) == ("predictions so far", "dot", [8.0, 9.0])
@@ -238,7 +238,7 @@ def test_shares_that_are_all_zero_are_not_drawn_on_an_axis_to_100_percent() -> N
     assert charts_records.record_marks(rows.assign(value=0.5), name="share", share=True).layout.yaxis.range is None
 
 
-def test_what_was_not_checked_is_drawn_as_unknown_and_not_as_ok() -> None:
+def test_an_unchecked_batch_is_drawn_as_unknown_and_not_as_ok() -> None:
     table = pd.DataFrame({"batch": ["a", "b"], "first": pd.date_range("2026-03-01", periods=2), "rows": [10, 12]})
     drawn: list[pd.DataFrame] = []
     with mock.patch.object(batch_gate.frame, "chart_with_table", lambda figure, twin, **_: drawn.append(figure)):
@@ -266,7 +266,7 @@ def test_squares_over_the_heatmap_carry_hover_and_click() -> None:
 
 
 @pytest.mark.parametrize(("days", "gap"), [(7, 1), (365, 0)])
-def test_days_of_a_long_window_do_not_vanish_in_their_gaps(days: int, gap: int) -> None:
+def test_gaps_between_heatmap_days_shrink_in_long_windows(days: int, gap: int) -> None:
     frame = pd.DataFrame(
         {"subject": "b", "day": pd.date_range("2026-01-01", periods=days), "value": 0.1, "n": 5, "label": "b", "column": None}
     )
@@ -286,13 +286,13 @@ def test_long_names_beside_the_heatmap_take_two_lines_so_that_a_phone_shows_the_
     assert drawn[3].endswith("…") and figure.layout.height > 4 * 24 + 60
 
 
-def test_axes_name_days_as_sentences_do() -> None:
+def test_axis_dates_use_the_format_of_sentences() -> None:
     for config in (theme.CONFIG, theme.AREA_CONFIG, standalone.CONFIG):
         form = config["locales"][config["locale"]]["format"]
         assert form["dayMonth"] == "%-d %b" and form["dayMonthYear"] == "%-d %b %Y"
 
 
-def test_overlays_draw_both_sides_on_the_same_steps() -> None:
+def test_distribution_overlays_draw_both_sides_with_the_same_bins() -> None:
     numbers = pd.DataFrame(
         {"step": ["below 1", "1 to 2"], "low": [0.0, 1.0], "high": [1.0, 2.0], "reference": [0.4, 0.6], "current": [0.1, 0.9]}
     ).assign(n_reference=[4, 6], n_current=[1, 9])
@@ -358,7 +358,7 @@ def test_a_sparkline_of_many_days_draws_means_and_says_so() -> None:
     assert sparkline([1.0] * 40, "a")["label"] == "a"
 
 
-def test_the_theme_is_laid_over_a_figure_as_plotlys_own_update_lays_it() -> None:
+def test_applying_the_theme_gives_the_same_figure_as_plotlys_update() -> None:
     def figure() -> go.Figure:
         made = make_subplots(rows=2, cols=1).add_hline(y=0.4, row=1, col=1)
         made.update_layout(legend={"font": {"color": theme.ACT}, "traceorder": "reversed"}, margin={"pad": 3})
@@ -377,7 +377,7 @@ def test_the_theme_is_laid_over_a_figure_as_plotlys_own_update_lays_it() -> None
     assert themed.layout.yaxis2.type == "log" and themed.layout.legend.font.color == theme.ACT
 
 
-def test_an_axis_names_the_unit_of_the_label_where_its_ticks_do_not() -> None:
+def test_an_axis_title_names_the_label_unit_if_its_ticks_do_not() -> None:
     days = metric_series()
     error: dict[str, str] = {"name": "MAE", "unit": LABEL_UNIT}
     drawn = [
@@ -389,7 +389,7 @@ def test_an_axis_names_the_unit_of_the_label_where_its_ticks_do_not() -> None:
     assert [figure.layout.yaxis.title.text for figure in drawn] == ["MAE, minutes", "MAE, minutes", "MAE", "Accuracy"]
 
 
-def test_a_title_that_an_axis_has_no_room_for_takes_two_lines() -> None:
+def test_an_axis_title_that_is_too_long_is_wrapped_to_two_lines() -> None:
     frame = pd.DataFrame({"at": pd.date_range("2026-03-01", periods=2), "value": [0.0, 1.0], "severity": "ok", "words": "x"})
     drawn = charts_records.record_marks(frame, name="share of stuck values of surface_temperature_f", share=True)
     assert drawn.layout.yaxis.title.text == "share of stuck values of<br>surface_temperature_f"

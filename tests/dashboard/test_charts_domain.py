@@ -8,7 +8,7 @@ from observability.dashboard.charts import domain as charts_domain
 HOSTILE = "<b onclick='x()'>age</b>"
 
 
-def test_the_scale_shows_interval_chance_and_limits() -> None:
+def test_the_auc_scale_shows_interval_chance_level_and_limits() -> None:
     rows = pd.DataFrame(
         [["all", 0.7, 0.66, 0.74, 2000, "act"], ["single", 0.52, None, None, 2000, "unknown"]],
         columns=["name", "auc", "low", "high", "n", "severity"],
@@ -22,7 +22,7 @@ def test_the_scale_shows_interval_chance_and_limits() -> None:
     assert (band.x0, band.x1) == (0.47, 0.53) and sorted(each.x0 for each in lines) == [0.55, 0.65]
 
 
-def test_bars_are_the_first_ten_and_names_are_inert() -> None:
+def test_at_most_ten_bars_are_drawn_and_names_are_escaped() -> None:
     rows = pd.DataFrame({"subject": [HOSTILE, *map(str, range(14))], "loss": [0.2 - 0.01 * place for place in range(15)]})
     figure = charts_domain.permutation_importance_bars(rows)
     (bars,) = figure.data

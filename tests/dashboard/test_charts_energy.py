@@ -16,7 +16,7 @@ WH = partial(with_si_prefix, unit="Wh")
 DAYS = pd.date_range("2026-03-01", periods=4, freq="D")
 
 
-def test_bars_of_an_assumption_are_hatched_and_those_of_a_reading_are_not() -> None:
+def test_bars_of_assumed_energy_are_hatched_and_measured_ones_are_not() -> None:
     rows = pd.DataFrame({"period": DAYS, "value": [1.0, 2.0, 3.0, 0.0021]})
     assumed = charts_energy.consumption_bars(rows, name="Wh a thousand", say=WH, source="assumed", baseline=2.0)
     measured = charts_energy.consumption_bars(rows, name="Wh a thousand", say=WH, source="measured")
@@ -28,7 +28,7 @@ def test_bars_of_an_assumption_are_hatched_and_those_of_a_reading_are_not() -> N
     )
 
 
-def test_runs_stand_by_source_with_inert_names() -> None:
+def test_run_energy_bars_are_grouped_by_source_with_escaped_names() -> None:
     rows = pd.DataFrame({"run": ["<b>new</b>", "old"], "value": [5.0, 2.0], "source": ["measured", "assumed"]})
     figure = charts_energy.run_energy_bars(rows, name="Wh", say=WH)
     of = {trace.name: trace for trace in figure.data}
@@ -36,7 +36,7 @@ def test_runs_stand_by_source_with_inert_names() -> None:
     assert "<b>" not in "".join(figure.layout.yaxis.ticktext) + of["measured"].customdata[0]
 
 
-def test_parts_are_stacked_and_only_those_that_cost_something() -> None:
+def test_only_cost_parts_above_zero_are_stacked() -> None:
     rows = pd.DataFrame({"period": DAYS[:2], "training": [1.0, 0.0], "labelling": [0.0, 0.0], "serving": [2.0, 3.0], "storage": [0.1, 0.1]})
     figure = charts_energy.cost_stack(rows, currency="EUR", say=partial(amount_words, currency="EUR"))
     assert [trace.name for trace in figure.data] == ["training", "serving", "storage"] and figure.layout.barmode == "stack"
@@ -61,7 +61,7 @@ def test_findings_tables_write_small_energies_with_a_prefix(value, unit, told) -
     assert formatting.format_value(value, unit) == told
 
 
-def test_ticks_say_value_and_unit_apart() -> None:
+def test_energy_ticks_show_value_and_unit_separately() -> None:
     """Regression: ticks read `200µWh`, and `100µ` for a currency."""
     rows = pd.DataFrame({"period": DAYS, "value": [120e-6, 160e-6, 240e-6, 90e-6]})
     axis = charts_energy.consumption_bars(rows, name="Wh a thousand", say=WH, source="assumed").layout.yaxis
@@ -72,7 +72,7 @@ def test_ticks_say_value_and_unit_apart() -> None:
     assert charts_energy.said_ticks(float("nan"), WH, 4) == {}
 
 
-def test_ticks_that_are_too_small_to_be_said_apart_are_numbers() -> None:
+def test_ticks_too_small_to_distinguish_in_words_are_plain_numbers() -> None:
     """Regression: the axis of cheap runs read `less than USD 0.0001` at each tick, one over the other."""
     axis = charts_energy.said_ticks(0.000047, partial(amount_words, currency="USD"), 3)
     assert axis["ticktext"] == ["0.00000", "0.00002", "0.00004"]

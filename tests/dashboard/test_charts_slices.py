@@ -10,7 +10,7 @@ from observability.dashboard.charts import waterfall as charts_waterfall
 HOSTILE = "<b onclick='x()'>age</b> = 1"
 
 
-def test_dots_show_now_before_and_whether_it_is_more_than_chance() -> None:
+def test_slice_dots_show_now_before_and_significance() -> None:
     rows = pd.DataFrame(
         [[HOSTILE, 0.7, 0.65, 0.75, 400, 0.9, 0.88, 0.5, True], ["sex = F", 0.8, 0.7, 0.9, 120, None, 0.88, 0.1, False]],
         columns=["name", "value", "low", "high", "n", "before", "rest", "coverage", "sure"],

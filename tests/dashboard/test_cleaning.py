@@ -22,7 +22,7 @@ def run_of_rule(rule: str, days: int, **further: object) -> dict:
 
 
 @pytest.mark.parametrize("stated", [True, False])
-def test_the_effect_that_the_newest_run_states_stands_beside_the_rule(
+def test_a_rule_shows_the_effect_stated_by_its_newest_run(
     empty: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stated: bool
 ) -> None:
     newest = {"metric": "accuracy", "before": 0.75, "after": 0.8125, "low": 0.05, "high": 0.075}
@@ -39,7 +39,7 @@ def test_the_effect_that_the_newest_run_states_stands_beside_the_rule(
     assert shown["complete"]["t"] == "–"
 
 
-def test_the_group_that_loses_most_is_said_with_digits_that_differ() -> None:
+def test_the_most_affected_group_is_stated_with_enough_digits_to_differ() -> None:
     """Regression: a share that went from 0.193 to 0.173 % was written `from 0.2 % to 0.2 %`."""
     groups = pd.DataFrame(
         {"group": ["OO", "YV"], "value": [1 / 7, 0.127], "before": [8e-5, 0.00193], "after": [7e-5, 0.00173], "enough": [False, True]}
@@ -53,7 +53,7 @@ def test_the_group_that_loses_most_is_said_with_digits_that_differ() -> None:
     )
 
 
-def test_the_effect_that_an_audit_measured_stands_beside_the_runs_of_a_rule_of_its_name() -> None:
+def test_a_rule_shows_the_effect_measured_by_an_audit_of_the_same_rule_name() -> None:
     def record(dataset: str | None, rule: str, *, proposed: bool, change: float | None) -> dict:
         effect = {} if change is None else {"effect": {"value": change}}
         return {"dataset": dataset, "rule": rule, "extra": effect | ({"proposed": True} if proposed else {})}

@@ -28,7 +28,7 @@ def runs(version: str | None = "1") -> pd.DataFrame:
     )
 
 
-def test_rules_that_follow_each_other_are_one_flow() -> None:
+def test_consecutive_rules_form_one_flow() -> None:
     chain = rule_chain(runs(), "dataset:p/rule:adults")
     assert chain["rule"].tolist() == ["adults", "complete"]
     table = flow_by_group(chain, "sex")
@@ -38,7 +38,7 @@ def test_rules_that_follow_each_other_are_one_flow() -> None:
     assert flow_by_group(chain, None)["rows"].tolist() == [10, 5, 85]
 
 
-def test_rules_that_do_not_follow_each_other_are_shown_alone() -> None:
+def test_rules_that_are_not_consecutive_are_shown_separately() -> None:
     apart = runs().assign(rows_in=[70, 100, 100])
     assert rule_chain(apart, "dataset:p/rule:adults")["rule"].tolist() == ["adults"]
     assert rule_chain(runs(None), "dataset:p/rule:complete")["rows_in"].tolist() == [90]
@@ -66,7 +66,7 @@ def test_rules_of_a_data_set_are_shown_by_rule_and_group_over_all_runs() -> None
     assert list(runs_of_dataset(runs().assign(dataset=None), "dataset:p/rule:complete")["rule"]) == ["complete"]
 
 
-def test_of_many_groups_the_largest_are_named() -> None:
+def test_only_the_largest_of_many_groups_are_named() -> None:
     levels = {f"g{place:02}": {"in": 10 + place, "dropped": 1} for place in range(9)}
     one = runs().tail(1).assign(groups=[{"carrier": levels}], rows_in=sum(each["in"] for each in levels.values()), rows_dropped=9)
     table = flow_by_rule(one, "carrier")

@@ -38,7 +38,7 @@ def ids(frame: pd.DataFrame, mask: pd.Series, prefix: str) -> set[str]:
     return {f"{prefix}{place}" for place in np.flatnonzero(mask)}
 
 
-def test_a_day_of_errors(current: World) -> None:
+def test_a_click_on_a_day_of_errors_lists_its_wrong_predictions(current: World) -> None:
     page, raw = here(current, "loan"), current.loan
     days = pd.Series(pd.date_range("2026-03-02", periods=DAYS))
     wrong = raw["labelled"] & ((raw["score"] >= 0.5) != (raw["label"] == 1))
@@ -53,7 +53,7 @@ def test_a_day_of_errors(current: World) -> None:
     assert clicks.cases_of_period(page, {"x": "no time"}, days, clicks.EVERY) is None
 
 
-def test_cells_of_the_confusion_matrix(current: World) -> None:
+def test_a_click_on_a_confusion_matrix_cell_lists_its_predictions(current: World) -> None:
     page, raw = here(current, "loan"), current.loan
     for label in (0, 1):
         for decision in (0, 1):
@@ -65,7 +65,7 @@ def test_cells_of_the_confusion_matrix(current: World) -> None:
 
 
 @pytest.mark.parametrize("column", ["feature.size", "feature.carrier"])
-def test_marks_of_two_sides_hold_the_rows_of_their_side(column: str, current: World) -> None:
+def test_a_click_on_a_comparison_mark_lists_the_rows_of_its_side(column: str, current: World) -> None:
     page = here(current, "price", "compare")
     middle = START + timedelta(days=DAYS // 2)
     sides = [replace(page.window, version="1", **ends) for ends in ({"start": middle}, {"end": middle})]
@@ -95,7 +95,7 @@ def test_marks_of_two_sides_hold_the_rows_of_their_side(column: str, current: Wo
 
 
 @pytest.mark.parametrize("column", ["feature.size", "feature.age", "error"])
-def test_steps_of_a_distribution_hold_what_is_drawn(column: str, current: World) -> None:
+def test_a_click_on_a_distribution_bin_lists_the_rows_it_counts(column: str, current: World) -> None:
     page = here(current, "price", "drift")
     version = page.model.versions[0]
     if column == "error":
@@ -113,7 +113,7 @@ def test_steps_of_a_distribution_hold_what_is_drawn(column: str, current: World)
     assert distributions.cases_of_step(page, {"x": None}, twin, column) is None
 
 
-def test_levels_of_a_distribution_hold_what_is_drawn(current: World) -> None:
+def test_a_click_on_a_distribution_level_lists_the_rows_it_counts(current: World) -> None:
     page = here(current, "price", "drift")
     rows, reference = distributions.column_histograms(replace(page.window, version="1"), ("feature.carrier",))
     twin = distributions.level_shares_frame(page.model.versions[0].edges["feature.carrier"], rows, reference)
@@ -125,7 +125,7 @@ def test_levels_of_a_distribution_hold_what_is_drawn(current: World) -> None:
     assert distributions.cases_of_level(page, {"x": len(missing) + 3}, missing, "feature.carrier") is None
 
 
-def test_values_that_are_missing_on_a_day(current: World) -> None:
+def test_a_click_on_a_day_of_missing_values_lists_those_predictions(current: World) -> None:
     page, raw = here(current, "price", "quality"), current.price
     days = distributions.missing_share_by_day(page.window, ("feature.age",))
     gone = raw["age"].isna() & (raw["at"] >= START + timedelta(days=10)) & (raw["at"] < START + timedelta(days=11))
@@ -135,7 +135,7 @@ def test_values_that_are_missing_on_a_day(current: World) -> None:
     ) == ids(raw, gone, "p")
 
 
-def test_labelled_and_waiting_predictions_of_a_day(current: World) -> None:
+def test_a_click_on_a_label_day_lists_its_labelled_or_waiting_predictions(current: World) -> None:
     page, raw = here(current, "loan", "labels"), current.loan
     days = pd.DataFrame({"period": pd.date_range(START.replace(tzinfo=None), periods=14, freq="D")})
     inside = (raw["at"] >= START + timedelta(days=10)) & (raw["at"] < START + timedelta(days=11))
@@ -145,7 +145,7 @@ def test_labelled_and_waiting_predictions_of_a_day(current: World) -> None:
     assert labels.predictions_of_label_day(page, {"x": "2027-01-01"}, days) is None
 
 
-def test_groups_and_steps_of_the_reliability_curve(current: World) -> None:
+def test_a_click_on_the_reliability_curve_lists_the_rows_of_its_group_or_bin(current: World) -> None:
     page = here(current, "loan", "calibration")
     both = calibration.calibration_sides(page)
     groups = both.now.groups
@@ -159,7 +159,7 @@ def test_groups_and_steps_of_the_reliability_curve(current: World) -> None:
     assert calibration.cases_of_reliability_mark(page, {"x": 0.5, "customdata": "reference: score"}, both) is None
 
 
-def test_groups_of_people_slices_and_requests(current: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_clicks_on_people_groups_slices_and_requests_list_their_predictions(current: World, monkeypatch: pytest.MonkeyPatch) -> None:
     page, raw = here(current, "loan", "fairness"), current.loan
     monkeypatch.setattr(fairness.st, "session_state", {})
     chosen = fairness.fairness_view(page)
@@ -185,7 +185,7 @@ def test_groups_of_people_slices_and_requests(current: World, monkeypatch: pytes
     assert len(on_day) == traffic.set_index("period").loc["2026-03-05", "n"]
 
 
-def test_a_click_goes_there_and_what_stands_for_nothing_leads_nowhere(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_click_opens_its_target_and_a_mark_without_rows_opens_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     went: list[dict] = []
     monkeypatch.setattr(links, "follow_link", went.append)
     state = {"chart": {"selection": {"points": [{"x": 1}, {"x": 2}]}}}

@@ -26,12 +26,12 @@ KNOWN = VersionChoices({"1": ("1", "production"), "2 in shadow": ("2", "shadow")
 SECOND = {"model": "loan", "from": "2026-03-09T00:00", "to": "2026-03-16T00:00", "window": "Chosen dates"}
 
 
-def test_side_b_is_the_window_before_where_nothing_is_chosen() -> None:
+def test_side_b_defaults_to_the_previous_window() -> None:
     b = side_b(A, KNOWN, None, None, None, None)
     assert (b.start, b.end) == (A.start - timedelta(days=7), A.start) and b.version is None
 
 
-def test_another_version_or_slice_is_held_against_the_same_dates() -> None:
+def test_another_version_or_slice_is_compared_over_the_same_dates() -> None:
     b = side_b(A, KNOWN, "2 in shadow", None, None, None)
     assert (b.version, b.environment, b.start, b.end) == ("2", "shadow", A.start, A.end)
     sliced = side_b(A, KNOWN, None, None, None, "sex=F")
@@ -40,7 +40,7 @@ def test_another_version_or_slice_is_held_against_the_same_dates() -> None:
     assert whole.slice is None and whole.end == A.end
 
 
-def test_one_end_of_side_b_gives_it_the_length_of_side_a() -> None:
+def test_a_single_date_of_side_b_gives_it_the_length_of_side_a() -> None:
     early = START - timedelta(days=30)
     assert side_b(A, KNOWN, None, early, None, None).end == early + timedelta(days=7)
     assert side_b(A, KNOWN, None, None, early, None).start == early - timedelta(days=7)
@@ -75,7 +75,7 @@ def test_changes_have_signs_and_say_which_side_is_better() -> None:
     )
 
 
-def test_the_sentence_speaks_of_pairs_before_all_rows() -> None:
+def test_differences_of_paired_rows_come_before_those_of_all_rows() -> None:
     found = [difference("accuracy", 0.05, verdict="differs"), difference("accuracy", 0.04, section="pairs", verdict="differs"),
              difference("precision", 0.05, verdict="differs")]  # fmt: skip
     assert [(each.section, each.metric) for each in sentences.ordered_differences(found)] == [
@@ -85,7 +85,7 @@ def test_the_sentence_speaks_of_pairs_before_all_rows() -> None:
     assert sentences.difference_label(found[1]) == "accuracy on the same rows"
 
 
-def test_the_forest_marks_verdicts_and_keeps_far_changes_at_the_edge() -> None:
+def test_the_forest_plot_marks_verdicts_and_clips_large_changes_at_its_edge() -> None:
     frame = pd.DataFrame(
         {"name": ["<b>x</b>", "b", "c"], "multiple": [9.0, 0.1, -2.0], "low": [8.0, -0.2, -5.0], "high": [10.0, 0.4, 1.0],
          "verdict": ["differs", "alike", "unknown"], "said": ["s"] * 3}
@@ -98,7 +98,7 @@ def test_the_forest_marks_verdicts_and_keeps_far_changes_at_the_edge() -> None:
     assert [(shape.x0, shape.x1) for shape in figure.layout.shapes if shape.type == "rect"] == [(-1, 1)]
 
 
-def test_bars_carry_the_column_and_the_null_point() -> None:
+def test_distance_bars_carry_their_column_and_the_chance_level() -> None:
     each = Difference("inputs", "<i>size</i>", "psi", "nats", NO_INTERVAL, NO_INTERVAL, Interval(0.4, 0.3, 0.5, 100), 0.1, 0.0, verdict="differs",
                       distance=True, evidence={"null_95": 0.05, "basis": "counts"})  # fmt: skip
     figure = charts_compare.distance_bars(distance_frame([each]), least=0.1, selected="<i>size</i>")
@@ -145,7 +145,7 @@ def test_the_page_finds_the_planted_drift_and_shows_the_chosen_column(current: W
         ({"b_version": "reference of 1"}, "the reference holds other rows"),
     ],
 )
-def test_the_address_is_used_or_reported(parameters: dict[str, str], words_: str, current: World) -> None:
+def test_a_side_b_address_is_applied_or_its_error_is_shown(parameters: dict[str, str], words_: str, current: World) -> None:
     assert words_ in said(opened("compare", **SECOND, **parameters))
 
 

@@ -63,7 +63,7 @@ def steering(empty: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     return empty
 
 
-def test_controllers_are_no_models_of_the_fleet(steering: Database, tmp_path: Path) -> None:
+def test_controllers_are_not_counted_as_models_of_the_fleet(steering: Database, tmp_path: Path) -> None:
     """Regression: the number of models on Home grew minutes after a start, when the product's own controller logged its first decisions."""
     at = (END - timedelta(hours=3)).replace(tzinfo=UTC).isoformat()
     served = {"kind": "prediction", "id": "p", "at": at, "model": "loan", "version": "1", "features": {"age": 3.0}, "score": 0.5}
@@ -97,7 +97,7 @@ def test_the_page_says_how_to_log(empty: Database) -> None:
     assert any("baseline_outcome" in each.value for each in app.code)
 
 
-def test_the_worst_controller_is_shown_with_its_figures_and_turned_off(steering: Database) -> None:
+def test_the_worst_controller_is_shown_and_can_be_turned_off(steering: Database) -> None:
     app = opened("controllers")
     rows = {row["cells"]["controller"]["t"]: row["cells"] for row in tables(app)["Models that steer a system"]["rows"]}
     assert list(rows) == [OWN_CONTROLLER, "route-cache"]
@@ -115,7 +115,7 @@ def test_the_worst_controller_is_shown_with_its_figures_and_turned_off(steering:
     assert not any(each.key == "controller-switch" for each in app.button)
 
 
-def test_of_controllers_without_trouble_that_with_most_decisions_is_shown(
+def test_among_healthy_controllers_the_one_with_most_decisions_is_shown(
     empty: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Regression: the page opened on the product's own scheduler, with few decisions, and not on the cache."""
@@ -129,7 +129,7 @@ def test_of_controllers_without_trouble_that_with_most_decisions_is_shown(
     assert page.header[0].value.replace("\\", "") == "route-cache"
 
 
-def test_tables_of_the_charts_are_counted_again_by_hand(decided: ControllerDecisions) -> None:
+def test_controller_chart_tables_match_hand_counts(decided: ControllerDecisions) -> None:
     versus = decisions_against_rule(decided)
     pairs = decided.pairs
     assert versus["n"].sum() == len(pairs)
@@ -152,7 +152,7 @@ def test_tables_of_the_charts_are_counted_again_by_hand(decided: ControllerDecis
     assert steers["n"].sum() == len(decided.rows) + len(decided.past)
 
 
-def test_one_group_of_outcomes_is_said_and_not_drawn(decided: ControllerDecisions, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_single_outcome_group_is_stated_and_not_drawn(decided: ControllerDecisions, monkeypatch: pytest.MonkeyPatch) -> None:
     """Regression: a single mark stood in the middle of an axis from 2.4 to 2.6."""
     groups, drawn = predicted_against_actual(decided), []
     monkeypatch.setattr(controllers.frame, "chart_with_table", lambda figure, *args, **more: drawn.append(figure))
@@ -162,7 +162,7 @@ def test_one_group_of_outcomes_is_said_and_not_drawn(decided: ControllerDecision
     assert [len(figure.data[-1].x) for figure in drawn] == [len(groups)] and len(groups) > 1
 
 
-def test_charts_draw_what_their_tables_say(decided: ControllerDecisions) -> None:
+def test_controller_charts_draw_the_values_of_their_tables(decided: ControllerDecisions) -> None:
     days = regret_by_day(decided)
     assert list(regret_line(days).data[-1].y) == list(days["value"])
     assert regret_line(days).layout.yaxis.tickformat == PERCENT, "whole per cents would repeat one tick label"
@@ -183,7 +183,7 @@ def test_an_old_window_without_decisions_says_so(steering: Database, monkeypatch
     assert "decisions of controllers" in words(opened("controllers")) or "logged a decision" in words(opened("controllers"))
 
 
-def test_inputs_of_both_sides_are_drawn_as_they_are_counted_by_pairs(
+def test_inputs_under_model_and_heuristic_are_drawn_from_all_pairs(
     empty: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Regression: the page said whether decisions change their own inputs, but had no chart of it."""
@@ -195,7 +195,7 @@ def test_inputs_of_both_sides_are_drawn_as_they_are_counted_by_pairs(
     assert "Inputs under the model and the heuristic" in [each.value for each in page.header], said.keys()
 
 
-def test_the_probability_of_an_input_is_that_of_all_pairs(decided: ControllerDecisions) -> None:
+def test_the_input_shift_probability_is_computed_over_all_pairs(decided: ControllerDecisions) -> None:
     own = dict(feedback_by_feature(decided))
     rows = decided.steered("model", "heuristic")
     for name, estimate in own.items():

@@ -60,7 +60,7 @@ def audited(audit: AuditedData, empty: Database, tmp_path: Path, monkeypatch: py
     yield empty
 
 
-def test_an_audit_alone_fills_the_page(audit: AuditedData, audited: Database) -> None:
+def test_the_cleaning_page_works_with_only_an_audit(audit: AuditedData, audited: Database) -> None:
     app = opened("cleaning")
     said, shown = words(app).replace("`", ""), tables(app)
     assert "**1 dataset** audited" in said and "1 dataset needs attention" in said and "No cleaning" not in said
@@ -79,7 +79,7 @@ def test_an_audit_alone_fills_the_page(audit: AuditedData, audited: Database) ->
     assert unfolded_words(app) <= 250
 
 
-def test_rows_of_each_check_by_group_are_those_of_the_newest_proposed_rule(audited: Database) -> None:
+def test_group_rows_of_each_check_come_from_the_newest_proposed_rule(audited: Database) -> None:
     """24 of 264 rows have a conflicting label, 18 of them among the 66 rows of the north. The test computes Wilson's interval by hand."""
     about = {
         "kind": "cleaning",
@@ -138,7 +138,7 @@ def test_the_pictures_hold_the_figures_of_the_audit(audit: AuditedData) -> None:
     assert "Near-duplicates" not in set(effects["name"]), "a rule that drops no row has no effect"
 
 
-def test_a_link_of_a_finding_opens_the_audit_beside_rules_that_ran(audited: Database, tmp_path: Path) -> None:
+def test_a_finding_link_opens_the_audit_even_if_rules_ran_much_earlier(audited: Database, tmp_path: Path) -> None:
     """The rule ran long before the audit. The date of the audit must not limit the window of the rules."""
     ran = {"kind": "cleaning", "rule": "adults", "at": (END - timedelta(days=90)).isoformat(), "rows_in": 100, "rows_changed": 0}
     audited.write_records([ran | {"rows_dropped": 3}])
@@ -147,7 +147,7 @@ def test_a_link_of_a_finding_opens_the_audit_beside_rules_that_ran(audited: Data
     assert "Checks of people" in tables(opened("cleaning", dataset="people"))
 
 
-def test_what_columns_of_a_models_data_tell_of_the_label_is_a_link(
+def test_label_leakage_of_a_models_columns_is_shown_as_a_link_to_its_audit(
     audit: AuditedData, empty: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     held = {"rows": 400, "in_training": 60, "same_label": 50, "chance": 0.0}

@@ -49,7 +49,7 @@ def logged(empty: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     return empty
 
 
-def test_each_version_says_what_it_holds_and_which_holds_the_same(logged: Database) -> None:
+def test_each_dataset_version_shows_its_content_and_identical_versions(logged: Database) -> None:
     app = opened("datasets")
     three, two, one = (each["cells"] for each in tables(app)["Versions of loans, newest first"]["rows"])
     assert [each["version"]["t"] for each in (three, two, one)] == ["3", "2", "1"]
@@ -73,5 +73,5 @@ def test_a_version_shows_its_columns_its_rules_and_its_runs(logged: Database) ->
     assert "of-three" not in words(opened("datasets", dataset="loans", version_of_data="2"))
 
 
-def test_nothing_logged_shows_the_lines_that_log(empty: Database) -> None:
+def test_an_empty_page_shows_the_code_that_logs_datasets(empty: Database) -> None:
     assert any("log.dataset(" in each.value for each in opened("datasets").code)

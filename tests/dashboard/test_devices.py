@@ -64,7 +64,7 @@ def test_the_page_names_the_device_and_keeps_a_decision(collected: Database) -> 
     assert kept.fields["text"] == "Recalibrate device d2 of greenhouse: drifted" and kept.fields["finding"]
 
 
-def test_the_page_draws_what_it_knows_and_findings_follow(collected: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_devices_page_draws_at_once_and_adds_findings_later(collected: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     asked, analyzed = load_findings.scope_record_findings, threading.Event()
 
     def later(scope: Scope, *names: str) -> list[Finding]:
@@ -86,7 +86,7 @@ def test_the_page_draws_what_it_knows_and_findings_follow(collected: Database, m
     assert "Findings" in [each.value for each in app.header]
 
 
-def test_a_figure_of_devices_that_stands_alone_waits_for_findings(collected: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_standalone_devices_figure_waits_for_findings(collected: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(background_findings, "PATIENCE", 0.0)
     collector = figure_capture.COLLECTOR.set(figure_capture.FigureCollector(["device-days"]))
     try:
@@ -96,7 +96,7 @@ def test_a_figure_of_devices_that_stands_alone_waits_for_findings(collected: Dat
     assert found and found[0].severity == "act" and not pending
 
 
-def test_what_came_after_a_decision_counts_its_later_batches() -> None:
+def test_the_follow_up_of_a_decision_counts_only_later_batches() -> None:
     batches = pd.DataFrame(of_device(device_batches(np.random.default_rng(3), before=1), "d2"))
     made = (START + timedelta(days=4)).replace(tzinfo=UTC)
     assert device_actions.what_came_after(made, batches, []) == "3 batches since, none unusual"
@@ -125,7 +125,7 @@ def test_the_heat_map_shows_the_largest_share_of_any_column() -> None:
     assert json.loads(table[["value"]].to_json())["value"]["0"] < 0.1
 
 
-def test_a_column_that_is_constant_on_most_days_is_not_drawn_as_far_out() -> None:
+def test_a_mostly_constant_column_is_not_drawn_as_extreme() -> None:
     batches = of_device(device_batches(np.random.default_rng(3), before=20), "d2", -20)
     for day, each in enumerate(batches):
         each["stats"] = {"rain": {"std": 0.002 if day == 4 else 0.0}, "wind": {"std": 200.0 if day == 9 else 4.0 + day % 3}}
@@ -140,7 +140,7 @@ def test_the_worst_column_of_a_measure_is_named() -> None:
     assert "column" not in devices.largest_value_words(pd.Series({**worst, "column": None}), "rejected rows", "3 %")
 
 
-def test_what_three_devices_of_a_kind_cannot_tell_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_note_says_what_three_similar_devices_cannot_detect(monkeypatch: pytest.MonkeyPatch) -> None:
     said: list[str] = []
     monkeypatch.setattr(devices, "plain_caption", said.append)
     for fleet in (3, 4):

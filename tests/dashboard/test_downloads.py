@@ -32,7 +32,7 @@ def test_the_button_of_the_run_before_still_gives_its_file(manager: MediaFileMan
     assert manager.execute_deferred(after) != manager.execute_deferred(before)
 
 
-def test_it_is_forgotten_after_a_while_and_what_is_drawn_is_not(manager: MediaFileManager, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_old_download_expires_but_a_displayed_one_does_not(manager: MediaFileManager, monkeypatch: pytest.MonkeyPatch) -> None:
     before, after = drawn(manager, "a"), drawn(manager, "b")
     monkeypatch.setattr(downloads, "KEPT_SECONDS", -1.0)
     manager.remove_orphaned_files()

@@ -104,7 +104,7 @@ def answers_of_phones(model: str) -> list[dict]:
     return found
 
 
-def test_the_further_fields_of_few_answers_are_read_where_none_says_when_it_was_sent(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_more_answers_are_read_only_if_the_first_ones_state_when_they_were_sent(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[int] = []
     sent = {"extra": [None, None]}
 

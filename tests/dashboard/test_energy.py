@@ -13,7 +13,7 @@ def finding(metric: str, because: str, version: str | None = "1") -> Finding:
     return Finding("operations/energy", "m", version, "model", metric, start=start, end=start, against="past", **fields)
 
 
-def test_the_same_sentence_of_one_version_is_said_once() -> None:
+def test_repeated_energy_sentences_of_one_version_are_shown_once() -> None:
     found = [
         finding("energy_per_thousand", "Energy of serving is unknown."),
         finding("sci", "Energy of serving is unknown."),

@@ -40,7 +40,7 @@ def month(empty: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> D
     return empty
 
 
-def test_the_hour_and_the_cap_are_those_of_the_records(month: Database) -> None:
+def test_the_suggested_hour_and_power_cap_match_the_records(month: Database) -> None:
     app = opened("energy", model="loan", **{"from": "2026-03-02T00:00", "to": "2026-03-09T00:00", "window": "Chosen dates"})
     shown = words(app)
     world = simulated_energy(1)

@@ -90,7 +90,7 @@ def drawn() -> pd.DataFrame:
     return frame.assign(error=off, error_low=off - 0.05, error_high=off + 0.05)
 
 
-def test_estimated_is_dashed_and_hatched_measured_is_solid_and_stops_where_labels_are_young() -> None:
+def test_estimates_are_dashed_and_hatched_and_the_measured_line_stops_at_young_labels() -> None:
     figure = charts_estimates.estimated_metric_lines(drawn(), name="<b>Accuracy</b>", unit="share", baseline=0.82)
     of = {trace.name: trace for trace in figure.data}
     assert of["measured"].line.dash == "solid" and of["estimated"].line.dash == "dash"
@@ -101,7 +101,7 @@ def test_estimated_is_dashed_and_hatched_measured_is_solid_and_stops_where_label
     assert "<b>" not in of["estimated"].customdata[0] and "estimated: 81 %" in of["estimated"].customdata[0]
 
 
-def test_errors_stand_on_the_band_that_does_not_count() -> None:
+def test_estimate_errors_are_drawn_over_the_band_of_negligible_errors() -> None:
     figure = charts_estimates.estimate_error_dots(drawn(), name="accuracy", unit="share", allowed=0.02)
     band = next(shape for shape in figure.layout.shapes if shape.type == "rect")
     assert (band.y0, band.y1) == (-0.02, 0.02)

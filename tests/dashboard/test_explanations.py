@@ -48,7 +48,7 @@ def view() -> ExplanationView:
     return ExplanationView(Version("3"), window, state, rows, now, explained_sample(before, None, NAMES), "reference")
 
 
-def test_bars_are_means_of_absolute_values_largest_first(view: ExplanationView) -> None:
+def test_importance_bars_are_mean_absolute_attributions_sorted_descending(view: ExplanationView) -> None:
     frame = importance_frame(view)
     assert list(frame["feature"]) == list(NAMES)
     assert frame["mean"].to_numpy() == pytest.approx(view.rows[[f"attribution.{name}" for name in NAMES]].abs().mean().to_numpy())
@@ -87,13 +87,13 @@ def test_the_swarm_draws_each_point_once_by_value_and_missing_ones_grey() -> Non
     assert all(abs(y - 1) < 0.45 for x, y in zip(coloured.x, coloured.y) if x in set(of_first))
 
 
-def test_near_points_lie_beside_each_other() -> None:
+def test_nearby_beeswarm_points_do_not_overlap() -> None:
     offsets = charts_explanations.swarm_offsets(np.array([0.0, 0.0, 0.0, 1.0]))
     assert len(set(offsets[:3])) == 3 and offsets[3] == 0 and abs(offsets).max() <= 0.38
     assert charts_explanations.swarm_offsets(np.empty(0)).size == 0
 
 
-def test_over_time_by_day_or_week(view: ExplanationView) -> None:
+def test_attribution_shares_over_time_are_by_day_or_week(view: ExplanationView) -> None:
     frame, step = attribution_share_by_period(view)
     assert step == "day" and frame["period"].nunique() == 7 and set(frame["feature"]) == set(NAMES)
     day = view.rows[view.rows["at"].dt.day == 3][[f"attribution.{name}" for name in NAMES]].abs().mean()
@@ -108,7 +108,7 @@ def test_over_time_by_day_or_week(view: ExplanationView) -> None:
     assert [trace.name for trace in figure.data] == theme.inert_labels(list(NAMES)) and len(figure.data[0].x) == 7
 
 
-def test_dependence_of_numbers_and_levels_keeps_missing_values_apart() -> None:
+def test_dependence_plots_draw_missing_values_apart() -> None:
     frame = points()[lambda each: each["feature"] == "hour"]
     figure = charts_explanations.dependence_plot(frame, feature="hour", kind="number", unit="log odds")
     value, missing = figure.data
@@ -130,7 +130,7 @@ def test_sentences_say_which_values_raise_the_score() -> None:
     assert "missing in all 40" in dependence_sentence(frame.assign(raw=None), "hour", "number", "minutes")
 
 
-def test_it_is_said_how_it_was_explained(view: ExplanationView) -> None:
+def test_the_page_states_how_the_explanations_were_computed(view: ExplanationView) -> None:
     said = "; ".join(explanation_provenance(view))
     assert "700 explained predictions of 7,000" in said and "shap tree" in said and "base value −1.00 in log odds" in said
     assert "background: the rows given (100 rows)" in said and "largest residual 0" in said
@@ -147,7 +147,7 @@ def test_the_newest_version_is_the_one_registered_last_not_the_last_name() -> No
     assert newest_version([seen]) is seen and newest_version([]) is None
 
 
-def test_a_class_is_explained_by_the_predictions_that_were_decided_as_it(view: ExplanationView) -> None:
+def test_explanations_of_a_class_use_the_predictions_decided_as_that_class(view: ExplanationView) -> None:
     place = np.arange(len(view.rows)) % 7 % 2
     rows = view.rows.assign(**{"class": place})
     whole = ExplanationView(view.version, view.window, view.state, rows, explained_sample(rows, served(), NAMES), view.before, "reference")
@@ -161,13 +161,13 @@ def test_a_class_is_explained_by_the_predictions_that_were_decided_as_it(view: E
     assert attribution_share_by_period(own)[0]["n"].sum() == len(held) * len(NAMES)
 
 
-def test_a_feature_that_is_called_like_the_sum_has_its_dependence(view: ExplanationView) -> None:
+def test_a_feature_named_like_the_summed_rest_keeps_its_dependence_plot(view: ExplanationView) -> None:
     names = ("number of other inputs", "3 other inputs", *NAMES[2:-1], "12 other inputs")
     held = replace(view, now=replace(view.now, names=names), version=Version("3", features=names[:-1]))
     assert set(held.single_features()) == set(names[:-1])
 
 
-def test_a_feature_of_the_sum_is_neither_linked_nor_called_unexplained(view: ExplanationView) -> None:
+def test_a_feature_within_the_summed_rest_is_neither_linked_nor_called_unexplained(view: ExplanationView) -> None:
     names = ("hour", "rain", "carrier", "12 other inputs")
     held = replace(view, now=replace(view.now, names=names), version=Version("3", features=(*names[:-1], "distance")))
     assert (
@@ -199,7 +199,7 @@ def test_explanations_are_computed_by_analysts(current: World, monkeypatch: pyte
         assert not app.exception and ("Explain now" in [each.label for each in app.button]) is offered
 
 
-def test_the_background_work_on_a_hidden_model_is_not_told(current: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_background_work_on_a_hidden_model_is_not_shown(current: World, monkeypatch: pytest.MonkeyPatch) -> None:
     busy = EnrichmentState(busy=True, model="price", share=0.5, sentence="3 of 6 days")
     monkeypatch.setattr(process_lock, "current_owner", lambda: SimpleNamespace(enriching=busy))
     for person, told in ((Person("ann", None, (("loan", "viewer"),)), False), (Person("vic", "viewer"), True)):

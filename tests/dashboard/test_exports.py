@@ -60,7 +60,7 @@ def test_the_page_shows_recipients_ledger_checklist_and_own_files(exported: Data
     assert "zq-canary-77" not in said, "a canary shown on a page is no longer secret"
 
 
-def test_a_budget_is_that_of_the_recipient_whichever_model_is_chosen(exported: Database, tmp_path: Path) -> None:
+def test_a_recipients_budget_is_shown_whichever_model_is_chosen(exported: Database, tmp_path: Path) -> None:
     """Regression: a finding said `90 % of the budget of 1.3`, and the table of the same page `no budget`."""
     row = noised(5, recipient="city", dataset="counts", model="chat")
     line = {"kind": "event", "what": "export", **row, "at": row["at"].replace(tzinfo=UTC).isoformat()}
@@ -72,7 +72,7 @@ def test_a_budget_is_that_of_the_recipient_whichever_model_is_chosen(exported: D
     assert only["cells"]["recipient"]["t"] == "city" and only["cells"]["epsilon"]["sub"] == "of 1.3\nat δ = 1e-05"
 
 
-def test_a_stated_level_is_read_as_it_was_saved(exported: Database) -> None:
+def test_a_saved_level_is_read_back_unchanged(exported: Database) -> None:
     known = recipient_levels(exported.ask(LEVELS, Window("", EPOCH, END.replace(tzinfo=UTC, year=2100))))
     assert known["acme", "counts"].epsilon == 1.0 and known["acme", "customers"].k == 5
 

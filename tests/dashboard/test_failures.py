@@ -77,7 +77,7 @@ def test_a_page_that_fails_says_what_to_do_and_shows_no_internals(current: World
     assert load.catalog().models
 
 
-def test_a_page_whose_analyzer_fails_says_so_and_not_that_labels_are_missing(current: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failed_analyzer_is_reported_instead_of_missing_labels(current: World, monkeypatch: pytest.MonkeyPatch) -> None:
     known = next(each for each in load_findings.counted_findings(load.window(Scope(), "price")) if each.analyzer == "serving/performance")
     failed = replace(known, severity="unknown", metric="judged", value=None, because=f"{FAILED}: RuntimeError: planted.")
     monkeypatch.setattr(findings, "analyzer_findings", lambda here, analyzer, **options: [failed])
@@ -85,7 +85,7 @@ def test_a_page_whose_analyzer_fails_says_so_and_not_that_labels_are_missing(cur
     assert "the analysis failed" in said and empty_states.FAILURE_ADVICE in said and "Labels may still be missing" not in said
 
 
-def test_a_page_with_turned_dates_or_an_unknown_column_offers_the_repair(current: World) -> None:
+def test_a_page_with_swapped_dates_or_an_unknown_column_offers_a_fix(current: World) -> None:
     """Regression: the page said what to change, and the reader had to find where."""
     app = opened("drift", model="loan", **{**WHOLE, "from": WHOLE["to"], "to": WHOLE["from"]})
     assert "ends before it starts" in app.error[0].value

@@ -27,7 +27,7 @@ NOW = counted(
 )  # fmt: skip
 
 
-def test_groups_stand_in_order_with_rates_by_hand_and_missing_ones_last() -> None:
+def test_fairness_groups_are_sorted_with_hand_computed_rates_and_missing_last() -> None:
     rows = rate_frame(NOW, None, "true_positive_rate").set_index("group")
     assert list(rows.index) == ["F", "M", "<b>x</b>", "null"]
     assert rows.loc["F", "value"] == pytest.approx(0.8) and rows.loc["M", "value"] == pytest.approx(0.9)
@@ -35,7 +35,7 @@ def test_groups_stand_in_order_with_rates_by_hand_and_missing_ones_last() -> Non
     assert rows.loc["<b>x</b>", "needs"] == 25 and rows.loc["F", "n"] == 200
 
 
-def test_dots_are_blue_or_grey_and_names_are_inert() -> None:
+def test_fairness_dots_are_blue_or_grey_and_names_are_escaped() -> None:
     before = counted([("F", 1, 1, 70), ("F", 0, 1, 30), ("M", 1, 1, 85), ("M", 0, 1, 15)]).aligned(NOW.levels)
     figure = charts_fairness.group_dots(rate_frame(NOW, before, "true_positive_rate"), name="TPR", unit="share", overall=0.85)
     of = {trace.name: trace for trace in figure.data}
@@ -46,7 +46,7 @@ def test_dots_are_blue_or_grey_and_names_are_inert() -> None:
     assert "unknown" in of["below minimum n"].customdata[0]
 
 
-def test_an_axis_of_small_shares_is_about_them() -> None:
+def test_an_axis_of_small_shares_is_scaled_to_them() -> None:
     """Regression: for shares from 1.6 to 3.5 % the axis went from -2 to 7.5 %."""
     columns = ["group", "value", "low", "high", "n", "what", "enough", "reference"]
     small = [
@@ -61,7 +61,7 @@ def test_an_axis_of_small_shares_is_about_them() -> None:
     assert -0.005 < low < 0, "the axis begins slightly below zero, so that a mark at zero is not clipped"
 
 
-def test_ratios_are_against_the_largest_group_with_koopmans_interval_on_the_band() -> None:
+def test_selection_ratios_use_the_largest_group_and_koopman_intervals() -> None:
     rows = ratio_frame(NOW, None)
     assert rows is not None
     by_name = rows.set_index("group")

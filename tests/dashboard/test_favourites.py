@@ -47,7 +47,7 @@ def test_the_star_makes_a_model_a_favourite_and_the_browser_is_told_to_keep_it(c
     assert models[0] == ("price", "★ favourite") and app.button(key="favourite").label == "Add to favourites"
 
 
-def test_favourites_are_marked_where_the_box_lists_them(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_favourites_are_starred_in_the_model_box(monkeypatch: pytest.MonkeyPatch) -> None:
     written: list[str] = []
     monkeypatch.setattr(favourites.st, "html", written.append)
     monkeypatch.setattr(favourites.st, "session_state", {favourites.HELD: ["d", "a"]})

@@ -57,7 +57,7 @@ def test_a_metric_by_period_equals_scikit_learn(current: World, period: str) -> 
         assert frame.loc[when, "labelled"] == len(part)
 
 
-def test_the_series_of_a_finding_is_the_series_measured_anew(current: World) -> None:
+def test_the_series_of_a_finding_matches_a_new_measurement(current: World) -> None:
     asked = window("price")
     finding = next(each for each in load_findings.findings_in_window(asked) if each.metric == "mae" and each.basis == "measured")
     assert finding.value == pytest.approx(mean_absolute_error(labelled(current.price)["label"], labelled(current.price)["score"]), rel=1e-9)
@@ -83,7 +83,7 @@ def test_the_worst_levels_equal_pandas_and_small_ones_come_last(current: World) 
     assert next(iter(slices.slice_columns(model))) == "sex"
 
 
-def test_the_page_of_performance_lists_the_first_column_where_no_group_is_worse(current: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_worse_group_the_performance_page_lists_the_first_column(current: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """Regression: the page was half empty, with one sentence, until a reader chose a column."""
     empty = slices.worst_levels_of_all_columns
     monkeypatch.setattr(slices, "worst_levels_of_all_columns", lambda *asked: empty(*asked).head(0))
@@ -105,7 +105,7 @@ def overlay(world: World, model: str, column: str, **more) -> tuple[pd.DataFrame
     return (distributions.level_shares_frame if edges.levels else distributions.histogram_frame)(edges, now, then), edges
 
 
-def test_the_analyzed_version_is_the_one_that_serves_and_no_challenger_that_was_registered_later(current: World) -> None:
+def test_the_analyzed_version_is_the_serving_one_and_not_a_later_challenger(current: World) -> None:
     model = load.catalog().model("loan")
     (first,) = model.versions
     assert first.registered_at is not None
@@ -133,7 +133,7 @@ def test_steps_of_a_number_count_each_value_once(current: World) -> None:
     assert frame["step"].iloc[0].startswith("below ") and frame["step"].iloc[-1].endswith(" and above")
 
 
-def test_a_number_of_few_values_is_cut_between_them(current: World) -> None:
+def test_a_number_with_few_values_is_binned_between_them(current: World) -> None:
     frame, _ = overlay(current, "price", "feature.age")
     counts = current.price["age"].dropna().value_counts().sort_index()
     assert list(frame["n_current"]) == list(counts) and len(frame) == 12
@@ -158,7 +158,7 @@ def test_missing_by_day_equals_pandas(current: World) -> None:
     assert list(dict.fromkeys(frame["subject"])) == ["age", "size"]
 
 
-def test_checks_are_those_of_the_findings(current: World) -> None:
+def test_quality_check_rates_match_the_findings(current: World) -> None:
     asked = window("price")
     found = load_findings.findings_in_window(asked)
     rates = quality.check_rates(load.catalog().model("price"), asked, quality.feature_references(load.catalog().model("price"), asked))
@@ -176,7 +176,7 @@ def test_checks_are_those_of_the_findings(current: World) -> None:
     assert compared > 5
 
 
-def test_drift_is_found_and_ranked_as_the_findings_say(current: World) -> None:
+def test_drift_bars_match_the_findings_and_their_ranking(current: World) -> None:
     found = [each for each in load_findings.findings_in_window(window("price")) if each.analyzer == "serving/drift"]
     settings = load.catalog().model("price").settings
     bars = drift.drift_ranking_frame(found, settings)
@@ -186,7 +186,7 @@ def test_drift_is_found_and_ranked_as_the_findings_say(current: World) -> None:
     assert len(time_series.drift_by_day_frame(found)) == len(found) * DAYS
 
 
-def test_the_fleet_knows_who_needs_a_person(current: World) -> None:
+def test_the_fleet_table_ranks_models_that_need_action_first(current: World) -> None:
     scope = Scope(span="28d")
     standings = model_status.worst_model_first([model_status.load_model_status(scope, each) for each in load.catalog().models])
     by_name = {each.model.name: each for each in standings}
@@ -197,7 +197,7 @@ def test_the_fleet_knows_who_needs_a_person(current: World) -> None:
     assert row["note"] is None, "incidents have their own table, so the row has no note"
 
 
-def test_windows_of_the_scope(current: World) -> None:
+def test_a_scope_gives_the_default_full_or_chosen_window(current: World) -> None:
     assert load.window(Scope("loan"), "loan").start == END - timedelta(days=7)
     assert load.window(Scope("loan", span="all"), "loan").start == START
     chosen = Scope("loan", "1", "dates", START, START + timedelta(days=1), Slice((("sex", "F"),)))
@@ -205,7 +205,7 @@ def test_windows_of_the_scope(current: World) -> None:
     assert load.window(chosen, "price").version is None and load.window(chosen, "price").slice is None
 
 
-def test_a_regression_says_how_its_errors_lie(current: World) -> None:
+def test_the_error_histogram_of_a_regression_counts_every_labelled_row(current: World) -> None:
     version, _ = distributions.analyzed_version(load.catalog().model("price"), window("price"), None)
     from observability.core.questions import Aggregate
 
@@ -214,7 +214,7 @@ def test_a_regression_says_how_its_errors_lie(current: World) -> None:
     assert frame["n_current"].sum() == current.price["labelled"].sum()
 
 
-def test_a_limit_is_named_by_whose_it_is() -> None:
+def test_a_limit_states_its_source() -> None:
     default, owned = ModelSettings(), ModelSettings(limits={"serving/drift/psi": 0.15})
     words = [drift.limit_source(limit, default) for limit in (WATCH, ACT, 0.77, None)]
     assert words == ["the default", "the default", "the column's own daily range", None]

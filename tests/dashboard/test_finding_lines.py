@@ -27,7 +27,7 @@ DRIFT = Finding(
         ({"because": "`age` moved since 5 Mar 2026."}, ["worse than before"]),  # the sentence already states the date
     ],
 )  # fmt: skip
-def test_the_news_of_a_finding_in_words(changes: dict, said: list[str]) -> None:
+def test_the_news_of_a_finding_is_written_in_words(changes: dict, said: list[str]) -> None:
     assert finding_news(replace(DRIFT, **changes)) == said
 
 
@@ -37,7 +37,7 @@ def draw_line(finding: "Finding") -> None:
     finding_line(finding)
 
 
-def test_a_line_has_its_news_beside_and_its_details_behind_a_question_mark() -> None:
+def test_a_finding_line_shows_its_news_and_keeps_details_in_a_tooltip() -> None:
     (line,) = AppTest.from_function(draw_line, default_timeout=300, kwargs={"finding": DRIFT}).run().markdown
     assert line.value.endswith("moved\\. :gray[· worse than before · since 5 Mar 2026]")
     assert line.proto.help == "It \\*was\\* 0\\.1 before\\.\n\nAsk its owner\\."

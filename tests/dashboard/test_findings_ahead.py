@@ -29,7 +29,7 @@ class Rounds:
         return len(self.pauses) > self.rounds
 
 
-def test_everything_follows_the_first_page_model_by_model_until_something_changes(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_findings_are_computed_ahead_model_by_model_until_something_changes(monkeypatch: pytest.MonkeyPatch) -> None:
     done: list[tuple[str, str]] = []
 
     def computed(scope: Scope) -> Iterator[str]:
@@ -49,7 +49,7 @@ def test_everything_follows_the_first_page_model_by_model_until_something_change
     )
 
 
-def test_what_was_computed_ahead_is_not_computed_again(current: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_findings_computed_ahead_are_not_computed_again(current: World, monkeypatch: pytest.MonkeyPatch) -> None:
     assert list(findings_ahead.compute_findings(AHEAD)) == [*(model.name for model in load.catalog().fleet), "records"]
     monkeypatch.setattr(check, "check", lambda *asked, **options: pytest.fail("computed again"))
     for model in load.catalog().fleet:

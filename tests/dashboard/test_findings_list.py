@@ -47,7 +47,7 @@ def some(**numbers: int) -> list[Finding]:
         ({"ok": 2}, 0),
     ],
 )
-def test_what_cannot_be_judged_folds_beside_what_needs_action(numbers: dict[str, int], listed: int) -> None:
+def test_findings_that_cannot_be_judged_are_folded_if_others_need_action(numbers: dict[str, int], listed: int) -> None:
     found = some(**numbers)
     assert len(findings_to_act_on(found, ())) == listed
     assert findings_to_act_on(found, ("unknown",)) == found, "findings of the selected severity are not folded"
@@ -55,7 +55,7 @@ def test_what_cannot_be_judged_folds_beside_what_needs_action(numbers: dict[str,
 
 
 @pytest.mark.parametrize(("severities", "said"), [(("unknown",) * 9, "Unknown"), ((), "Unknown"), (("ok", "unknown"), "OK")])
-def test_where_nothing_could_be_judged_the_findings_are_not_ok(
+def test_findings_are_not_called_ok_if_none_could_be_judged(
     severities: tuple[str, ...], said: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Regression: the page of the batch gate had fifteen unchecked batches, and said `OK: nothing needs attention`."""
@@ -84,7 +84,7 @@ def draw_section(shown: "list[str]", found: "list[Finding]") -> None:
 
 
 @pytest.mark.parametrize("shown", [0, 1, 2])
-def test_what_a_page_has_shown_already_is_folded_at_its_foot(shown: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_findings_already_shown_on_a_page_are_folded_at_its_end(shown: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Regression: Fairness, Training runs and Data quality showed each finding twice."""
     monkeypatch.setattr(findings_view.load, "label_unit", lambda _model: None)
     found = [replace(each, because=f"{each.subject} moved.") for each in some(act=2, ok=1)]

@@ -42,7 +42,7 @@ def test_the_health_page_reads_no_raw_row(current: World, monkeypatch: pytest.Mo
     assert raw == []
 
 
-def test_what_reads_raw_rows_is_left_out_of_what_a_page_waits_for(current: World) -> None:
+def test_a_page_does_not_wait_for_analyzers_that_read_raw_rows(current: World) -> None:
     window = load.window(Scope(), "price")
     counted = check.check(current.store, model="price", start=window.start, end=window.end, now=END, reads="counts")
     sampled = {
@@ -52,7 +52,7 @@ def test_what_reads_raw_rows_is_left_out_of_what_a_page_waits_for(current: World
     assert sampled and not sampled & {each.analyzer for each in counted.findings}
 
 
-def test_a_table_that_is_cut_hides_no_critical_incident() -> None:
+def test_a_shortened_table_hides_no_critical_incident() -> None:
     """Regression: new incidents came first, whatever their severity, so six new warnings hid a standing critical incident."""
     found = [replace(of_one("late", "`wind` is null."), severity=severity) for severity in ("watch", "watch", "act", "watch", "act")]
     assert incidents.places_with_critical(found, 3) == [0, 2, 4]
@@ -92,7 +92,7 @@ def test_the_total_counts_an_equal_incident_of_two_models_once() -> None:
         ("unknown", None, ("Unknown", None)),
     ],
 )
-def test_a_status_is_said_once_with_its_number(
+def test_a_status_cell_states_status_and_count_once(
     severity: Severity, counts: str | None, said: tuple[str, str | None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(fleet.incidents, "incident_counts", lambda _found: counts)
@@ -100,7 +100,7 @@ def test_a_status_is_said_once_with_its_number(
     assert (cell["t"], cell["sub"]) == said and cell["s"] == severity
 
 
-def test_an_incident_that_one_of_two_models_has_not_acknowledged_counts_as_critical() -> None:
+def test_a_shared_incident_not_acknowledged_in_one_model_counts_as_critical() -> None:
     """Which of the two comes first does not matter."""
     found = of_one("late", "`wind` is null in 85 %.")
     new = replace(found, severity="act", lead=replace(found.lead, severity="act"))
@@ -119,7 +119,7 @@ def test_a_critical_incident_without_onset_says_so() -> None:
     assert incidents.incident_facts(replace(found, severity="act", lead=of_run)) == "no related findings"
 
 
-def test_an_incident_links_to_the_next_pages() -> None:
+def test_an_incident_links_to_the_pages_that_explain_it() -> None:
     found = replace(of_one("late", "Accuracy fell."), source="model")
     pages = [(each["go"]["page"], each["go"]["parameters"]["model"]) for each in incidents.next_step_links(found, Scope())]
     assert pages == [("quality", "late"), ("why_changed", "late"), ("cases", "late"), ("changes", "late")]
@@ -144,7 +144,7 @@ def test_the_change_against_the_previous_period_is_in_the_unit_of_the_value() ->
     assert [fleet.change_words(value, before) for value, before in ((None, 1.0), (1.0, None), (1.0, 0.0))] == [None] * 3
 
 
-def test_an_incident_is_one_line_on_the_first_page() -> None:
+def test_an_incident_has_a_one_line_headline_on_the_home_page() -> None:
     sentences = {
         "`rain` is null in 14.4 % of 1,819 predictions; the reference had 0 %; also affected: `wind`.": "`rain` is null in 14.4 % of 1,819 predictions",
         "The inputs drifted jointly: a classifier separates the two.": "The inputs drifted jointly",
@@ -170,7 +170,7 @@ def test_an_incident_is_one_line_on_the_first_page() -> None:
     )
 
 
-def test_each_incident_is_told_once_on_the_first_page(current: World) -> None:
+def test_each_incident_appears_once_on_the_home_page(current: World) -> None:
     """A model's row has its figures; its incidents stand in their own table only."""
     statuses = [model_status.load_model_status(Scope(span="all"), each) for each in load.catalog().models]
     rows = [fleet.fleet_table_row(status, Scope(span="all")) for status in statuses]

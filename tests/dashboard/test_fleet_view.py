@@ -42,7 +42,7 @@ def of_one(model: str, because: str) -> Incident:
     return group_findings([found], {})[1][0]
 
 
-def test_the_address_names_columns_and_a_group() -> None:
+def test_the_address_sets_table_columns_and_grouping() -> None:
     view = fleet_view_of({"column": ["drift", "nonsense", "latency"], "group": ["owner"]})
     assert view == FleetView(("latency", "drift"), "owner"), "columns keep the order of the table, and unknown columns are left out"
     assert [each["key"] for each in view.shown_columns()] == ["model", "status", "latency", "drift"]
@@ -50,14 +50,14 @@ def test_the_address_names_columns_and_a_group() -> None:
     assert fleet_view_of({"group": ["planet"]}) == FleetView()
 
 
-def test_models_are_grouped_by_what_their_settings_say() -> None:
+def test_models_are_grouped_by_status_owner_team_or_tag() -> None:
     assert [model_groups(MODEL, "act", group) for group in fleet_view.GROUPS] == [
         ["Critical"], ["credit desk"], ["Without a team"], ["risk", "retail"],
     ]  # fmt: skip
     assert model_groups(replace(MODEL, settings=ModelSettings()), "ok", "tag") == ["Without a tag"]
 
 
-def test_team_and_tags_are_settings() -> None:
+def test_team_and_tags_are_read_from_settings() -> None:
     made = parse_settings({"settings": {"team": "pricing", "tags": ["risk"]}}, ModelSettings())
     assert (made.team, made.tags) == ("pricing", ("risk",))
 
@@ -81,13 +81,13 @@ class Standing:
         self.model = model
 
 
-def test_the_first_page_keeps_its_view_in_the_address(current: World) -> None:
+def test_the_home_page_table_view_is_kept_in_the_address(current: World) -> None:
     found = tables(opened("health", window="Everything", column="drift", group="status"))["Models, most severe first"]
     assert [each["key"] for each in found["columns"]] == ["model", "status", "drift"]
     assert {row["group"].split(" (")[0] for row in found["rows"]} >= {"Critical"}
 
 
-def test_a_page_that_refreshes_says_while_it_computes_another_time_range(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_refreshing_page_says_that_another_time_range_is_being_computed(monkeypatch: pytest.MonkeyPatch) -> None:
     """Regression: the figures of the time range before stood under the new dates, as black as current ones, until all were computed."""
     said: list[str] = []
     state: dict[str, Any] = {}
@@ -104,7 +104,7 @@ def test_a_page_that_refreshes_says_while_it_computes_another_time_range(monkeyp
         assert len(said) == 3, "what was not drawn to its end is not what the page shows"
 
 
-def test_an_action_on_several_incidents_holds_for_the_same_of_other_models() -> None:
+def test_an_action_on_several_incidents_includes_equal_incidents_of_other_models() -> None:
     late, delay, rain = (
         of_one(*each) for each in (("late", "`wind` is null."), ("delay", "`wind` is null."), ("delay", "`rain` is null."))
     )
@@ -138,7 +138,7 @@ def test_an_action_on_a_shared_incident_is_saved_for_the_models_that_the_role_wr
         assert said == kept
 
 
-def test_merging_resolves_the_others_as_duplicates_and_names_both(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_merging_incidents_resolves_the_others_as_duplicates_and_names_both(monkeypatch: pytest.MonkeyPatch) -> None:
     said: list[tuple[Any, ...]] = []
     save = lambda incident, alert, author, says, **more: said.append((incident.model, says, more.get("reason"), more["text"])) or True
     monkeypatch.setattr(incident_actions, "save_incident_entry", save)

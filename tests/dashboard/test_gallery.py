@@ -57,7 +57,7 @@ def drawn(request: pytest.FixtureRequest, figures: dict[tuple[str, str], Gallery
     return figures[request.param]
 
 
-def test_every_figure_is_looked_at(figures: dict[tuple[str, str], GalleryFigure]) -> None:
+def test_every_drawn_figure_is_covered_by_the_checks(figures: dict[tuple[str, str], GalleryFigure]) -> None:
     assert list(figures) == DRAWN
 
 
@@ -106,7 +106,7 @@ def recorded(function: Callable[..., go.Figure], name: str, calls: set[str]) -> 
     return called
 
 
-def test_of_many_columns_a_bounded_number_is_drawn(figures: dict[tuple[str, str], GalleryFigure]) -> None:
+def test_only_a_bounded_number_of_many_columns_is_drawn(figures: dict[tuple[str, str], GalleryFigure]) -> None:
     given = len(gallery.state_names(gallery.MANY))
     bars = figures["Ranked drift", gallery.MANY].figure
     assert given > 10 * drift.MAX_CELLS and len(bars.data[0].y) == len(bars.layout.yaxis.ticktext) == drift.MAX_BARS
@@ -144,7 +144,7 @@ def test_labels_are_short_and_hold_no_missing_value(drawn: GalleryFigure) -> Non
     assert max((len(text) for text in found if "<br>" not in text), default=0) <= LONGEST
 
 
-def test_no_word_of_a_line_stands_under_the_buttons_of_the_figure(figures: dict[tuple[str, str], GalleryFigure]) -> None:
+def test_line_labels_do_not_lie_under_the_figures_buttons(figures: dict[tuple[str, str], GalleryFigure]) -> None:
     """Regression: plotly's buttons, at the upper right on hover, covered "Critical limit" and "onset"."""
     for place, drawn in figures.items():
         for note in drawn.figure.layout.annotations:
@@ -154,7 +154,7 @@ def test_no_word_of_a_line_stands_under_the_buttons_of_the_figure(figures: dict[
 
 
 @pytest.mark.parametrize("state", gallery.STATES)
-def test_a_line_holds_the_values_that_it_was_given(state: str) -> None:
+def test_a_drawn_line_has_the_given_values(state: str) -> None:
     given = gallery.state_values(state)
     held = [np.array(sequence(trace, "y"), float) for trace in gallery.FIGURES["Metric over time"](state).data if trace.name == "Accuracy"]
     assert any(len(values) == len(given) and np.allclose(values, given, equal_nan=True) for values in held)
@@ -176,7 +176,7 @@ def test_a_map_marks_each_prediction_once(state: str) -> None:
     ]
 
 
-def test_an_interval_is_drawn_where_it_is_known_only() -> None:
+def test_an_interval_is_drawn_only_where_it_is_known() -> None:
     """Regression: a band filled the days without a value between two days with one."""
     figure = gallery.FIGURES["Metric over time"]("missing values")
     known = gallery.state_frame("missing values").dropna(subset=["value"])

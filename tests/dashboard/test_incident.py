@@ -72,7 +72,7 @@ def unfolded(block) -> list[str]:
     return [str(block.value)] if block.type in ("title", "header", "subheader", "markdown", "caption") else []
 
 
-def test_an_incident_is_told_on_one_page(current: World) -> None:
+def test_an_incident_page_shows_facts_findings_and_actions(current: World) -> None:
     incident = worst()
     app = page_of(incident)
     shown, found = words(app), tables(app)
@@ -92,13 +92,13 @@ def test_an_incident_is_told_on_one_page(current: World) -> None:
     assert len(visible_words(app).split()) <= WORDS, visible_words(app)
 
 
-def test_an_incident_that_is_nowhere_is_said_and_the_others_are_listed(current: World) -> None:
+def test_a_missing_incident_shows_a_message_and_lists_the_others(current: World) -> None:
     app = opened("incident", id="0123456789abcdef", model="price", **WHOLE)
     assert "is not in this window, in a frozen week or among the alerts" in words(app)
     assert "Incidents, most urgent first" in tables(app)
 
 
-def test_an_incident_is_found_by_what_a_case_names(current: World) -> None:
+def test_an_incident_is_found_by_the_subject_and_metric_in_a_case_link(current: World) -> None:
     lead = worst().lead
     app = opened("incident", id="of-that-day", analyzer=lead.analyzer, subject=lead.subject, metric=lead.metric, model="price", **WHOLE)
     assert "Facts of the incident" in tables(app)
@@ -126,7 +126,7 @@ def test_who_signed_in_comments_under_that_name_and_a_viewer_cannot(own: World, 
         assert [each for each in said if each[1] == "note"] == kept
 
 
-def test_what_people_do_is_kept_and_found_by_its_alert(own: World) -> None:
+def test_actions_on_an_incident_are_saved_and_found_by_its_alert(own: World) -> None:
     incident = worst()
     app = page_of(incident)
     assert "Enter your name to assign." in words(app), "the form states the use of the name before the name is entered"
@@ -165,7 +165,7 @@ def incident_of(lead: Finding, *beside: Finding, source="input", standing=False)
     return Incident("i1", "m", source, lead, beside, "act", START, None, "…", standing)
 
 
-def test_the_facts_name_the_worst_part_and_what_the_errors_add_up_to(current: World) -> None:
+def test_the_incident_facts_name_the_worst_part_and_the_total_excess_error(current: World) -> None:
     """Regression: the page hid both. The affected part was folded among related findings, and the cost of a regression read "binary
     models only"."""
     lead = finding("model", "serving/performance", "mae", low=0.3, high=0.5, evidence={"baseline": 0.2})
@@ -236,7 +236,7 @@ def test_days_and_band_of_a_finding_are_read_from_its_evidence() -> None:
     assert incident_page.drawn_finding(incident_of(money, measured)) is measured
 
 
-def test_an_incident_of_a_run_that_somebody_acted_on_is_counted_as_acknowledged(current: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_acknowledged_incident_of_a_run_is_counted_as_acknowledged(current: World, monkeypatch: pytest.MonkeyPatch) -> None:
     slow = finding("run:r1/rank:2", "training/runs", "straggler_score")
     monkeypatch.setattr(load_findings, "acknowledged_claims", lambda: frozenset({("m", slow.claim)}))
     assert action_counts(load_findings.incidents_of_findings([slow], ())).words == "1 acknowledged"
@@ -276,7 +276,7 @@ def test_an_incident_is_folded_while_it_is_snoozed(current: World) -> None:
     assert incident_actions.incident_state_words(None) == "Open"
 
 
-def test_an_incident_that_somebody_took_stays_in_sight_with_the_name_behind_what_nobody_took(current: World) -> None:
+def test_an_acknowledged_incident_stays_visible_with_the_persons_name_below_open_ones(current: World) -> None:
     """Regression: an acknowledged incident left the first rows of Home, so its assignee was not visible."""
     open_ones = [
         replace(incident_of(finding(f"f{place}")), id=f"o{place}", sentence=f"{place}.") for place in range(open_tasks.MAX_TASKS + 1)

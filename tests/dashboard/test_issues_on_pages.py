@@ -18,7 +18,7 @@ def test_a_tracker_stands_beside_the_channels_with_its_failures(current: World) 
     assert (row["failed"]["t"], row["failed"]["sub"]) == ("1", "the tracker answered HTTP 401")
 
 
-def test_an_action_links_to_its_issue_and_to_nothing_that_is_no_web_page(current: World) -> None:
+def test_an_action_links_to_its_issue_only_if_the_issue_is_a_web_address(current: World) -> None:
     action = {"kind": "action", "at": END, "author": "ann", "text": "Fix it"}
     issue = {"issue": "team/models#12", "issue_url": "https://github.com/team/models/issues/12", "tracker": "issues"}
     current.store.write_records(

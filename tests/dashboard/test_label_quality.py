@@ -50,7 +50,7 @@ def owned(rows: pd.DataFrame, tmp_path, monkeypatch: pytest.MonkeyPatch) -> Iter
     store.close()
 
 
-def test_a_project_without_a_model_is_measured_whole(owned: Database, rows: pd.DataFrame) -> None:
+def test_label_quality_of_a_project_without_a_model_uses_all_its_labels(owned: Database, rows: pd.DataFrame) -> None:
     app = opened("label_quality", annotator="ann-2", **DATES)
     page, found = words(app), tables(app)
     alpha = krippendorff_alpha(rows.groupby("item")["label"].apply(list).tolist())
@@ -72,7 +72,7 @@ def test_a_project_without_a_model_is_measured_whole(owned: Database, rows: pd.D
     assert "first labels differ from the known answer" in page and "Assignment by skill" in page
 
 
-def test_a_few_labels_say_how_many_more_are_needed_and_nothing_else(owned: Database, rows: pd.DataFrame) -> None:
+def test_few_labels_show_only_how_many_more_are_needed(owned: Database, rows: pd.DataFrame) -> None:
     first = rows["at"].min()
     dates = {"window": "Chosen dates", "from": f"{first:%Y-%m-%dT%H:%M}", "to": f"{first + timedelta(minutes=90):%Y-%m-%dT%H:%M}"}
     inside = rows[(rows["at"] >= pd.Timestamp(dates["from"])) & (rows["at"] < pd.Timestamp(dates["to"]))]
@@ -86,7 +86,7 @@ def test_dates_without_labels_say_so(owned: Database) -> None:
     assert "these dates hold no labels of two classes" in page
 
 
-def test_the_project_decides_the_dates_and_few_new_labels_lead_to_the_earlier_ones(
+def test_the_project_sets_the_dates_and_few_new_labels_link_to_earlier_dates(
     owned: Database, rows: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A label given today in another project moves nothing; one in the same project moves the dates, and the page leads back."""

@@ -113,7 +113,7 @@ def krippendorff_by_pairs(rows: pd.DataFrame) -> float:
     return 1 - observed / expected
 
 
-def test_each_person_stands_with_figures_of_a_count_by_hand_and_who_is_below_comes_first(owned: Database, rows: pd.DataFrame) -> None:
+def test_annotator_figures_match_hand_counts_and_the_weakest_comes_first(owned: Database, rows: pd.DataFrame) -> None:
     app = opened("labelling", project="moods", **DATES)
     (first, *others) = tables(app)["Annotators"]["rows"]
     mine = inside(rows)[inside(rows)["annotator"] == "ann-2"]
@@ -176,7 +176,7 @@ def test_the_slider_says_what_a_threshold_would_do(owned: Database, rows: pd.Dat
     assert all(a <= b <= c for a, b, c in zip(low, right.y, high, strict=True))
 
 
-def test_what_is_decided_about_a_person_is_written_down_and_stands_beside_them(owned: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_decision_about_an_annotator_is_saved_and_shown_beside_them(owned: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     app = opened("labelling", project="moods", annotator="ann-2", **DATES)
     assert "Train annotator" not in words(app)
 
@@ -205,7 +205,7 @@ def test_what_is_decided_about_a_person_is_written_down_and_stands_beside_them(o
 
 
 @pytest.mark.parametrize("named", ["high", "3", "101", "-5"])
-def test_a_confidence_that_cannot_be_is_said(owned: Database, named: str) -> None:
+def test_an_invalid_confidence_in_a_link_shows_a_message(owned: Database, named: str) -> None:
     app = opened("labelling", project="moods", confidence=named, **DATES)
     assert f"The link names the confidence {named}; expected a whole number from" in words(app) and app.slider[0].value == 90
 
@@ -242,7 +242,7 @@ def test_an_item_says_who_was_asked_and_why(owned: Database, rows: pd.DataFrame,
     assert found["late"]["reason"]["t"] == "they disagree"
 
 
-def test_what_is_not_logged_is_named_with_what_it_would_show(owned: Database) -> None:
+def test_missing_labelling_fields_are_named_with_what_they_would_show(owned: Database) -> None:
     app = opened("labelling", project="gestures", **DATES)
     said = words(app)
     assert "`gold` (accuracy)" in said and "records of kind `assignment` (workload, policies, reasons)" in said
@@ -250,7 +250,7 @@ def test_what_is_not_logged_is_named_with_what_it_would_show(owned: Database) ->
     assert "No assignment and no label of nothing-9" in words(opened("labelling", project="gestures", item="nothing-9", **DATES))
 
 
-def test_the_count_holds_what_the_page_labels_says_of_agreement(owned: Database) -> None:
+def test_the_labelling_count_includes_the_agreement_findings_of_the_labels_page(owned: Database) -> None:
     """Regression: the page said that 0 findings need attention, but Labels said that annotators do not agree on the same labels."""
     model = load_findings.findings_in_window(load.window(SCOPE.about("moods"), "moods"), wait=True)
     of_labels = [each for each in model if each.metric in ("label_agreement", "annotator_agreement") and each.needs_action]
@@ -263,14 +263,14 @@ def test_the_count_holds_what_the_page_labels_says_of_agreement(owned: Database)
     assert row["status"]["s"] in ("act", "watch")
 
 
-def test_other_dates_and_other_names_say_so(owned: Database) -> None:
+def test_dates_without_labels_and_an_unknown_project_show_a_message(owned: Database) -> None:
     assert "No labels of annotators in this window" in words(
         opened("labelling", **{"window": "Chosen dates", "from": "2025-03-02T00:00", "to": "2025-03-09T00:00"})
     )
     assert "The link names the project nowhere" in words(opened("labelling", project="nowhere", **DATES))
 
 
-def test_the_chart_of_people_is_drawn_with_its_own_title() -> None:
+def test_the_annotator_chart_uses_the_given_axis_title() -> None:
     frame = pd.DataFrame(
         {
             "annotator": ["a"],
@@ -286,7 +286,7 @@ def test_the_chart_of_people_is_drawn_with_its_own_title() -> None:
     assert charts_labels.annotator_dots(frame, x="right on gold items").layout.xaxis.title.text == "right on gold items"
 
 
-def test_agreement_is_said_once(owned: Database) -> None:
+def test_agreement_is_stated_only_once(owned: Database) -> None:
     """Regression: the summary gave the value of the warning below it with another number of digits."""
     shown = labelling.project_labels("moods", labelling.project_window(SCOPE, "moods"))
     found = load_findings.findings_in_window(load.window(SCOPE.about("moods"), "moods"), wait=True)

@@ -40,7 +40,7 @@ def world() -> tuple[label_maturity.LabelCompletion, SimpleNamespace]:
     return label_maturity.label_completion(frames, context), SimpleNamespace(window=context.window)
 
 
-def test_shares_by_day_and_what_is_still_expected_are_those_by_hand() -> None:
+def test_label_shares_by_day_and_expected_labels_match_hand_counts() -> None:
     of, here = world()
     days = labels.label_maturity_by_day(of, here)
     assert len(days) == 35 and days["share"].tail(4).tolist() == pytest.approx([0.8, 0.8, 0.5, 0.1])
@@ -55,14 +55,14 @@ def test_shares_by_day_and_what_is_still_expected_are_those_by_hand() -> None:
     assert "for the 6 days that can be compared" in few and "for this window" in said, "days without a usual share are not counted"
 
 
-def test_of_labels_that_are_no_outcomes_nothing_is_told_as_expected() -> None:
+def test_labels_that_are_not_outcomes_have_no_expected_number() -> None:
     """Regression: for a call log whose texts people rate, the page said that no more labels are expected, but every fourth call got one."""
     of, here = world()
     days = labels.label_maturity_by_day(of, here).assign(labelled=0.0, share=0.0, usual=0.0, final=0.0)
     assert labels.label_completion_sentence(days, here) == "No prediction of these days has a label that counts as its outcome."
 
 
-def test_how_long_labels_take_and_the_charts_hold_the_same_figures() -> None:
+def test_label_delay_and_the_charts_use_the_same_figures() -> None:
     of, here = world()
     ages, days = labels.label_share_by_age(of), labels.label_maturity_by_day(of, here)
     assert ages["age"].tolist() == list(range(1, 36)) and ages["usual"].head(3).tolist() == pytest.approx([0.1, 0.5, 0.8])
@@ -72,7 +72,7 @@ def test_how_long_labels_take_and_the_charts_hold_the_same_figures() -> None:
     assert list(charts_labels.label_arrival_curve(ages).data[1].y) == ages["usual"].tolist()
 
 
-def test_days_of_long_ago_that_had_more_labels_promise_none() -> None:
+def test_a_higher_label_share_long_ago_does_not_raise_the_expected_labels() -> None:
     """Labels come within three days; 90 % of predictions got one in the first 50 days, 80 % since then. Regression: 16,000 more were
     expected."""
     _, here = world()
@@ -87,7 +87,7 @@ def test_days_of_long_ago_that_had_more_labels_promise_none() -> None:
 
 
 @pytest.mark.parametrize("later", [0, 400])
-def test_the_delay_of_a_past_window_is_that_of_its_days(later: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_label_delay_of_a_past_window_uses_its_own_days(later: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Regression: a year later, with all labels there, the page said that they arrive within one day; they take three."""
     context = context_for(None)
     clock, here = context.window.end + later * DAY, SimpleNamespace(window=context.window, model=context.model)
@@ -107,7 +107,7 @@ def test_without_a_past_nothing_is_projected() -> None:
     assert labels.label_maturity_by_day(of, SimpleNamespace(window=context.window)).empty and of.days_until_complete() is None
 
 
-def test_who_labels_is_drawn_beside_the_others_with_the_figures_of_the_findings() -> None:
+def test_annotators_are_drawn_beside_the_others_with_the_values_of_the_findings() -> None:
     rng = np.random.default_rng(3)
     rows = labelled(a_day=16)
     mine = (rows["annotator"] == "c") & (rows["at"] >= START)

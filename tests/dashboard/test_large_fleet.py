@@ -51,7 +51,7 @@ def test_the_address_filters_the_models(address: dict[str, str], matching: int) 
     assert page.models == matching and len(page.rows) == min(matching, A_PAGE)
 
 
-def test_the_search_reads_the_claims_of_incidents_of_all_models() -> None:
+def test_the_search_includes_incident_claims_of_all_models() -> None:
     incident: Any = SimpleNamespace(sentence="The input `amount` drifted.", shown_severity="act")
     fleet = [*FLEET[:-1], replace(FLEET[-1], incidents=(incident,))]
     found = listed_page(fleet, FleetFilter(find="Amount drifted"))
@@ -59,14 +59,14 @@ def test_the_search_reads_the_claims_of_incidents_of_all_models() -> None:
     assert listed_page(fleet, FleetFilter(find="drifted", status="Critical")).models == 1
 
 
-def test_every_model_is_on_one_page_and_a_page_beyond_the_last_is_the_last() -> None:
+def test_pages_divide_all_models_and_a_page_number_beyond_the_last_gives_the_last() -> None:
     pages = [listed_page(FLEET, FleetFilter(page=number)).rows for number in range(1, 5)]
     assert [each.model.name for page in pages for _, each in page] == [each.model.name for each in FLEET]
     assert listed_page(FLEET, FleetFilter(page=99)).rows == pages[-1]
     assert fleet_filter_of({"page": "-3"}) == fleet_filter_of({"page": "x"}) == FleetFilter()
 
 
-def test_groups_are_of_all_models_and_their_pages_hold_every_row() -> None:
+def test_groups_cover_all_models_and_their_pages_contain_every_row() -> None:
     whole = listed_page(FLEET, FleetFilter(), "tag")
     pages = [listed_page(FLEET, FleetFilter(page=number), "tag").rows for number in range(1, whole.pages + 1)]
     rows = [(group, each.model.name) for page in pages for group, each in page]

@@ -62,7 +62,7 @@ def test_percentiles_are_those_of_the_values_and_few_answers_have_no_interval() 
     assert "2,000 answers" in next(trace for trace in figure.data if trace.name == "p99").customdata[0]
 
 
-def test_a_replica_as_a_row_of_the_csv() -> None:
+def test_a_replica_csv_row_has_counts_error_rate_and_percentiles() -> None:
     from observability.metrics.traffic import request_counts
 
     values = np.random.default_rng(3).lognormal(3, 0.5, 800)
@@ -73,7 +73,7 @@ def test_a_replica_as_a_row_of_the_csv() -> None:
     assert found["latency_p99_enough"] and found["latency_p99_low"] <= found["latency_p99"] <= found["latency_p99_high"]
 
 
-def test_where_few_responses_are_slow_a_percentile_is_a_logged_latency_and_its_words_say_so(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_percentile_in_a_sparse_tail_is_a_logged_latency_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     """A week of the sample's challenger: pandas interpolates between 0.392 and 0.514 ms, the page gives the larger value."""
     values = pd.Series([0.05] * 2162 + [0.392, 0.514] + [4.2] * 21)
     part = histogram({(DAYS[0], "ok"): values.to_numpy()})
@@ -98,7 +98,7 @@ def finding(metric: str, subject: str, **own) -> Finding:
     return Finding("serving/latency", "m", None, subject, metric, start=start, end=start, against="level", **fields)
 
 
-def test_objectives_say_target_achieved_and_what_is_left() -> None:
+def test_service_objectives_show_target_achieved_value_and_remaining_budget() -> None:
     settings = ModelSettings(service_level_availability=0.999, service_level_latency_ms=250.0)
     budget = finding("error_budget_left", "model", evidence={"target": 0.999, "achieved": 0.9994}, severity="watch")
     cells = service_level._objective_row(budget, settings)["cells"]
@@ -108,7 +108,7 @@ def test_objectives_say_target_achieved_and_what_is_left() -> None:
     assert slow["target"]["t"] == "99 % within 250 ms" and slow["left"]["t"] == "–" and slow["status"]["t"] == "Unknown"
 
 
-def test_alerts_are_on_off_or_too_small_to_say() -> None:
+def test_burn_rate_alerts_are_on_off_or_lack_requests() -> None:
     rules = [[14.4, 1, 1, 20.0, 10.0, 30.0, 20.0, 60, 7, False], [6.0, 6, 1, 19.0, 13.0, 26.0, 20.0, 360, 34, True],
              [1.0, 72, 6, 0.5, 0.4, 0.6, 1.0, 2880, 37, False]]  # fmt: skip
     burn = finding("burn_rate", "model", evidence={"rules": rules})
@@ -119,7 +119,7 @@ def test_alerts_are_on_off_or_too_small_to_say() -> None:
     assert service_level._burn_rate_row(finding("burn_rate", "model"), 0)["cells"]["status"]["s"] == "unknown"
 
 
-def test_one_answer_is_said_in_the_singular() -> None:
+def test_a_single_answer_is_written_in_the_singular() -> None:
     from observability.detection.latency_sentences import n_answers
 
     assert (n_answers(1), n_answers(2), n_answers(1200)) == ("1 answer", "2 answers", "1,200 answers")

@@ -49,7 +49,7 @@ def drawn(**parameters: str) -> dict[str, dict]:
     return {f"{cells['kind']['t']} {cells['thing']['t']}": cells for cells in rows}
 
 
-def test_a_prediction_is_traced_to_its_device_its_data_and_the_people_who_labelled_them(logged: Database) -> None:
+def test_a_prediction_is_traced_to_its_device_data_and_annotators(logged: Database) -> None:
     found = drawn(thing="prediction:loan/p1")
     assert set(found) == {
         "prediction p1", "batch monday", "device d7", "model version loan 3", "training run of-seven", "dataset people, version 7",
@@ -65,7 +65,7 @@ def test_a_prediction_is_traced_to_its_device_its_data_and_the_people_who_labell
     assert found["cleaning rule adults"]["facts"]["t"] == "last dropped 100 and changed 0 of 1,000 rows"
 
 
-def test_a_data_set_and_an_annotator_lead_to_each_other_where_no_data_set_names_a_project(
+def test_a_dataset_and_an_annotator_are_linked_by_the_model_if_no_dataset_names_a_project(
     empty: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     records = [{key: value for key, value in each.items() if key != "projects"} for each in lines()]
@@ -85,7 +85,7 @@ def test_a_device_leads_to_the_predictions_from_its_batches(logged: Database) ->
     assert {"batch monday", "source ward", "dataset people, version 7", "model version loan 3"} <= set(found)
 
 
-def test_the_predictions_of_a_thing_open_no_other_predictions(logged: Database) -> None:
+def test_prediction_links_of_a_device_source_or_batch_open_only_its_predictions(logged: Database) -> None:
     found = {thing: drawn(thing=thing)["predictions loan"]["thing"] for thing in ("device:ward/d7", "source:ward", "batch:ward/monday")}
     targets = {thing: (cell["t"], cell["go"]["page"], cell["go"]["parameters"]) for thing, cell in found.items()}
     of_loan = {"model": "loan", "window": "Everything"}
@@ -101,7 +101,7 @@ def test_the_predictions_of_a_thing_open_no_other_predictions(logged: Database) 
         assert sorted(each["cells"]["case"]["t"] for each in listed) == ["p0", "p1", "p2"]
 
 
-def test_a_case_leads_to_those_who_labelled_it_and_not_to_others_of_the_project(
+def test_a_case_links_to_its_own_annotators_and_not_to_others_of_the_project(
     empty: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     records = [{key: value for key, value in each.items() if key != "projects"} for each in lines()]
@@ -116,7 +116,7 @@ def test_a_case_leads_to_those_who_labelled_it_and_not_to_others_of_the_project(
     )
 
 
-def test_predictions_that_name_a_batch_of_two_sources_are_counted_apart(logged: Database, tmp_path: Path) -> None:
+def test_predictions_of_a_batch_name_shared_by_two_sources_are_counted_separately(logged: Database, tmp_path: Path) -> None:
     batch, *_, alone = lines()[:5]
     land(logged, [{**batch, "source": "lab", "device": "d8"}, {**batch, "batch": "tuesday"}, {**alone, "id": "later", "batch": "tuesday"}], tmp_path)  # fmt: skip
     unclear = "3 more name a batch that another source has too"
@@ -157,11 +157,11 @@ def test_a_case_leads_to_its_batch_and_the_device_that_delivered_it(logged: Data
     assert "to-batch-0" not in [each.key for each in opened("case", id="alone", model="loan").button]
 
 
-def test_nothing_linked_shows_the_lines_that_link(empty: Database) -> None:
+def test_an_empty_lineage_page_shows_the_code_that_logs_links(empty: Database) -> None:
     assert any("parents=" in each.value for each in opened("lineage").code)
 
 
-def test_the_picture_draws_each_thing_under_its_neighbour_and_counts_the_rest() -> None:
+def test_the_lineage_picture_draws_each_thing_beside_its_neighbour_and_counts_hidden_ones() -> None:
     centre, run = Thing("dataset", ("d", "1")), Thing("run", ("r",))
     rules = [Thing("rule", ("d", f"rule {place}")) for place in range(10)]
     found = Lineage((LineageLink(centre, run, "was read by"), *(LineageLink(rule, centre, "cleaned") for rule in rules)), {})
@@ -187,7 +187,7 @@ def test_the_picture_draws_each_thing_under_its_neighbour_and_counts_the_rest() 
         ("age", "version:loan/3"),
     ],
 )
-def test_a_finding_leads_to_the_thing_that_it_is_about(subject: str, thing: str) -> None:
+def test_a_finding_links_to_the_lineage_of_its_subject(subject: str, thing: str) -> None:
     from observability.core.finding import Finding
 
     found = object.__new__(Finding)

@@ -30,7 +30,7 @@ def live_text(app: AppTest) -> str | None:
     return found[0] if found else None
 
 
-def test_live_is_the_hour_up_to_the_clock_whatever_the_newest_record(current: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_live_window_is_the_hour_up_to_now_and_not_to_the_newest_record(current: World, monkeypatch: pytest.MonkeyPatch) -> None:
     for clock in (END + timedelta(minutes=25), END + timedelta(days=400)):
         monkeypatch.setattr(load, "page_clock", lambda clock=clock: clock)
         found = load.window(LIVE, "loan")
@@ -39,7 +39,7 @@ def test_live_is_the_hour_up_to_the_clock_whatever_the_newest_record(current: Wo
     assert load.moved_window_note(Scope("loan", span="1h"), "loan") is not None, "other ranges move back to the newest record"
 
 
-def test_pages_say_live_and_the_newest_record_to_the_second(current: World) -> None:
+def test_live_pages_show_the_newest_record_to_the_second(current: World) -> None:
     newest = aware_utc(max(at for at in current.loan["at"]))
     assert load.newest_live_record(LIVE) == newest
     for page, parameters, every in (("health", {}, 15), ("performance", {"model": "loan"}, 5)):
@@ -50,7 +50,7 @@ def test_pages_say_live_and_the_newest_record_to_the_second(current: World) -> N
     assert live_text(opened("performance", model="loan", window="Last hour")) is None
 
 
-def test_an_hour_without_records_says_so_and_when_the_last_one_was(current: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_live_hour_without_records_says_when_the_last_one_arrived(current: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(load, "page_clock", lambda: END + timedelta(days=90))
     assert load.newest_live_record(LIVE) == load.newest_record("loan"), "without a query of rows only the hour is known"
     app = opened("performance", model="loan", window="Live")
@@ -66,7 +66,7 @@ def test_the_overview_of_an_hour_without_records_says_so_once(current: World, mo
     assert len(re.findall("(no|0) predictions", shown, re.IGNORECASE)) == 1, shown
 
 
-def test_words_of_the_newest_record() -> None:
+def test_live_text_states_the_time_of_the_newest_record() -> None:
     now = datetime(2026, 3, 2, 12, 0, 30, tzinfo=UTC)
     assert live_range.live_words(None, now) == "Live, every 5 s. No record yet."
     assert live_range.live_words(now - timedelta(seconds=7), now) == "Live, every 5 s. Newest record 12:00:23 UTC, just now."
@@ -83,7 +83,7 @@ def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Database]:
     store.close()
 
 
-def test_the_page_runs_again_where_rows_of_its_model_came_or_the_window_moved(
+def test_a_live_page_reruns_if_its_model_has_new_rows_or_the_window_moved(
     own: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock, reruns, drawn = load.page_clock(), [], {}

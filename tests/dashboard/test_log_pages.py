@@ -21,7 +21,9 @@ def log(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
 
 
 @pytest.mark.parametrize(("address", "sentence"), every_second(review_world.OPENED.items()))
-def test_a_page_about_the_log_opens_with_what_it_holds(address: str, sentence: str, log: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_each_page_about_the_log_summarises_its_records(
+    address: str, sentence: str, log: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(process_lock, "current_store", lambda: log)
     parts = urlsplit(address)
     app = opened(parts.path.strip("/"), **{name: value for name, (value,) in parse_qs(parts.query).items()})

@@ -19,7 +19,7 @@ def test_the_menu_has_at_most_twelve_entries_and_lists_every_page() -> None:
     ("page", "fleet", "model"),
     [("health", "Home", "Home"), ("findings", "Home", "Models"), ("runs", "Training", "Models"), ("drift", "Models", "Models")],
 )
-def test_some_pages_belong_to_a_model_where_one_is_chosen(page: str, fleet: str, model: str) -> None:
+def test_some_pages_belong_to_the_model_menu_if_a_model_is_chosen(page: str, fleet: str, model: str) -> None:
     assert [menu.entry_of_page(page, chosen).label for chosen in (None, "loan")] == [fleet, model]
 
 
@@ -37,7 +37,7 @@ def test_the_tabs_of_a_model_fit_one_line_of_a_laptop() -> None:
     assert len(tabs) <= 14 and sum(len(label) for label in tabs) <= 105
 
 
-def test_links_keep_the_scope_that_belongs_to_them(current: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_menu_links_keep_the_parts_of_the_scope_they_use(current: World, monkeypatch: pytest.MonkeyPatch) -> None:
     drawn = {}
     monkeypatch.setattr(menu, "_draw", lambda key, caption, lists: drawn.update({key: lists}))
     opened("drift", model="loan", window="28d", slice="sex=F")

@@ -32,13 +32,13 @@ def gap(attribute: str, severity: Severity) -> Finding:
         ("ok", "ok", "No fairness issues by sex and age."),
     ],
 )
-def test_an_issue_is_said_to_be_by_the_attributes_that_have_one(sex: Severity, age: Severity, said: str) -> None:
+def test_a_fairness_issue_names_only_the_attributes_with_an_issue(sex: Severity, age: Severity, said: str) -> None:
     """Regression: one issue by carrier was shown as an issue by carrier and origin, but origin was within its level."""
     assert fairness_issue_words([gap("sex", sex), gap("age", age)]) == said
 
 
 @pytest.mark.parametrize("severity", ["unknown", "ok"])
-def test_drivers_that_are_not_known_are_not_ok_beside_a_feature_that_is(severity: Severity, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unknown_drivers_are_not_called_ok(severity: Severity, monkeypatch: pytest.MonkeyPatch) -> None:
     """Regression: for a slice the page said `OK: The main drivers of the scores are not known yet`."""
     main = replace(gap("model", severity), analyzer="trust/explanations", metric="attribution_share", because="Said of all.")
     told: list[str] = []

@@ -114,7 +114,7 @@ def as_counts(found: Iterable[Any]) -> ActionCounts:
     return action_counts(Shown(each["severity"], each["state"]) for each in found)
 
 
-def test_the_command_counts_as_its_check(week: Week11) -> None:
+def test_the_check_command_counts_the_same_incidents_as_its_report(week: Week11) -> None:
     args = Namespace(
         **dict.fromkeys(("model", "version", "as_of", "slice", "fail_on")), start=f"{WEEK.start:%Y-%m-%d}", end=f"{WEEK.end:%Y-%m-%d}"
     )
@@ -123,14 +123,14 @@ def test_the_command_counts_as_its_check(week: Week11) -> None:
     assert f"Incidents: {incident_action_counts(week.report.incidents).total_words}." in text
 
 
-def test_the_interface_and_the_assistant_list_the_incidents_of_each_model(week: Week11) -> None:
+def test_the_api_and_the_assistant_list_the_incidents_of_each_model(week: Week11) -> None:
     query = f"from={WEEK.start:%Y-%m-%d}&to={WEEK.end:%Y-%m-%d}".encode()
     answer = asyncio.run(api.findings(Request({"type": "http", "query_string": query, "headers": []})))
     listed = incident_list(json.loads(bytes(answer.body)))
     assert {name: as_counts(each for each in listed if each["model"] == name) for name in week.by_model} == week.by_model
 
 
-def test_home_and_the_page_of_each_model_count_alike(week: Week11) -> None:
+def test_home_and_model_pages_count_the_same_incidents(week: Week11) -> None:
     home = opened("health", **SPAN)
     (line,) = (each.value for each in home.markdown if each.value.startswith("**"))
     assert incident_action_counts(week.report.incidents).words in line
@@ -159,7 +159,7 @@ def test_the_agenda_of_the_review_has_the_incidents_of_each_model_and_of_the_pip
     assert feed.title == FEED.because and "served" not in " ".join(feed.reasons)
 
 
-def test_the_metrics_of_the_watcher_count_them_too(week: Week11) -> None:
+def test_the_watcher_metrics_count_the_same_incidents(week: Week11) -> None:
     """In the watcher's metrics, an acknowledged incident counts as a warning."""
     claims = watcher.claims_by_model(load_findings.acknowledged_claims())
     for name in week.models:
@@ -169,7 +169,7 @@ def test_the_metrics_of_the_watcher_count_them_too(week: Week11) -> None:
         assert (told.get("act", 0), told.get("watch", 0)) == (counts.critical, counts.acknowledged + counts.warnings)
 
 
-def test_the_preview_of_a_limit_counts_the_findings_that_the_check_has(week: Week11) -> None:
+def test_the_limit_preview_counts_the_same_findings_as_the_check(week: Week11) -> None:
     model = week.world.store.catalog().model("price")
     settings = replace(model.settings, limits={"data/quality/null_rate": 0.9, "training/runs/straggler_score": 5.0})
     (preview,) = (each for each in alarm_rules.preview_settings(week.world.store, "price", settings, now=END) if each.week == WEEK)
@@ -180,7 +180,7 @@ def test_the_preview_of_a_limit_counts_the_findings_that_the_check_has(week: Wee
 
 
 @pytest.mark.parametrize("late", [False, True], ids=["in the week", "after the week"])
-def test_an_expired_audit_counts_for_the_agenda_if_it_had_arrived_as_for_a_check_as_of_the_week(tmp_path: Path, late: bool) -> None:
+def test_an_expired_audit_counts_for_the_agenda_only_if_it_arrived_before_the_week_ended(tmp_path: Path, late: bool) -> None:
     """Regression: an audit that arrived after the week was due on its agenda, and the check of that time had none."""
     made = WEEK.start + timedelta(hours=12)
     about = {"model": "loan", "version": "1", "at": made}

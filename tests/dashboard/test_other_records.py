@@ -38,14 +38,14 @@ def runs_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Datab
 
 
 @pytest.mark.parametrize("page", ["health", "review", "cases", "drift", "cleaning"])
-def test_a_page_about_predictions_says_what_is_there_and_leads_to_it(runs_only: Database, page: str) -> None:
+def test_a_page_about_predictions_lists_and_links_other_stored_records(runs_only: Database, page: str) -> None:
     app = opened(page)
     assert "Stored: 2 training runs, 1 batch and 1 kind of event." in words(app) and "No predictions yet." in words(app)
     labels = [each.proto.label for each in app.get("page_link")]
     assert labels[-3:] == ["Training runs", "Batches", "Changes"]
 
 
-def test_findings_and_changes_show_what_there_is(runs_only: Database) -> None:
+def test_findings_and_changes_pages_show_records_without_predictions(runs_only: Database) -> None:
     found = tables(opened("findings"))["Findings, most urgent first"]["rows"]
     assert any("bad" in row["cells"]["because"]["t"] and row["cells"]["severity"]["s"] == "act" for row in found)
     listed = tables(opened("changes"))["Changes, newest first"]["rows"]

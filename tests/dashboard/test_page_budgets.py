@@ -51,7 +51,7 @@ VIEWS = {
 
 
 @pytest.mark.parametrize("path", PAGES, ids=by_name)
-def test_a_page_is_short_before_anything_is_unfolded_and_that_of_a_system_is_full(path: Path, sample: Path) -> None:
+def test_a_page_is_short_until_unfolded_and_a_page_of_a_system_is_fully_shown(path: Path, sample: Path) -> None:
     app = opened(path.stem, **VIEWS.get(path.stem, {"model": "flights-late"}))
     every, above = sentence_words(app)
     if links.page_description(path)[0] in SYSTEMS and path.stem not in SENTENCES:
@@ -62,5 +62,5 @@ def test_a_page_is_short_before_anything_is_unfolded_and_that_of_a_system_is_ful
     assert every <= ALL, f"{every} words on the page"
 
 
-def test_views_name_pages() -> None:
+def test_every_view_names_an_existing_page() -> None:
     assert VIEWS.keys() <= links.page_files().keys()

@@ -16,7 +16,7 @@ from tests.support.dashboard_world import END, START, World
 DATES = Scope("loan", span="dates", start=START, end=END)
 
 
-def test_a_collected_figure_is_the_figure_of_its_page(current: World) -> None:
+def test_a_collected_figure_equals_the_figure_on_its_page(current: World) -> None:
     app = opened("drift", model="loan", **{"from": "2026-03-02T00:00", "to": "2026-03-16T00:00", "window": "Chosen dates"})
     drawn = [json.loads(each.proto.spec) for each in app.get("plotly_chart")]
     place = FigurePlace("drift", DATES)
@@ -28,7 +28,7 @@ def test_a_collected_figure_is_the_figure_of_its_page(current: World) -> None:
     assert "age" in feature.alt
 
 
-def test_what_cannot_be_drawn_is_said(current: World) -> None:
+def test_a_figure_that_cannot_be_drawn_states_the_reason(current: World) -> None:
     def why(place: FigurePlace, key: str = "ranking", person: Person | None = None) -> str:
         found = page_figures.figures_of_page(place, [key], person)
         assert found.found == {}

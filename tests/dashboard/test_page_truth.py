@@ -31,7 +31,7 @@ def table(**cells: dict[str, object]) -> dict[str, object]:
     return {"columns": [{"key": "edge", "label": "Limit"}], "rows": [{"cells": cells}]}
 
 
-def test_what_the_world_shows_is_true(current: World) -> None:
+def test_the_truth_check_reports_nothing_for_the_test_world(current: World) -> None:
     window = load.window(Scope("price", span="dates", start=START, end=END), "price")
     findings = {"price": load_findings.findings_in_window(window, wait=True)}
     views = [page_view(opened(page, model="price", **WHOLE), page, "price", "whole", START, END) for page in PAGES]
@@ -39,7 +39,7 @@ def test_what_the_world_shows_is_true(current: World) -> None:
     assert list(untrue(findings, views, {"price": current.store.catalog().model("price").settings})) == []
 
 
-def test_an_ok_finding_beyond_its_limit_or_judged_by_nothing_is_told() -> None:
+def test_the_truth_check_reports_an_ok_finding_beyond_its_limit_or_without_one() -> None:
     assert told(OK) == []
     assert told(replace(OK, value=0.2)) == ["OK beyond"] and told(replace(OK, value=0.2, severity="watch")) == []
     assert told(replace(OK, limit=None)) == ["OK by nothing"]
@@ -66,11 +66,11 @@ def test_an_ok_finding_beyond_its_limit_or_judged_by_nothing_is_told() -> None:
         (replace(VIEW, lines=("1,200 predictions in 2 to 8 Mar 2026", "1,300 predictions in 2 to 8 Mar 2026.")), ["totals"]),
     ],
 )
-def test_a_page_that_contradicts_its_finding_its_limit_or_itself_is_told(view: PageView, kinds: list[str]) -> None:
+def test_the_truth_check_reports_a_page_that_contradicts_a_finding_a_limit_or_itself(view: PageView, kinds: list[str]) -> None:
     assert told(OK, view) == kinds
 
 
-def test_a_dash_has_no_status_a_share_is_no_date_and_a_frozen_week_has_its_own_dates() -> None:
+def test_the_truth_check_ignores_dashes_shares_and_frozen_week_dates() -> None:
     dash = table(status={"s": "act", "t": "2 critical"}, drift={"t": "–", "title": "Nulls: 5 %."})
     assert told(OK, replace(VIEW, tables={"Models": dash})) == []
     assert told(OK, replace(VIEW, lines=("1,200 predictions in 2 to 8 Mar 2026", "3 Wh, 1,100 predictions, 97.0 % of those served"))) == []
@@ -81,7 +81,7 @@ OTHER_WEEK = ("900 predictions in 2 to 8 Mar 2025",)
 
 
 @pytest.mark.parametrize(("rows", "kinds"), [("3 critical", []), ("2 critical", ["no sum"])])
-def test_a_count_above_rows_that_hold_less_is_told(rows: str, kinds: list[str]) -> None:
+def test_the_truth_check_reports_a_count_above_what_the_rows_contain(rows: str, kinds: list[str]) -> None:
     """The call logs, which stand on a page of their own, are in the words after the count."""
     home = replace(
         VIEW,
@@ -93,7 +93,7 @@ def test_a_count_above_rows_that_hold_less_is_told(rows: str, kinds: list[str]) 
 
 
 @pytest.mark.parametrize(("metric", "kinds"), [("Accuracy", ["not counted"]), ("Recall", [])])
-def test_a_count_of_no_significant_slice_beside_a_warning_about_one_is_told(metric: str, kinds: list[str]) -> None:
+def test_the_truth_check_reports_no_significant_slice_beside_a_slice_warning(metric: str, kinds: list[str]) -> None:
     found = table(severity={"s": "watch", "t": "Warning"}, because={"t": "EV fell.", "sub": f"carrier=EV · {metric} · new"})
     tables = {"Slices": table(slice={"t": "carrier = EV"}), "Findings about slices": found}
     line = "carrier = EV, accuracy 65 % → 56 %. 0 of 4 significant."
@@ -101,7 +101,7 @@ def test_a_count_of_no_significant_slice_beside_a_warning_about_one_is_told(metr
 
 
 @pytest.mark.parametrize(("sub", "kinds"), [("unchanged from its past", ["unchanged"]), ("worse", [])])
-def test_a_window_called_unchanged_below_a_line_that_calls_it_worse_is_told(sub: str, kinds: list[str]) -> None:
+def test_the_truth_check_reports_an_unchanged_window_below_a_worse_line(sub: str, kinds: list[str]) -> None:
     rows = table(days={"t": "all 7 days"}, status={"s": "act", "t": "Critical", "sub": sub})
     view = replace(VIEW, statuses=(("act", "`age` moved. :gray[· worse · since 2 Mar 2026]"),), tables={"PSI by window": rows})
     assert told(OK, view) == kinds
@@ -120,6 +120,6 @@ def test_a_window_called_unchanged_below_a_line_that_calls_it_worse_is_told(sub:
         ("Cost by day, 2 to 15 Mar 2026", 7, ["dates"]),
     ],
 )
-def test_a_chart_beside_its_dates_is_told(alt: str, day: int, kinds: list[str]) -> None:
+def test_the_truth_check_reports_a_chart_outside_its_stated_dates(alt: str, day: int, kinds: list[str]) -> None:
     days = pd.DataFrame({"period": [datetime(2026, 3, 2, tzinfo=UTC), datetime(2026, 3, 2, tzinfo=UTC) + timedelta(days=day)]})
     assert told(OK, replace(VIEW, charts=((alt, days),))) == kinds

@@ -55,7 +55,7 @@ def test_an_empty_store_says_the_next_step(path: Path, empty) -> None:
 
 
 @pytest.mark.parametrize("path", ABOUT_ONE_MODEL, ids=by_name)
-def test_without_a_model_none_is_taken_silently(path: Path, current: World) -> None:
+def test_a_page_opened_without_a_model_says_which_model_it_shows(path: Path, current: World) -> None:
     app = opened(path.stem)
     assert f"This page is about one model: {app.session_state['model']} is the model that needs action most" in words(app)
     named = opened(path.stem, model="lona")
@@ -64,7 +64,7 @@ def test_without_a_model_none_is_taken_silently(path: Path, current: World) -> N
 
 
 @pytest.mark.parametrize("path", ABOUT_ONE_MODEL, ids=by_name)
-def test_the_only_model_need_not_be_chosen(path: Path, current: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_only_model_is_shown_without_being_chosen(path: Path, current: World, monkeypatch: pytest.MonkeyPatch) -> None:
     catalog = load.catalog()
     monkeypatch.setattr(load, "catalog", lambda: replace(catalog, models=(catalog.model("loan"),)))
     assert "Models" not in tables(opened(path.stem))
@@ -114,19 +114,19 @@ def page_runs(path: Path, model: str) -> None:
          "the window ends before it starts"),
     ],
 )  # fmt: skip
-def test_what_a_link_names_and_is_not_there_is_said(path: Path, parameters, said, current: World) -> None:
+def test_a_link_to_a_missing_item_shows_a_message(path: Path, parameters, said, current: World) -> None:
     app = opened(path.stem, **parameters)
     assert said in words(app)
     if "slice" in parameters or parameters["model"] == "lona":
         assert not app.get("plotly_chart")
 
 
-def test_a_metric_that_was_not_measured_is_said(current: World) -> None:
+def test_an_unmeasured_metric_in_a_link_shows_a_message(current: World) -> None:
     assert "names the metric luck, which was not measured here" in words(opened("performance", model="loan", metric="luck", **WHOLE))
 
 
 @pytest.mark.parametrize("page", ["model", "quality", "drift", "performance", "findings"])
-def test_an_empty_window_says_so(page: str, current: World) -> None:
+def test_an_empty_window_shows_a_message(page: str, current: World) -> None:
     app = opened(page, **{"model": "loan", "from": "2020-01-01T00:00", "to": "2020-01-08T00:00", "window": "Chosen dates"})
     assert any(
         each in words(app)
@@ -141,7 +141,7 @@ def test_codes_dates_and_offsets_in_a_link_are_understood(current: World) -> Non
     assert opened("performance", model="loan", window="28d").get("popover")[0].proto.popover.label.startswith("Last 28 days")
 
 
-def test_the_health_page_names_the_one_in_trouble_first(current: World) -> None:
+def test_the_health_page_lists_the_model_in_trouble_first(current: World) -> None:
     app = opened("health", window="Everything")
     fleet = tables(app)["Models, most severe first"]["rows"]
     assert fleet[0]["cells"]["model"]["t"] == "price" and fleet[0]["cells"]["status"]["t"] == "1 critical"
@@ -191,7 +191,7 @@ def test_a_click_on_the_drift_page_opens_the_overlay_of_that_column(current: Wor
     assert "which is not among the analyzed columns" in words(opened("drift", model="price", feature="nope", **WHOLE))
 
 
-def test_findings_are_filtered_and_one_shows_what_it_rests_on(current: World) -> None:
+def test_findings_can_be_filtered_and_a_chosen_one_shows_its_evidence(current: World) -> None:
     app = opened("findings", model="price", severity="act", **WHOLE)
     rows = tables(app)["Findings, most urgent first"]["rows"]
     assert rows and {row["cells"]["severity"]["t"] for row in rows} == {"Critical"}
@@ -204,7 +204,7 @@ def test_findings_are_filtered_and_one_shows_what_it_rests_on(current: World) ->
 
 
 @pytest.mark.parametrize("page", ["drift", "performance", "quality", "latency"])
-def test_the_query_that_a_page_shows_gives_the_value_of_the_chosen_finding(current: World, page: str) -> None:
+def test_the_query_shown_on_a_page_reproduces_the_chosen_finding_value(current: World, page: str) -> None:
     app = opened(page, model="price", **WHOLE)
     (box,) = [each for each in app.selectbox if each.key and each.key.endswith("-query-choice")]
     (query,) = [each.value for each in app.code if each.value.startswith(("SELECT", "WITH"))]
@@ -229,7 +229,7 @@ def test_findings_of_one_fault_are_folded_under_its_lead_and_unfold_by_link(curr
     assert "which is not in this window" in words(opened("findings", model="price", incident="0123456789abcdef", **WHOLE))
 
 
-def test_the_fleet_counts_incidents_and_says_where_they_seem_to_come_from(current: World) -> None:
+def test_the_fleet_table_counts_incidents_and_names_their_suspected_sources(current: World) -> None:
     found = tables(opened("health", **WHOLE))
     row = next(each for each in found["Models, most severe first"]["rows"] if each["cells"]["model"]["t"] == "price")
     said = found["Incidents, most urgent first"]["rows"]
@@ -294,7 +294,7 @@ def test_a_subject_is_erased_on_the_page(empty: DuckStore, tmp_path: Path) -> No
         ("health", {}),
     ],
 )
-def test_a_copied_link_names_everything_and_opens_the_same_view(page: str, parameters: dict[str, str], current: World) -> None:
+def test_a_copied_link_contains_every_choice_and_opens_the_same_view(page: str, parameters: dict[str, str], current: World) -> None:
     app = opened(page, **parameters)
     address = urlsplit(app.code[0].value)
     copied = {key: values[0] for key, values in parse_qs(address.query).items()}
@@ -314,7 +314,7 @@ def test_a_copied_link_names_everything_and_opens_the_same_view(page: str, param
         ("/serving/drift?model=b", "/drift?model=b"),
     ],
 )
-def test_a_page_is_found_by_its_section_and_the_first_one_by_its_name(asked: str, leads_to: str) -> None:
+def test_pages_are_reached_by_section_address_and_the_home_page_by_name(asked: str, leads_to: str) -> None:
     path, _, query = asked.partition("?")
     (route,) = [each for each in application.redirects() if each.path == path]
     request = Request({"type": "http", "method": "GET", "path": path, "query_string": query.encode(), "headers": []})
@@ -322,7 +322,7 @@ def test_a_page_is_found_by_its_section_and_the_first_one_by_its_name(asked: str
     assert (answer.status_code, answer.headers["location"]) == (307, leads_to)
 
 
-def test_findings_of_one_analyzer_that_are_all_ok_are_listed_and_those_of_all_stay_folded(current: World) -> None:
+def test_all_ok_findings_are_listed_for_one_analyzer_and_folded_for_all(current: World) -> None:
     found = tables(opened("findings", model="loan", analyzer="serving/calibration", **WHOLE))["Findings, most urgent first"]["rows"]
     assert found and {row["cells"]["severity"]["t"] for row in found} == {"OK"}
     every = tables(opened("findings", model="loan", **WHOLE)).get("Findings, most urgent first", {"rows": []})["rows"]

@@ -63,7 +63,7 @@ def over(store: Database, page: str, monkeypatch: pytest.MonkeyPatch, **paramete
 
 
 @pytest.mark.parametrize("name", PAGES)
-def test_a_page_over_the_lake_shows_what_it_shows_over_kept_rows(pair: Pair, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+def test_a_page_reads_the_same_content_from_the_lake_as_from_kept_rows(pair: Pair, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     page, parameters = PAGES[name]
     kept, aged = (words(over(store, page, monkeypatch, **parameters)) for store in (pair.kept, pair.aged))
     assert aged.split() == kept.split() and len(kept) > 200

@@ -12,7 +12,7 @@ from tests.support.dashboard_world import END, START, World
 WEEKS = Scope("loan", span="dates", start=START, end=END)
 
 
-def test_every_page_is_a_line_and_every_line_leads_to_a_page(current: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_palette_lists_every_page_and_every_entry_opens_a_page(current: World, monkeypatch: pytest.MonkeyPatch) -> None:
     drawn = []
     monkeypatch.setattr(palette, "page_component", lambda name: lambda **given: drawn.append(given["data"]))
     opened("drift", model="loan", window="28d")
@@ -31,7 +31,7 @@ def test_models_viewed_last_come_first_and_keep_the_page(current: World) -> None
     assert {item["go"]["page"] for item in palette.model_items("health", WEEKS, [])} == {"model"}
 
 
-def test_features_are_those_of_the_model_and_incidents_those_of_the_window(current: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_palette_features_belong_to_the_model_and_incidents_to_the_window(current: World, monkeypatch: pytest.MonkeyPatch) -> None:
     features = {item["t"]: item["go"] for item in palette.feature_items(WEEKS)}
     assert features["age"] == {"page": "drift", "parameters": {**WEEKS.parameters(), "feature": "age"}}
     assert palette.feature_items(Scope()) == []
@@ -60,7 +60,9 @@ def test_shared_views_do_not_wait_for_incidents(current: World, monkeypatch: pyt
     assert [item["t"] for item in drawn[0]["items"] if item["kind"] == "Shared views"] == ["Age"] and not drawn[0]["full"]
 
 
-def test_actions_lead_where_the_list_of_actions_leads_and_compute_no_finding(current: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_palette_actions_open_the_same_page_as_the_action_list_without_computing_findings(
+    current: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
     action = {"kind": "action", "at": END, "author": "ann", "text": "Retrain", "model": "loan"}
     targets = {"p1": {"review": "2026-W09"}, "p2": {"incident": "abc", "owner": "Bo"}, "p3": {}}
     current.store.write_records([{**action, **target, "action": name, "text": f"Retrain {name}"} for name, target in targets.items()])
@@ -82,7 +84,7 @@ def test_actions_lead_where_the_list_of_actions_leads_and_compute_no_finding(cur
     assert len(palette.action_items()) == 1
 
 
-def test_actions_are_sent_with_the_page_and_none_where_they_cannot_be_read(current: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_palette_actions_are_sent_with_the_page_and_omitted_if_unreadable(current: World, monkeypatch: pytest.MonkeyPatch) -> None:
     drawn = []
     monkeypatch.setattr(palette, "page_component", lambda name: lambda **given: drawn.append(given["data"]))
     current.store.write_records([{"kind": "action", "at": END, "author": "ann", "text": "Ask the vendor", "action": "p4"}])
@@ -96,9 +98,7 @@ def test_actions_are_sent_with_the_page_and_none_where_they_cannot_be_read(curre
     assert palette.action_items() == []
 
 
-def test_views_of_the_session_come_first_each_place_once_and_without_the_one_that_is_shown(
-    current: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_recent_views_come_first_without_duplicates_or_the_current_view(current: World, monkeypatch: pytest.MonkeyPatch) -> None:
     drawn: list[dict] = []
     monkeypatch.setattr(palette, "page_component", lambda name: lambda **given: drawn.append(given["data"]))
     app = opened("drift", model="loan", window="28d")
@@ -113,7 +113,7 @@ def test_views_of_the_session_come_first_each_place_once_and_without_the_one_tha
     assert recent_views.place_of_view(app.session_state[recent_views.HELD][0]) == recent_views.place_of_view(here)
 
 
-def test_a_view_takes_the_place_of_the_earlier_one_of_its_place(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_new_view_replaces_an_earlier_view_of_the_same_place(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(recent_views.st, "session_state", {})
     for number in range(20):
         recent_views.note_view({"page": "drift", "parameters": {"model": f"m{number % 12}", "feature": str(number)}})

@@ -27,7 +27,7 @@ def counts(labels: np.ndarray, decisions: np.ndarray, weight: float = 1.0) -> pd
     return frame.assign(w=weight * frame["n"], w2=weight**2 * frame["n"])
 
 
-def test_each_class_is_scikit_learns() -> None:
+def test_recall_and_precision_of_each_class_match_scikit_learn() -> None:
     rng = np.random.default_rng(2)
     labels = rng.choice(3, 900, p=[0.5, 0.3, 0.2])
     decisions = np.where(rng.random(900) < 0.6, labels, rng.integers(0, 3, 900))
@@ -47,7 +47,7 @@ def test_each_class_is_scikit_learns() -> None:
     assert f"`{recalls.idxmin()}`, {formatting.format_share(recalls.min())} (" in lowest_recall_sentence(found)
 
 
-def test_weights_cost_effective_rows_and_a_class_that_never_came_is_unknown() -> None:
+def test_weights_reduce_effective_rows_and_a_class_without_rows_is_unknown() -> None:
     labels, decisions = np.array([0] * 80 + [1] * 40), np.array([0] * 60 + [1] * 60)
     plain, heavy = (per_class_frame(MODEL, counts(labels, decisions, weight), None).set_index(["class", "metric"]) for weight in (1.0, 5.0))
     assert heavy.equals(plain), "equal weights do not change the result"

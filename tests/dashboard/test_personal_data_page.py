@@ -8,7 +8,7 @@ from tests.support.dashboard_pages import opened, tables, words
 from tests.support.dashboard_world import END, START, World
 
 
-def test_each_hit_says_its_rule_and_what_to_do_next(current: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_each_personal_data_hit_shows_its_rule_and_next_step(current: World, monkeypatch: pytest.MonkeyPatch) -> None:
     def held(subject: str) -> Finding:
         reasons = [
             {"kind": "e-mail addresses", "why": "form name@domain", "texts": 10},

@@ -43,7 +43,7 @@ def drawn_ids(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return held[0]
 
 
-def test_the_map_says_what_it_draws_and_marks_a_case(current: World) -> None:
+def test_the_prediction_map_describes_its_sample_and_marks_the_case(current: World) -> None:
     app = opened("prediction_map", model="loan", id="l41", **WHOLE)
     said = words(app)
     assert "A fixed sample of 2,000 of 2,800 predictions" in said and "of the variance that is not shown" in said
@@ -60,7 +60,7 @@ def test_the_colour_is_the_outcome_the_error_or_the_score(current: World) -> Non
     assert [each["name"] for each in chart(opened("prediction_map", model="loan", color="Score", **WHOLE))["data"]] == ["score (2,000)"]
 
 
-def test_a_selection_gives_its_errors_a_rule_and_a_slice(current: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_selected_points_show_their_errors_a_rule_and_a_slice(current: World, monkeypatch: pytest.MonkeyPatch) -> None:
     names = drawn_ids(monkeypatch)
     rows = raw(current).loc[names]
     inside = (rows["carrier"] == "CC").to_numpy()
@@ -90,7 +90,7 @@ def test_one_selected_point_opens_its_case(current: World, monkeypatch: pytest.M
     assert any(button.label == f"Open {names[7]}" for button in app.button)
 
 
-def test_figures_of_few_rows_are_not_shown_to_people_who_may_not_reveal(current: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_figures_of_few_rows_are_hidden_from_people_without_the_reveal_right(current: World, monkeypatch: pytest.MonkeyPatch) -> None:
     select(monkeypatch, [1, 2, 3])
     assert "Errors of the selected points" in words(opened("prediction_map", model="loan", **WHOLE))
     monkeypatch.setattr(sign_in, "current_person", lambda: Person("vera", "viewer", source="account"))
@@ -98,7 +98,7 @@ def test_figures_of_few_rows_are_not_shown_to_people_who_may_not_reveal(current:
     assert "Errors of the selected points" not in said and "fewer than 10" in said and "Best description" not in said
 
 
-def test_a_case_leads_to_the_map_around_it(current: World) -> None:
+def test_a_case_links_to_the_map_of_similar_predictions(current: World) -> None:
     for section in ("edge", "alike"):
         app = opened("case", id="l41", model="loan", section=section)
         assert any(button.label == "Map of similar predictions" for button in app.button), section

@@ -11,7 +11,7 @@ def nobody(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(presence, "_SEEN", {})
 
 
-def test_others_are_named_by_their_part_once_each() -> None:
+def test_other_people_present_are_named_once_for_each_part() -> None:
     for session, name, part in (("1", "Ann", "item"), ("2", "bob", "item"), ("3", "Bob", "decide"), ("4", "bob", "item")):
         presence.note_presence("W27", session, name, part, now=100.0)
     assert presence.people_elsewhere("W27", "1", now=101.0) == {"item": ["bob"], "decide": ["Bob"]}
@@ -19,7 +19,7 @@ def test_others_are_named_by_their_part_once_each() -> None:
     assert presence.people_elsewhere("W28", "1", now=101.0) == {}
 
 
-def test_a_person_moves_and_leaves() -> None:
+def test_presence_follows_a_person_to_another_part_and_ends_when_they_leave() -> None:
     presence.note_presence("W27", "1", "Ann", "item", now=100.0)
     presence.note_presence("W27", "1", "Ann", "decide", now=110.0)
     assert presence.people_elsewhere("W27", "2", now=110.0 + presence.LASTS) == {"decide": ["Ann"]}

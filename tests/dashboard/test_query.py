@@ -30,7 +30,7 @@ def test_a_query_is_filled_in_run_and_shown(current: World) -> None:
         (Person("one", "analyst", (("price", "none"),)), False),
     ],
 )
-def test_only_analysts_who_see_every_model_have_the_box(
+def test_only_analysts_who_see_every_model_can_run_queries(
     current: World, monkeypatch: pytest.MonkeyPatch, person: Person, allowed: bool
 ) -> None:
     monkeypatch.setattr(sign_in, "current_person", lambda: person)

@@ -40,7 +40,7 @@ def written(page: AppTest) -> dict[str, Any] | None:
         ("short.<script>abcd;.97971f2bf265a", ("97971f2bf265a",)),
     ],
 )
-def test_a_cookie_holds_marks_and_nothing_else(cookie: str | None, marks: tuple[str, ...]) -> None:
+def test_only_valid_marks_are_read_from_the_cookie(cookie: str | None, marks: tuple[str, ...]) -> None:
     assert read_incidents.marks_in_cookie(cookie) == marks
 
 
@@ -84,7 +84,7 @@ def test_an_unread_row_has_a_dot_with_a_word_and_a_read_one_has_none() -> None:
     assert "tone" not in read and read["cells"]["what"]["dot"] is None
 
 
-def test_opening_an_incident_reads_it_and_the_next_session_knows(current: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_opening_an_incident_marks_it_read_for_later_sessions(current: World, monkeypatch: pytest.MonkeyPatch) -> None:
     rows = tables(opened("health", **WHOLE))["Incidents, most urgent first"]["rows"]
     acted = [row for row in rows if row["cells"].get("act")]
     assert acted and all(row["tone"] == "unread" for row in acted)
@@ -106,7 +106,7 @@ def test_opening_an_incident_reads_it_and_the_next_session_knows(current: World,
     assert read_incidents.CHANGED not in app.session_state, "nothing changed"
 
 
-def test_marking_asks_for_no_dialog_and_other_actions_do(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_marking_as_read_opens_no_dialog_but_other_actions_do(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[str] = []
     acts = []
     monkeypatch.setattr(open_tasks, "draw_table", lambda *given, **options: acts.append(options["on_act"]))
@@ -122,7 +122,7 @@ def test_marking_asks_for_no_dialog_and_other_actions_do(monkeypatch: pytest.Mon
     assert asked == ["snooze"]
 
 
-def test_marks_of_a_part_of_a_page_are_written_by_the_whole_page_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_marks_set_within_a_page_fragment_are_saved_once_by_the_whole_page(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[str] = []
     monkeypatch.setattr(read_incidents.st, "session_state", {read_incidents.HELD: ()})
     monkeypatch.setattr(read_incidents.st, "rerun", lambda: asked.append("whole page"))

@@ -51,7 +51,7 @@ def line() -> None:
     draw_replica_line("drift")
 
 
-def test_the_line_tells_the_lag_and_warns_when_nothing_newer_comes(reads: Replica) -> None:
+def test_the_replica_line_shows_the_lag_and_warns_if_no_newer_state_arrives(reads: Replica) -> None:
     test = AppTest.from_function(line)
     test.query_params["model"] = "a b"
     reads.as_of = datetime.now(UTC)
@@ -65,7 +65,7 @@ def test_the_line_tells_the_lag_and_warns_when_nothing_newer_comes(reads: Replic
     assert "cannot be shown: the published state is of another version" in test.run().caption[0].value
 
 
-def test_what_was_saved_is_told_until_it_is_there(reads: Replica) -> None:
+def test_a_pending_save_is_announced_until_it_appears_on_the_replica(reads: Replica) -> None:
     test = AppTest.from_function(line)
     test.session_state[replica_line.SAVED] = reads.as_of + timedelta(seconds=5)
     (told,) = test.run().info
@@ -88,7 +88,7 @@ def saving() -> None:
         st.rerun()
 
 
-def test_what_a_person_saves_is_at_the_owner_and_told(reads: Replica) -> None:
+def test_a_save_on_a_replica_is_written_at_the_owner_and_announced(reads: Replica) -> None:
     owner = cast("CallsOfTest", reads.owner).store
     test = AppTest.from_function(saving).run()
     test.button[0].click().run()
@@ -104,7 +104,7 @@ def test_what_a_person_saves_is_at_the_owner_and_told(reads: Replica) -> None:
     assert not test.info
 
 
-def test_a_whole_page_is_shown_from_a_state(reads: Replica) -> None:
+def test_a_replica_shows_a_whole_page(reads: Replica) -> None:
     test = AppTest.from_file(str(SHELL), default_timeout=120)
     test.run()
     assert not test.exception
@@ -120,7 +120,7 @@ def alert_channels() -> None:
     alerts_settings.alert_settings_form()
 
 
-def test_checks_and_channels_are_not_said_to_be_missing(reads: Replica) -> None:
+def test_a_replica_does_not_report_checks_and_channels_as_missing(reads: Replica) -> None:
     test = AppTest.from_function(alert_channels).run()
     assert not test.exception
     (checks, told) = test.caption
@@ -152,7 +152,7 @@ def starting_a_job() -> None:
     LAB.start("fault", "a fault", lambda note: None)
 
 
-def test_work_of_minutes_and_uploads_are_done_at_the_owner(reads: Replica) -> None:
+def test_a_replica_refers_long_jobs_and_uploads_to_the_owner(reads: Replica) -> None:
     test = AppTest.from_function(starting_a_job).run(timeout=30)
     assert not test.exception
     assert "done at the owner of the store" in test.error[0].value
@@ -219,7 +219,7 @@ def new_dashboard() -> None:
     board_list._new_board_form(Scope())
 
 
-def test_a_new_dashboard_is_said_to_come(reads: Replica) -> None:
+def test_a_dashboard_created_on_a_replica_is_announced_as_pending(reads: Replica) -> None:
     test = AppTest.from_function(new_dashboard, default_timeout=30)
     test.session_state["person"] = "ann"
     test.run()
@@ -233,6 +233,6 @@ def test_a_new_dashboard_is_said_to_come(reads: Replica) -> None:
     assert any(told.value.startswith("Saved at the owner.") for told in test.info)
 
 
-def test_files_of_the_home_are_changed_at_the_owner(reads: Replica) -> None:
+def test_a_replica_refers_settings_changes_to_the_owner(reads: Replica) -> None:
     with pytest.raises(UsageError, match="Open http://owner:8501"):
         require_of_person("settings")

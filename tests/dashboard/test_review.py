@@ -71,7 +71,7 @@ def test_every_step_draws(step: str) -> None:
         assert len(opened("review", review=str(week), step=step).header) == 1
 
 
-def test_two_people_at_one_item_lose_no_words(store: Database) -> None:
+def test_remarks_of_two_people_on_the_same_item_are_all_saved(store: Database) -> None:
     item = freeze.stored_week(store, str(BROKEN))["agenda"][0]["item"]
     ann, bob = (enter(name, BROKEN, item=item) for name in ("Ann", "Bob"))
     for app, text in ((ann, "It began on Monday"), (bob, "Only trucks")):
@@ -94,7 +94,7 @@ def test_two_people_at_one_item_lose_no_words(store: Database) -> None:
         assert text in shown
 
 
-def test_what_was_pinned_or_taken_off_is_put_back_in_its_place(store: Database) -> None:
+def test_pinned_or_removed_items_can_be_restored_to_their_place(store: Database) -> None:
     def shown(app: AppTest) -> list[tuple[str, bool]]:
         cells = [each["cells"]["what"] for each in tables(app)["Agenda"]["rows"]]
         return [(each["go"]["parameters"]["item"], each["sub"].startswith("Pinned.")) for each in cells]
@@ -115,14 +115,14 @@ def test_what_was_pinned_or_taken_off_is_put_back_in_its_place(store: Database) 
     assert shown(press(app, "Remove from the agenda")) == [(ranked, False)]
 
 
-def test_fine_is_said_of_what_was_judged_alone(store: Database) -> None:
+def test_fairness_is_not_called_fine_if_models_were_not_fully_judged(store: Database) -> None:
     assert freeze.stored_week(store, str(BETTER))["models"][0]["judged"].get("trust/fairness", {}).get("ok", 0) == 0
     shown = words(opened("review", review=str(BETTER), step="fairness"))
     assert "not fully judged: 1 of 1 model" in shown
     assert "No new difference between groups" not in shown
 
 
-def test_the_calendar_shows_which_weeks_were_held_and_closed(store: Database) -> None:
+def test_the_calendar_marks_weeks_whose_meeting_was_held_and_closed(store: Database) -> None:
     held = freeze.meetings_closed(store)
     rows = tables(opened("review", review=str(BETTER)))[f"Weeks of {BETTER.year}"]["rows"]
     cells = {cell["go"]["parameters"]["review"]: cell for row in rows for cell in row["cells"].values() if "go" in cell}
@@ -133,14 +133,14 @@ def test_the_calendar_shows_which_weeks_were_held_and_closed(store: Database) ->
     assert "open" in cells[str(BETTER)]["week"] and "open" not in cells[str(BROKEN)]["week"]
 
 
-def test_a_week_may_be_spelled_week_and_one_that_is_not_frozen_is_offered(store: Database) -> None:
+def test_a_review_link_accepts_the_week_parameter_and_offers_to_freeze_an_unfrozen_week(store: Database) -> None:
     assert f"Week {MENDED}" in words(opened("review", week=str(MENDED)))
     app = opened("review", week="2026-W01")
     assert "not frozen here" in words(app)
     assert str(app.selectbox(key="freeze-week-2026-W01").value) == "2026-W01"
 
 
-def test_a_promise_is_put_off_with_a_reason_passed_up_and_closed(store: Database) -> None:
+def test_an_action_item_can_be_postponed_with_a_reason_escalated_and_closed(store: Database) -> None:
     app = enter("Bob", MENDED, step="promises")
     (promise,) = tables(app)["Action items"]["rows"]
     assert promise["cells"]["moved"]["t"] == "Moved before the action"
@@ -163,7 +163,7 @@ def test_a_promise_is_put_off_with_a_reason_passed_up_and_closed(store: Database
     assert "The depot is closed" in words(app)
 
 
-def test_a_postmortem_begins_with_what_is_known_and_is_kept(store: Database) -> None:
+def test_a_postmortem_form_is_prefilled_and_saved(store: Database) -> None:
     app = enter("Ann", BROKEN, step="incidents")
     item = next(each["item"] for each in freeze.stored_week(store, str(BROKEN))["agenda"] if each["sort"] == "incident")
     app.selectbox(key="postmortem-item").set_value(item).run()
@@ -199,7 +199,7 @@ def test_a_risk_owner_signs_at_the_step_about_fairness(store: Database) -> None:
         assert standing["cells"]["until"] == {"t": format_day(until), **expired}, "as of the week's end, whatever the case and the spaces"
 
 
-def test_an_audit_stands_beside_what_the_one_before_it_found(store: Database) -> None:
+def test_an_audit_is_shown_with_the_result_of_the_previous_one(store: Database) -> None:
     app = opened("review", review=str(BROKEN), step="fairness")
     (row,) = tables(app)["Audits and their results"]["rows"]
     assert row["cells"]["results"]["t"] == "flipped 3.00, mae_with_noise 8.25 (previously 9.50)"
@@ -209,7 +209,7 @@ def test_an_audit_stands_beside_what_the_one_before_it_found(store: Database) ->
     assert invalid(html) == []
 
 
-def test_the_old_version_in_the_shadow_is_held_against_the_one_that_serves(store: Database) -> None:
+def test_the_old_version_in_shadow_is_compared_with_the_serving_version(store: Database) -> None:
     (card,) = freeze.stored_week(store, str(BETTER))["challengers"]
     assert (card["model"], card["version"], card["serves"]) == ("eta", "1", "2")
     lines = review_world.records()
@@ -230,7 +230,7 @@ def test_the_old_version_in_the_shadow_is_held_against_the_one_that_serves(store
     assert "differs" in words(app)
 
 
-def test_a_decision_about_a_version_names_it(store: Database) -> None:
+def test_a_decision_about_a_version_must_name_the_version(store: Database) -> None:
     app = enter("Ann", BETTER, step="decide")
     app.text_input(key=f"decision-{BETTER}-statement-0").input("Keep version 2")
     app.multiselect(key=f"decision-{BETTER}-evidence-0").set_value(["challenger:eta:1"])
@@ -265,7 +265,7 @@ def test_every_action_is_listed_with_owner_due_date_and_state(store: Database) -
     assert rows["Log kilometres again"]["what"]["go"]["parameters"] == {"review": str(BROKEN), "step": "promises"}
 
 
-def test_an_action_of_no_review_is_assigned_and_closed_where_all_actions_are_listed(store: Database) -> None:
+def test_an_action_without_a_review_can_be_assigned_and_closed_in_the_list_of_all_actions(store: Database) -> None:
     alone = {"kind": "action", "author": "zoe", "model": "eta", "due": BROKEN.end}
     store.write_records([alone | {"action": "b1", "text": "Ask them"}, alone | {"action": "b2", "text": "Ask us", "due": None}])
 
@@ -293,7 +293,7 @@ def test_an_action_of_no_review_is_assigned_and_closed_where_all_actions_are_lis
     assert "review" not in alone_now().fields
 
 
-def test_an_agreed_action_is_overdue_by_the_page_s_clock_in_its_own_review(store: Database) -> None:
+def test_an_action_is_overdue_in_its_own_review_by_the_current_time(store: Database) -> None:
     late = {"kind": "action", "author": "zoe", "owner": "bob", "model": "eta", "review": str(BETTER)}
     dues = {"Due the day before": NOW - timedelta(days=1), "Due today": NOW}
     store.write_records([late | {"action": f"late-{place}", "text": text, "due": due} for place, (text, due) in enumerate(dues.items())])
@@ -317,7 +317,7 @@ def test_a_closed_meeting_takes_no_more_words_until_it_is_opened_again(store: Da
     assert "The meeting was closed" not in words(enter("Bob", BROKEN, item=item))
 
 
-def test_who_signed_in_closes_a_meeting_and_a_viewer_cannot(store: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_signed_in_administrator_can_close_a_meeting_and_a_viewer_cannot(store: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     for person, closes in ((Person("vic", "viewer"), False), (Person("ada", "administrator"), True)):
         sign(monkeypatch, person)
         app = opened("review", review=str(BROKEN), step="decide")
@@ -327,7 +327,7 @@ def test_who_signed_in_closes_a_meeting_and_a_viewer_cannot(store: Database, mon
     press(app, "Open the meeting again")
 
 
-def test_an_item_shows_its_line_and_leads_to_its_incident(store: Database) -> None:
+def test_an_agenda_item_shows_its_chart_and_links_to_its_incident(store: Database) -> None:
     item = freeze.stored_week(store, str(BROKEN))["agenda"][0]
     app = opened("review", review=str(BROKEN), item=item["item"])
     assert len(app.get("plotly_chart")) == 1 and "this week" in words(app)
@@ -352,7 +352,7 @@ def test_an_alert_is_snoozed_until_it_gets_worse_and_judged_once(store: Database
     assert "0 of 1 rated alerts were useful" in words(app)
 
 
-def test_settings_of_alerts_are_kept_and_an_edit_from_outside_is_not_lost(store: Database) -> None:
+def test_alert_settings_are_saved_without_losing_an_external_edit(store: Database) -> None:
     path = store.home / config.FILE
     app = opened("alerts")
     assert "Never fired" in " ".join(each.label for each in app.expander)
@@ -407,7 +407,7 @@ def test_the_weeks_to_freeze_are_the_complete_ones_with_predictions() -> None:
     assert [str(week) for week in weeks_to_freeze(seen, Week.parse("2019-W02"))] == ["2013-W27", "2019-W01", "2019-W02"]
 
 
-def test_what_is_typed_stays_while_another_step_is_looked_at_and_a_second_press_makes_no_second_action(store: Database) -> None:
+def test_typed_text_survives_a_step_change_and_a_second_click_adds_no_second_action(store: Database) -> None:
     item = freeze.stored_week(store, str(BROKEN))["agenda"][0]["item"]
     form = f"finish-{BROKEN}-{item}"
     app = enter("Ann", BROKEN, item=item)
@@ -431,7 +431,7 @@ def test_what_is_typed_stays_while_another_step_is_looked_at_and_a_second_press_
     assert (action.state, action.last.author, action.fields["reason"]) == ("cancelled", "Ann", "The item was reopened.")
 
 
-def test_who_writes_a_postmortem_second_begins_with_the_first_ones_words(store: Database) -> None:
+def test_a_second_postmortem_author_starts_with_the_first_ones_text(store: Database) -> None:
     item = next(each["item"] for each in freeze.stored_week(store, str(BROKEN))["agenda"] if each["sort"] == "incident")
     form = f"postmortem-{BROKEN}-{item}"
     ann, bob = (enter(name, BROKEN, step="incidents") for name in ("Ann", "Bob"))

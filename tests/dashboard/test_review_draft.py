@@ -71,7 +71,7 @@ def test_nothing_can_be_written_in_a_draft(mine: World) -> None:
     assert "freeze the week to decide and to write" in words(opened("review", review=str(WEEK), item=item))
 
 
-def test_who_sees_some_models_sees_no_draft(mine: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_person_who_sees_only_some_models_sees_no_draft(mine: World, monkeypatch: pytest.MonkeyPatch) -> None:
     drafted()
     assert draft.drafted_weeks() == [str(WEEK)]
     draft.DRAFTS.job = BackgroundJob("x", "Draft of a week", lambda note: None, failure="price cannot be read", done=True)
@@ -93,7 +93,7 @@ def test_who_sees_some_models_sees_no_draft(mine: World, monkeypatch: pytest.Mon
         ([], "2026-W48"),
     ],
 )
-def test_the_week_that_is_offered_is_one_that_the_records_of_most_models_fill(streams: list[tuple[str, str, str]], offered: str) -> None:
+def test_the_suggested_week_is_one_with_records_of_most_models(streams: list[tuple[str, str, str]], offered: str) -> None:
     """Regression: a sample of 2013 opened on a week of 2025 with only a log of calls."""
     rows = [
         {"environment": "production", "model": name, "first": pd.Timestamp(first), "last": pd.Timestamp(last)}

@@ -73,7 +73,7 @@ def test_a_slice_leads_to_its_cases_of_the_week() -> None:
     assert performance.finding_target(room, {"model": "loan", "task": "binary"}, {**each, "slice": None})["go"]["page"] == "slices"
 
 
-def test_a_part_that_fails_says_why_and_a_broken_store_is_not_hidden() -> None:
+def test_a_failed_part_of_the_week_states_its_reason_but_a_broken_store_raises() -> None:
     def fails(error: Exception):
         def make(store, each):
             raise error
@@ -91,7 +91,7 @@ def incident(lead: Finding) -> Incident:
     return Incident("i1", "loan", "model", replace(lead, severity="act"), (), "act", None, None, "")
 
 
-def test_money_at_stake_is_the_loss_of_the_labelled_times_the_touched_answers(current: World) -> None:
+def test_money_at_stake_extrapolates_the_labelled_loss_to_all_affected_predictions(current: World) -> None:
     store = load.store()
     known = store.catalog().model("loan")
     model = replace(known, settings=replace(known.settings, cost_false_positive=2.0, cost_false_negative=5.0, cost_currency="EUR"))
@@ -127,7 +127,7 @@ def test_money_at_stake_is_the_loss_of_the_labelled_times_the_touched_answers(cu
     assert sentences.stake_sentences({}, "i1") == (sentences.OLDER, "")
 
 
-def test_ordinary_errors_are_no_cost_of_an_incident() -> None:
+def test_the_usual_cost_of_errors_is_not_charged_to_an_incident() -> None:
     """Regression: an incident was charged 814 USD at 2.91 each, although ordinary decisions cost 2.81. A week frozen by an earlier version
     is still read."""
     cost = {
@@ -148,7 +148,7 @@ def test_ordinary_errors_are_no_cost_of_an_incident() -> None:
     assert sentences.error_cost_sentence({"money": older}).startswith("Estimated cost of errors: 28.0 USD")
 
 
-def test_a_group_is_named_where_its_share_differs_as_the_z_test_says() -> None:
+def test_a_group_is_named_if_a_two_proportion_z_test_finds_its_share_different() -> None:
     from statsmodels.stats.proportion import proportions_ztest
 
     frame = lambda **counts: pd.DataFrame({"w": counts, "w2": counts}).astype(float)
@@ -173,7 +173,7 @@ def test_inputs_are_ranked_by_drift_times_importance_and_the_overlay_is_the_live
     assert "Ranked by drift" in sentences.inputs_sentence({"inputs": alone, "served": 1})
 
 
-def test_a_queue_an_agreement_and_a_price_are_those_of_the_records() -> None:
+def test_queue_agreement_and_price_match_the_records() -> None:
     end = pd.Timestamp("2026-03-09")
     given = pd.DataFrame([("p", "i1", "a", end - timedelta(days=6)), ("p", "i2", "a", end - timedelta(days=2)), ("p", "i3", "b", end - timedelta(days=4))], columns=["project", "item", "annotator", "at"])  # fmt: skip
     done = given.iloc[:1].assign(at=end - timedelta(days=1), label="x")
@@ -190,7 +190,7 @@ def test_a_queue_an_agreement_and_a_price_are_those_of_the_records() -> None:
     assert cells["agreement"] == (None, None)
 
 
-def test_the_criterion_of_a_model_is_kept_whether_or_not_it_needs_a_person() -> None:
+def test_the_fairness_criterion_is_stored_whether_or_not_it_needs_action() -> None:
     base = {"analyzer": "trust/fairness", "metric": "equal_opportunity_difference", "unit": "share"}
     made = fairness_status.criteria_status(
         [
@@ -217,7 +217,7 @@ def test_the_criterion_of_a_model_is_kept_whether_or_not_it_needs_a_person() -> 
     assert fairness_status.newest_audits([]) == []
 
 
-def test_the_results_of_an_audit_have_their_intervals_and_the_earlier_values() -> None:
+def test_audit_results_show_their_intervals_and_previous_values() -> None:
     def leakage(value: float) -> dict[str, Any]:
         head = {"value": value, "low": value - 0.1, "high": value + 0.1, "n": 300}
         results = {"headline": head, "further": {"training_overlap": {**head, "value": 0.3, "low": 0.2, "high": 0.4}}}
@@ -241,7 +241,7 @@ def test_the_results_of_an_audit_have_their_intervals_and_the_earlier_values() -
     assert sentences.audit_results_words(*fairness_status.newest_audits([other])) == "linf/0.1 0.800"
 
 
-def test_a_challenger_is_told_the_slice_where_it_is_worse_and_no_other(current: World) -> None:
+def test_only_the_slice_where_the_challenger_is_worse_is_named(current: World) -> None:
     rng = np.random.default_rng(2)
     model = load.store().catalog().model("price")
     label = rng.normal(0, 1, 900)
@@ -274,7 +274,7 @@ def drawn_more_labels(room):
     return AppTest.from_function(page, args=(room,), default_timeout=300).run()
 
 
-def test_more_labels_are_bought_for_money_where_a_label_has_a_price() -> None:
+def test_more_labels_can_be_chosen_by_money_only_if_a_label_has_a_price() -> None:
     cell = {"metric": "accuracy", "unit": "share", "low": 0.7, "high": 0.8, "n": 900}
     priced = {"price": {"value": 0.08, "currency": "EUR", "labels": 3, "spent": 0.24}}
     parts = [

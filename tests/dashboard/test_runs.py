@@ -91,7 +91,7 @@ def test_only_the_readings_of_the_listed_runs_are_read(page: Database, monkeypat
     assert [names for names in of_runs if isinstance(names, str)] == ["many"], "a second query reads the devices of the open run"
 
 
-def test_the_page_and_the_findings_read_and_judge_each_run_once(page: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_runs_page_and_the_findings_judge_each_run_only_once(page: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     """Regression: both computed it separately. The state of a run is as of the same moment in both."""
     judged, asked = [], []
     of_run, ask = runs.claims_about_run, page.ask
@@ -114,7 +114,7 @@ def test_the_page_and_the_findings_read_and_judge_each_run_once(page: Database, 
     } <= told
 
 
-def test_the_table_says_how_each_run_ended_and_what_stands_out(page: Database) -> None:
+def test_the_runs_table_shows_how_each_run_ended_and_its_worst_finding(page: Database) -> None:
     app = opened("runs")
     rows = {row["cells"]["run"]["t"]: row for row in tables(app)["Training runs"]["rows"]}
     assert rows["plain-1"]["cells"]["status"] == {"s": "ok", "t": "Finished"} and rows["going"]["cells"]["status"]["t"] == "Running"
@@ -127,7 +127,7 @@ def test_the_table_says_how_each_run_ended_and_what_stands_out(page: Database) -
     assert "7 runs" in words(app) and "2 need attention" in words(app)
 
 
-def test_without_a_choice_the_run_that_needs_a_person_is_shown(page: Database) -> None:
+def test_without_a_selection_the_run_that_needs_action_is_shown(page: Database) -> None:
     app = opened("runs")
     assert app.header[0].value == "many" and "slower than its peers in phase data" in words(app)
     ranks = opened("distributed")
@@ -153,7 +153,7 @@ def test_the_batch_of_a_spike_and_the_lineage_of_runs_are_linked(page: Database,
     assert [each["parameters"]["thing"].partition("-")[0] for each in followed[2:]] == ["run:many", "run:plain"]
 
 
-def test_a_run_of_one_process_that_states_its_operations_shows_how_well_its_device_is_used(page: Database) -> None:
+def test_a_single_process_run_with_stated_operations_shows_its_device_efficiency(page: Database) -> None:
     """A step takes 30 s. Its 6e12 operations are 2e11 a second, of the device's 1e12. An intensity of 100 operations per byte is at
     the ridge, 1e12 / 1e10, from which operations are the limit.
     """
@@ -171,7 +171,7 @@ def test_a_run_of_one_process_that_states_its_operations_shows_how_well_its_devi
     assert "Efficiency of plain-2" not in tables(opened("runs", run="plain-2")), "the run logs no operations, so it has no efficiency"
 
 
-def test_the_run_of_one_process_is_what_the_scaling_is_measured_by(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_scaling_efficiency_is_relative_to_the_single_process_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Regression: runs of one process were left out, so two processes had an efficiency of 100 %."""
     records = a_run({"loss": loss(20)}, "one", every=8.0, study="s")
     many = a_run({"loss": loss(20)}, "two", every=5.0, study="s")
@@ -189,7 +189,7 @@ def test_the_run_of_one_process_is_what_the_scaling_is_measured_by(tmp_path: Pat
     assert [(row["cells"]["run"]["t"], row["cells"]["efficiency"]["t"]) for row in rows] == [("one", "100 %"), ("two", "80 %")]
 
 
-def test_claims_are_as_short_as_those_of_findings(page: Database) -> None:
+def test_run_claims_stay_within_the_length_limit_of_findings(page: Database) -> None:
     """Regression: the sentence about a slow rank had 52 words, also in the table of runs. Now its details hold what it leaves out."""
     (many,) = load_runs.followed_training_runs(("many",))
     for judged in (*load_runs.analyzed_training_runs(None), many):
@@ -200,7 +200,7 @@ def test_claims_are_as_short_as_those_of_findings(page: Database) -> None:
     assert row["note"]["t"] == slow.because.replace("`", "")
 
 
-def test_a_link_chooses_runs_and_says_what_is_not_there(page: Database) -> None:
+def test_a_link_selects_runs_and_reports_missing_ones(page: Database) -> None:
     app = opened("runs", run="spiked")
     assert app.header[0].value == "spiked" and app.selectbox(key="run-box").value == "spiked"
     app.selectbox(key="run-box").set_value("plain-2").run()
@@ -229,7 +229,7 @@ def test_runs_are_compared_by_what_differs(page: Database) -> None:
     assert len(tables(alone)["Compared runs, best first"]["rows"]) > 1, "without a selection the newest runs are compared"
 
 
-def test_a_running_job_is_followed_as_it_logs(page: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_running_job_is_updated_as_it_logs(page: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     """A job's new records are read at the next refresh, even within the seconds for which other pages keep their content."""
     monkeypatch.setattr(load, "page_clock", lambda: datetime.now(UTC) + timedelta(minutes=5))
     with track_run(run="live", home=str(page.home), model="loan") as run:
@@ -265,12 +265,12 @@ def test_a_copied_link_holds_what_the_boxes_hold(page: Database) -> None:
     assert again.slider(key="smooth").value == 0.9 and again.toggle(key="log").value is True
 
 
-def test_a_running_run_is_followed_and_a_finished_one_is_not(page: Database) -> None:
+def test_an_active_run_refreshes_and_a_finished_one_does_not(page: Database) -> None:
     assert "going is active: 110 steps" in words(opened("runs", run="going"))
     assert "Refreshes by itself" not in words(opened("runs", run="spiked"))
 
 
-def test_compared_runs_are_followed_by_reading_the_active_ones_alone(page: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_following_compared_runs_rereads_only_the_active_ones(page: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     asked, read = [], load_runs.followed_training_runs
     monkeypatch.setattr(load_runs, "followed_training_runs", lambda names, searches: asked.append(names) or read(names, searches))
     assert "going is active: 110 steps" in words(opened("compare_runs", run=["going", "plain-1"])) and asked == [("going",)]
@@ -286,7 +286,7 @@ def test_hostile_names_stay_text(page: Database) -> None:
         assert "<b>x" not in chart.proto.spec
 
 
-def test_a_store_without_runs_shows_the_lines_that_log_one(empty: Database) -> None:
+def test_an_empty_store_shows_the_code_that_logs_a_run(empty: Database) -> None:
     app = opened("runs")
     assert "No training run has been logged yet." in words(app) and "obs.track_run" in app.code[-1].value
     assert len(app.code[-1].value.splitlines()) == 4
@@ -319,7 +319,7 @@ def test_long_curves_are_thinned_for_the_picture_only() -> None:
     assert len(line.x) <= charts_runs.MAX_POINTS + 10 and 31_234 in line.x
 
 
-def test_curves_of_runs_have_no_colour_of_a_state_and_each_its_own_line() -> None:
+def test_run_curves_use_no_status_colours_and_have_distinct_lines() -> None:
     """Regression: orange, green and vermillion also meant warning, OK and critical beside them."""
     frame = pd.DataFrame({"run": [f"r{place}" for place in range(8)], "part": "held out", "step": 1, "x": 1, "value": 0.5, "smoothed": 0.5})
     marks = pd.DataFrame(columns=["run", "x", "value", "kind", "what"])
@@ -381,7 +381,7 @@ def test_a_study_is_drawn_in_parallel_where_its_settings_differ(page: Database) 
     assert many.data[0].labelangle == -45, "the names of many axes are slanted, so that they do not overlap on a phone"
 
 
-def test_a_run_is_judged_as_of_now_and_not_of_the_end_of_the_step(page: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_is_judged_as_of_the_current_time_and_not_the_end_of_the_cache_step(page: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[datetime] = []
     monkeypatch.setattr(load, "page_clock", lambda: datetime.now(UTC) + timedelta(minutes=5))
     monkeypatch.setattr(runs.JudgedRuns, "verdicts", lambda _, now: seen.append(now) or ())
@@ -389,7 +389,7 @@ def test_a_run_is_judged_as_of_now_and_not_of_the_end_of_the_step(page: Database
     assert seen[0] <= datetime.now(UTC)
 
 
-def test_findings_about_runs_are_judged_as_of_now_in_the_window_of_the_step(page: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_run_findings_are_judged_as_of_the_current_time_within_the_cached_window(page: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[tuple[datetime, datetime]] = []
     step = datetime.now(UTC) + timedelta(minutes=5)
     monkeypatch.setattr(load, "page_clock", lambda: step)
@@ -398,7 +398,7 @@ def test_findings_about_runs_are_judged_as_of_now_in_the_window_of_the_step(page
     assert seen and all(evaluated <= datetime.now(UTC) for evaluated, _ in seen)
 
 
-def test_the_page_of_a_study_answers_its_questions(page: Database) -> None:
+def test_the_study_page_shows_winner_settings_and_search_quality(page: Database) -> None:
     app = opened("studies", study="s")
     assert app.header[0].value == "s" and "4 runs, 3 settings with val_loss (low is better)" in words(app)
     assert "the setting that the search chose has" in words(app), "the setting is not called `best`, because another mean may be better"

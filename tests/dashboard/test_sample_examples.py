@@ -30,7 +30,7 @@ def figure(page: str) -> Any:
 
 
 @pytest.mark.parametrize("page", sorted(page for page, example in EXAMPLES.items() if example.build))
-def test_a_page_draws_its_example_from_the_files(page: str) -> None:
+def test_each_page_draws_its_example_from_the_sample_files(page: str) -> None:
     values = [value for trace in figure(page).data for axis in (trace.x, trace.y) if axis is not None for value in axis]
     assert page in links.page_files() and len(values) > 6
     assert EXAMPLES[page].name and not any(isinstance(value, float) and np.isinf(value) for value in values)
@@ -42,7 +42,7 @@ def test_each_page_about_one_model_has_its_example() -> None:
     assert pages - drawn - OWN == WITHOUT_FIGURE
 
 
-def test_the_lines_of_a_page_are_few_and_run() -> None:
+def test_the_example_code_of_each_page_is_short_and_valid() -> None:
     for page, example in EXAMPLES.items():
         lines = example.lines.splitlines()
         compile(example.lines, page, "exec")
@@ -72,7 +72,7 @@ def test_the_incident_shows_the_value_that_its_alert_states() -> None:
     assert [pd.Timestamp(shape.x0) for shape in drawn.layout.shapes if shape.type == "line"] == [pd.Timestamp(2013, 5, 19)]
 
 
-def test_latency_and_cost_are_those_of_the_files() -> None:
+def test_latency_and_cost_examples_match_the_files() -> None:
     served = pd.read_parquet(FOLDER / "flights-delay.predictions.parquet", columns=["at", "latency_ms"])
     day = served[served["at"].dt.strftime("%Y-%m-%d") == "2013-06-12"]["latency_ms"]
     (line,) = [trace for trace in figure("latency").data if trace.name == "p95"]

@@ -38,7 +38,7 @@ def test_an_example_is_drawn_from_the_sample(page: ModuleType) -> None:
         *("label_quality", "labelling", "lineage", "runs", "storage", "studies", "trade_offs", "vendors"),
     ],
 )
-def test_an_empty_page_says_how_to_log_and_that_its_figure_is_the_samples(empty: Database, page: str) -> None:
+def test_an_empty_page_shows_logging_code_and_labels_its_figure_as_sample_data(empty: Database, page: str) -> None:
     app = opened(page)
     assert app.code and CAPTION in words(app)
 
@@ -98,7 +98,7 @@ def test_the_examples_of_data_show_what_the_sample_logged() -> None:
 
 
 @pytest.mark.parametrize("page", ["annotate", "label_quality"])
-def test_a_page_of_labels_says_without_a_project_how_to_begin_one(empty: Database, page: str) -> None:
+def test_a_labelling_page_without_a_project_says_how_to_start_one(empty: Database, page: str) -> None:
     """Regression: the lines logged a prediction, and stood on Annotate beside the empty box, in the row of a project's boxes."""
     app = opened(page)
     code = app.code[-1].value  # the first is the link to the page

@@ -9,17 +9,17 @@ from tests.support import raw_rows
 from tests.support.dashboard_pages import opened, words
 
 
-def test_a_regression_says_how_to_have_its_errors_estimated(sample: Path) -> None:
+def test_a_regression_without_estimates_says_so(sample: Path) -> None:
     assert "have not been estimated for these days yet" in words(opened("estimated_performance", model="flights-delay"))
 
 
-def test_energy_says_what_to_log_and_leaves_a_slice_out(sample: Path) -> None:
+def test_the_energy_page_says_what_to_log_and_ignores_a_slice(sample: Path) -> None:
     app = opened("energy", model="flights-late", slice="carrier=AA")
     assert "the chosen slice is ignored" in words(app)
     assert any('"kind":"resource"' in each.value for each in app.code)
 
 
-def test_a_calibrated_week_is_quiet_and_a_regression_has_its_slope(sample: Path) -> None:
+def test_a_calibrated_week_shows_no_deviation_and_a_regression_shows_its_slope(sample: Path) -> None:
     said = words(opened("calibration", model="employment"))
     assert "No score range deviates significantly" in said and "OK" in said
     known = raw_rows.last_week(raw_rows.predictions("flights-delay")).dropna(subset=["label"])
@@ -28,7 +28,7 @@ def test_a_calibrated_week_is_quiet_and_a_regression_has_its_slope(sample: Path)
     assert float(slope.strip("*").replace("\u2212", "-")) == pytest.approx(fitted.coef_[0], abs=0.006)
 
 
-def test_a_class_that_is_not_there_is_said(sample: Path) -> None:
+def test_an_unknown_class_in_a_link_shows_a_message(sample: Path) -> None:
     assert "names the class joyful, which this model does not have" in words(
         opened("calibration", **{"model": "sentiment", "class": "joyful"})
     )

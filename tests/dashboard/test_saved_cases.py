@@ -97,9 +97,7 @@ def test_cases_of_a_collection_are_folded_under_its_name_and_the_newest_others_a
     assert columns == ["title", "by"], "the table has no column for empty notes or for the selected model"
 
 
-def test_people_see_what_was_saved_about_models_that_they_see_and_viewers_save_nothing(
-    mine: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_people_see_saved_cases_only_of_their_models_and_viewers_save_none(mine: World, monkeypatch: pytest.MonkeyPatch) -> None:
     save(mine, "l60", "of loan")
     save(mine, "p60", "of price", model="price")
     one = Person("vic", None, (("loan", "viewer"),))
@@ -112,7 +110,7 @@ def test_people_see_what_was_saved_about_models_that_they_see_and_viewers_save_n
     assert "of loan" in said and "of price" not in said and "is read-only" in said
 
 
-def test_an_entry_of_another_prediction_with_the_same_id_changes_nothing(mine: World) -> None:
+def test_a_record_of_another_prediction_cannot_change_a_saved_case(mine: World) -> None:
     save(mine, "l70", "first")
     (item,) = mine.store.saved_cases()
     mine.store.write_records([saved_case_record({"model": "price", "prediction": "p70"}, "eve", item.id, title="taken")])

@@ -33,11 +33,11 @@ from tests.support.dashboard_world import END, World, build
         ("", None),
     ],
 )
-def test_instants_of_an_address(written, instant) -> None:
+def test_instants_in_an_address_are_parsed(written, instant) -> None:
     assert scope.parse_instant(written) == instant
 
 
-def test_parameters_and_back() -> None:
+def test_scope_parameters_round_trip_through_the_address() -> None:
     dates = (datetime(2026, 3, 1, tzinfo=UTC), datetime(2026, 3, 8, tzinfo=UTC))
     there = Scope("loan", "1", "dates", *dates, Slice((("a&b", "x=y"),)), "shadow")
     parameters = there.parameters()
@@ -50,14 +50,14 @@ def test_a_relative_window_stays_relative_and_the_default_is_left_out() -> None:
     assert scope.scope_from_state({"model": "loan", "window": "Last 28 days", "from": datetime(2026, 1, 1)}) == Scope("loan", span="28d")
 
 
-def test_version_and_slice_belong_to_their_model() -> None:
+def test_version_slice_and_environment_are_dropped_for_another_model() -> None:
     here = Scope("loan", "1", "28d", slice=Slice((("sex", "F"),)), environment="shadow")
     assert here.about("price") == Scope("price", span="28d")
     assert here.about("loan") is here
     assert scope.scope_from_state({"version": "1", "slice": "sex=F", "environment": "shadow"}) == Scope()
 
 
-def test_an_environment_is_another_one_in_which_predictions_are_made() -> None:
+def test_only_a_known_nonproduction_environment_is_read_from_the_address() -> None:
     read = [
         scope.scope_from_state({"model": "loan", "environment": each}).environment for each in ("shadow", "production", "reference", "x")
     ]
@@ -78,7 +78,7 @@ def shadowed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]
     found.store.close()
 
 
-def test_the_activity_of_a_model_is_its_rows_of_the_activity_of_all(shadowed: World) -> None:
+def test_the_activity_of_a_model_is_its_part_of_the_activity_of_all_models(shadowed: World) -> None:
     seen = load.stream_activity()
     assert set(seen["model"]) == {model.name for model in load.catalog().models} and len(seen) > len(set(seen["model"]))
     for name in set(seen["model"]):
@@ -89,7 +89,9 @@ def test_the_activity_of_a_model_is_its_rows_of_the_activity_of_all(shadowed: Wo
 
 
 @pytest.mark.parametrize("span", ["7d", "1h", "live", "all"])
-def test_the_windows_of_all_models_are_told_by_one_of_each_kind(shadowed: World, span: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_windows_of_all_models_are_found_from_one_model_of_each_kind(
+    shadowed: World, span: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     asked, plain = [], load.window
     line = {"kind": "prediction", "version": "1", "score": 0.5, "features": {"x": 1.0}, "at": (END - timedelta(days=50)).isoformat()}
     land(shadowed.store, [line | {"model": f"old {place}", "id": f"old-{place}"} for place in range(4)], shadowed.store.home)
@@ -127,7 +129,7 @@ def test_pages_show_the_environment_that_is_chosen(shadowed: World) -> None:
     assert "The link names the environment shadow, in which this model has no predictions; production is shown." in unread
 
 
-def test_an_incident_of_another_environment_is_not_acted_on(shadowed: World) -> None:
+def test_an_incident_of_another_environment_offers_no_actions(shadowed: World) -> None:
     """Actions on an alert silence production; a shadow's incident has no alert and offers no action."""
     found = load_findings.scope_report(Scope("loan", environment="shadow")).incidents
     assert found, "half of the shadow's requests fail, so there is an incident"
@@ -144,7 +146,7 @@ def test_an_incident_of_another_environment_is_not_acted_on(shadowed: World) -> 
         ("Africa/Abidjan", None),
     ],
 )
-def test_the_dates_in_the_viewers_time_zone(zone: str, said: str | None) -> None:
+def test_the_dates_are_shown_in_the_viewers_time_zone(zone: str, said: str | None) -> None:
     dates = (datetime(2026, 3, 9, tzinfo=UTC), datetime(2026, 3, 16, tzinfo=UTC))
     assert scope_bar.dates_in_zone(dates, ZoneInfo(zone)) == said
 
@@ -168,7 +170,7 @@ def test_a_link_of_the_browser_leads_to_known_pages_only(monkeypatch) -> None:
     assert went == [str(links.page_files()["drift"])]
 
 
-def test_a_relative_window_is_of_whole_days_and_takes_in_the_day_under_way(current, monkeypatch) -> None:
+def test_a_relative_window_has_whole_days_and_includes_the_current_day(current, monkeypatch) -> None:
     instant = END - timedelta(days=1, hours=9, minutes=25)
     monkeypatch.setattr(load, "page_clock", lambda: instant)
     for span, days in (("7d", 7), ("28d", 28)):
@@ -178,7 +180,7 @@ def test_a_relative_window_is_of_whole_days_and_takes_in_the_day_under_way(curre
     assert load.window(Scope("loan"), "loan").end == END
 
 
-def test_a_page_about_one_model_shows_the_one_that_needs_action_most_and_then_the_last_one(current: World) -> None:
+def test_a_model_page_defaults_to_the_model_that_needs_action_most_and_then_to_the_last_chosen(current: World) -> None:
     """Nobody chose a model: the page says which it shows, why, and how to change it; a chosen one needs no words."""
     app = opened("drift", window="Everything")
     assert app.session_state["model"] == "price" and "price is the model that needs action most" in words(app)
@@ -191,9 +193,7 @@ def test_a_page_about_one_model_shows_the_one_that_needs_action_most_and_then_th
     assert fleet.session_state["model"] is None, "a page about the fleet selects no model"
 
 
-def test_a_sentence_stands_on_a_page_before_the_findings_of_all_models_are_computed(
-    current: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_page_shows_its_skeleton_before_all_findings_are_computed(current: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """Regression: without a chosen model the scope bar computes them, and the page stayed blank until then."""
     computed, waiting = load_findings.scope_report, list[bool]()
 
@@ -221,7 +221,7 @@ def test_windows_of_hours_end_with_the_hour_of_the_newest_record(current, monkey
     assert load.previous_window(found) == found.past(1)
 
 
-def test_the_presets_reach_back_as_their_words_say(current) -> None:
+def test_the_preset_windows_have_the_lengths_of_their_names(current) -> None:
     lengths = {span: load.window(Scope("loan", span=span), "loan").days for span in scope.DAYS}
     assert lengths == {"live": pytest.approx(1 / 24), "1h": pytest.approx(1 / 24), "24h": 1, "7d": 7, "28d": 28, "90d": 90, "1y": 365}
 
@@ -247,7 +247,7 @@ def test_the_time_range_says_its_dates_and_moves_by_its_own_length(current: Worl
 
 
 @pytest.mark.parametrize("window", ["7d", "28d"])
-def test_two_dates_that_are_changed_before_the_page_is_drawn_again_are_both_taken(window: str, current: World) -> None:
+def test_two_dates_changed_before_a_rerun_are_both_applied(window: str, current: World) -> None:
     """Regression: the new second date was combined with the old first date, so valid dates gave a window that ends before it starts."""
     app = opened("drift", model="loan", window=window)
     for label, days in (("From (UTC)", 60), ("To (UTC)", 40)):
@@ -258,7 +258,7 @@ def test_two_dates_that_are_changed_before_the_page_is_drawn_again_are_both_take
 
 
 @pytest.mark.parametrize("key", ["from", "to"])
-def test_one_date_alone_makes_a_window_of_the_length_that_was_chosen(key: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_single_chosen_date_makes_a_window_of_the_chosen_length(key: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """If the models' windows differ, no date is shown. The first date that is chosen gives a window of the chosen length, and not
     everything on its other side.
     """
@@ -304,14 +304,14 @@ def test_the_calendar_opens_where_the_records_end(current: World, monkeypatch: p
     assert {each.max for each in boxes} == {day_and_time(end, ends=True)[0]}
 
 
-def test_another_page_keeps_the_time_range_unless_its_address_has_one(current: World) -> None:
+def test_another_page_keeps_the_time_range(current: World) -> None:
     app = opened("drift", model="loan", window="28d")
     app.switch_page(str(links.page_files()["fairness"])).run()
     assert app.session_state["window"] == "Last 28 days"
 
 
 @pytest.mark.parametrize(("start", "end"), [("1960-01-01", "2026-03-02"), ("0001-01-01", "9999-12-31"), ("2026-03-02", "2026-03-01")])
-def test_dates_that_no_box_can_hold_are_said_and_break_no_page(start: str, end: str, current: World) -> None:
+def test_dates_out_of_range_show_a_message_and_break_no_page(start: str, end: str, current: World) -> None:
     app = opened("store", model="loan", **{"from": start, "to": end})
     assert app.title[0].value == "Store"
     assert app.button(key="earlier").disabled and not any(each.key == "zoom-out" for each in app.button)

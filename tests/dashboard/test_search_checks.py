@@ -13,7 +13,9 @@ from tests.support.dashboard_pages import opened, tables
 START = datetime(2026, 3, 2, tzinfo=UTC)
 
 
-def test_a_search_of_which_half_fails_says_so_with_the_next_step(empty: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_search_with_half_of_its_trials_failed_is_a_warning_with_a_next_step(
+    empty: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     lines: list[dict] = []
     for place in range(20):
         at, about = START + timedelta(minutes=place), {"kind": "run", "run": f"t{place:02}", "model": "loan", "study": "grid"}

@@ -117,7 +117,7 @@ def test_changed_decisions_are_counted_by_slice_with_their_interval(page: Databa
         assert float(cells["elsewhere"]["t"].split()[0]) == pytest.approx(100 * changed[rows["region"] != region].mean(), abs=0.51)
 
 
-def test_rows_that_one_version_alone_has_right_are_counted_by_slice(page: Database) -> None:
+def test_rows_only_one_version_predicts_right_are_counted_by_slice(page: Database) -> None:
     rng = np.random.default_rng(5)
     rows_of(rng)
     rows = rows_of(rng)
@@ -142,7 +142,7 @@ def test_the_calibration_error_is_a_criterion_and_said_to_be_of_all_labelled_row
     assert criteria["Calibration"]["words"]["t"].startswith(("Log loss", "Brier"))
 
 
-def test_the_decisive_error_stands_with_its_paired_interval_and_test(page: Database) -> None:
+def test_the_decisive_metric_shows_its_paired_interval_and_test(page: Database) -> None:
     """DeLong's variance from all pairs of a positive and a negative row, where the product uses ranks."""
     rng = np.random.default_rng(5)
     rows_of(rng)
@@ -162,7 +162,7 @@ def test_the_decisive_error_stands_with_its_paired_interval_and_test(page: Datab
     assert shown == pytest.approx(100 * ends, abs=0.051)
 
 
-def test_sides_can_be_exchanged_and_unknown_versions_are_said(page: Database) -> None:
+def test_sides_can_be_swapped_and_an_unknown_version_shows_a_message(page: Database) -> None:
     app = opened("selection", model="loan", challenger="1", champion="2 in shadow", **WINDOW)
     assert "Worse where region = south" not in words(app)
     assert "The link names 9 as a version" in words(opened("selection", model="loan", challenger="9", **WINDOW))

@@ -73,7 +73,7 @@ def test_vendors_shows_the_changed_answers_and_keeps_that_they_are_accepted(
     assert kept["extra"].iloc[0][vendors.ACCEPTS] == "tickets" and "accepted as the baseline by Ana: better answers" in kept["text"].iloc[0]
 
 
-def test_the_timeline_offers_scores_of_a_rubric_the_one_that_fell_first() -> None:
+def test_the_vendor_timeline_offers_rubric_scores_with_the_fallen_one_first() -> None:
     scored = VendorNights(3, items=4, from_night=0, own={"rubric": lambda item, _: {"brief": 1.0 + item, "helpful": 4.0}})
     (rounds,) = probe_rounds(scored.rows())
     assert round_values(rounds, None, probe_claims.RUBRIC) == [2.5, 2.5, 2.5]
@@ -87,7 +87,7 @@ def test_the_timeline_offers_scores_of_a_rubric_the_one_that_fell_first() -> Non
     assert round_values(without, None, probe_claims.RUBRIC) == [None, None, None], "a measure without values in any round is not offered"
 
 
-def test_vendors_says_that_answers_are_declared_simulated(empty: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_vendors_page_marks_simulated_answers(empty: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     lines = [line | {"source": "simulated"} for line in probe_lines()]
     monkeypatch.setattr(load, "page_clock", lambda: (START + timedelta(days=11, hours=6)).replace(tzinfo=UTC))
     land(empty, lines, tmp_path)
@@ -107,7 +107,7 @@ def call(step: int, model: str, operation: str, minutes: float, **fields: object
     return {**about, "features": features, "latency_ms": 200.0 * step, "cost": 0.5 * step, **fields}
 
 
-def test_calls_of_language_models_are_counted_by_route_and_a_trace_is_its_steps(
+def test_language_model_calls_are_counted_by_route_and_a_trace_shows_its_steps(
     empty: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stated = {"source": "simulated", "currency": "EUR"}
@@ -147,7 +147,7 @@ def test_calls_of_language_models_are_counted_by_route_and_a_trace_is_its_steps(
     assert trace["took"]["t"] == "120,600", "the duration is from the start of the first step to the end of the last step"
 
 
-def test_of_more_calls_than_are_read_a_failed_trace_is_found_with_all_its_steps(
+def test_a_failed_trace_is_listed_completely_even_among_more_calls_than_are_read(
     empty: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Regression: of a model with more calls than the sample, steps of a trace were missing, and a failed trace was not listed."""
@@ -178,7 +178,7 @@ def read_few_calls(monkeypatch: pytest.MonkeyPatch, rows: int) -> None:
     monkeypatch.setattr(load, "page_clock", lambda: (START + timedelta(hours=1)).replace(tzinfo=UTC))
 
 
-def test_failed_single_calls_of_another_model_hide_no_failed_trace(
+def test_failed_single_calls_of_another_model_do_not_hide_a_failed_trace(
     empty: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Regression: traces of one step and of models that were not asked for took all places of the traces that were read whole."""
@@ -239,7 +239,7 @@ def test_the_live_guard_names_odd_questions_of_a_language_model_with_a_block_lis
     assert "12 requests of 212 hold a text that gives instructions to a language model, sent by" in words(app)
 
 
-def test_a_case_that_is_a_step_shows_the_others_of_its_trace_and_a_request_by_itself_none(
+def test_a_case_within_a_trace_shows_its_other_steps_and_a_single_request_shows_none(
     empty: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     alone = f"{'0' * 32}-{'1' * 16}"
@@ -291,7 +291,7 @@ def test_the_calls_of_the_sample_are_shown_as_their_file_counts_them(empty: Data
     }
 
 
-def test_the_status_of_a_column_of_calls_says_the_factor_that_is_used() -> None:
+def test_the_status_help_of_call_drift_states_the_factor_in_use() -> None:
     (status,) = [each for each in model_calls.DRIFT if each["key"] == "status"]
     for weeks, number in ((MIN_WEEKS, False), (MIN_WEEKS, True), (MANY_WEEKS, False)):
         assert f"{factors_beyond(weeks, number)[0]:g} times" in status["help"]
@@ -301,7 +301,7 @@ def test_the_status_of_a_column_of_calls_says_the_factor_that_is_used() -> None:
     )
 
 
-def test_longer_prompts_are_said_to_have_moved(empty: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_longer_prompts_are_reported_as_drift(empty: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     rng, lines = np.random.default_rng(4), []
     for day in range(35):
         for place in range(40):
@@ -328,7 +328,7 @@ def test_longer_prompts_are_said_to_have_moved(empty: Database, tmp_path: Path, 
     assert "probes" not in row["cells"]["because"]["go"]["parameters"]
 
 
-def test_free_text_says_how_it_is_compared_and_which_rounds_are_not(
+def test_free_text_states_how_it_is_compared_and_which_rounds_are_excluded(
     empty: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lines = []

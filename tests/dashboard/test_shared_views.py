@@ -45,7 +45,7 @@ def test_a_shared_view_is_listed_for_everybody_until_it_is_removed(current: Worl
     assert palette.shared_view_items() == [] and not shared_views.visible_views()
 
 
-def test_the_dialog_names_the_view_and_the_page_dashboards_removes_it(current: World) -> None:
+def test_the_share_dialog_suggests_a_name_and_the_dashboards_page_removes_the_view(current: World) -> None:
     app = opened("drift", model="loan", feature="age", window="Last 28 days")
     app.button("share-view").click().run()
     assert app.text_input("share-name").value.startswith("Input drift: loan · last 28 days")
@@ -56,7 +56,7 @@ def test_the_dialog_names_the_view_and_the_page_dashboards_removes_it(current: W
     assert not app.exception and shared_views.visible_views() == []
 
 
-def test_a_view_of_a_hidden_model_is_not_seen_and_a_reader_shares_none(current: World) -> None:
+def test_a_view_of_a_hidden_model_is_not_listed_and_a_reader_cannot_share_views(current: World) -> None:
     (view,) = shared(current, "Loans")
     eve = guarded_store(current.store, Person("eve", None, (("price", "viewer"),)))
     vic = guarded_store(current.store, Person("vic", "viewer"))
@@ -66,7 +66,7 @@ def test_a_view_of_a_hidden_model_is_not_seen_and_a_reader_shares_none(current: 
     removed(current, view)
 
 
-def test_addresses_with_the_id_of_a_prediction_are_not_shared(current: World) -> None:
+def test_pages_with_a_prediction_id_in_their_address_cannot_be_shared(current: World) -> None:
     assert {"case", "cases", "prediction_map", "query"} <= set(WITHOUT_SHARING)
     app = opened("case", id="l40", model="loan")
     assert not any(button.key == "share-view" for button in app.button)
@@ -84,11 +84,11 @@ def test_addresses_with_the_id_of_a_prediction_are_not_shared(current: World) ->
         (quote(json.dumps({"page": "drift", "parameters": {"model": "loan"}})), {"page": "drift", "parameters": {"model": "loan"}}),
     ],
 )
-def test_a_cookie_that_names_no_page_leaves_home_first(cookie: str | None, target: dict | None) -> None:
+def test_a_start_page_cookie_with_an_unknown_page_is_ignored(cookie: str | None, target: dict | None) -> None:
     assert start_page.read_start_page(cookie) == target
 
 
-def test_the_chosen_view_opens_first_at_the_bare_address_only(current: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_chosen_start_view_opens_only_at_the_bare_address(current: World, monkeypatch: pytest.MonkeyPatch) -> None:
     drawn: list[dict] = []
     monkeypatch.setattr(palette, "page_component", lambda _name: lambda **given: drawn.append(given["data"]))
     app = opened("quality", model="loan", window="Last 28 days")

@@ -26,7 +26,7 @@ NAMED = a_third(PAGES, 2)
 
 
 @pytest.mark.parametrize("path", PAGES, ids=by_name)
-def test_a_hidden_model_stands_on_no_page(path: Path, current: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_hidden_model_appears_on_no_page(path: Path, current: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """No page shows it, neither by itself nor for a link that names the model. A short run opens such a link to every third page."""
     sign(monkeypatch, ONE)
     for parameters in ({}, {"model": "price"}) if path in NAMED else ({},):
@@ -55,7 +55,7 @@ def test_each_page_opens_for_the_other_roles(path: Path, current: World, monkeyp
     assert titles == [path.stem] * len(people)
 
 
-def test_the_answers_of_one_person_are_not_those_of_another(current: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_cached_answers_of_one_person_are_not_shown_to_another(current: World, monkeypatch: pytest.MonkeyPatch) -> None:
     every = {model.name for model in load.catalog().models}
     assert len(load.stream_activity()["model"].unique()) == 3
     sign(monkeypatch, ONE)
@@ -65,7 +65,7 @@ def test_the_answers_of_one_person_are_not_those_of_another(current: World, monk
     assert set(load.stream_activity()["model"]) == {model.name for model in load.catalog().models} == every
 
 
-def test_the_name_is_that_of_the_sign_in_and_a_viewer_has_none(current: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_entries_use_the_sign_in_name_and_a_viewer_has_none(current: World, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "Your name" in [box.label for box in opened("review").text_input]
     for person, name in ((ANALYST, "ann"), (VIEWER, None)):
         sign(monkeypatch, person)
@@ -76,7 +76,7 @@ def test_the_name_is_that_of_the_sign_in_and_a_viewer_has_none(current: World, m
     assert person_name.why_not_saved() == "Your role is read-only."
 
 
-def test_a_role_for_one_model_counts_for_entries_about_it(current: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_role_for_one_model_applies_to_entries_about_it(current: World, monkeypatch: pytest.MonkeyPatch) -> None:
     sign(monkeypatch, Person("ann", "analyst", (("loan", "viewer"),)))
     assert [person_name.person_name_box(model=model) for model in ("loan", "price", None)] == [None, "ann", "ann"]
     app = opened("case", id="l1", model="loan")
@@ -96,7 +96,7 @@ def settings_of_loan() -> None:
     service_level.service_level_form(here, here.model.settings)
 
 
-def test_settings_are_offered_to_who_may_change_them(current: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_settings_are_shown_only_to_roles_that_may_change_them(current: World, monkeypatch: pytest.MonkeyPatch) -> None:
     for person, boxes in ((VIEWER, set()), (ANALYST, {"p99 latency, in ms"}), (ADMINISTRATOR, {"p99 latency, in ms", "Budget per month"})):
         sign(monkeypatch, person)
         app = AppTest.from_function(settings_of_loan).run(timeout=30)
@@ -109,7 +109,7 @@ def test_the_criterion_of_fairness_is_offered_to_analysts(current: World, monkey
         assert any(button.label.startswith("Use ") for button in opened("fairness", model="loan").button) is offered
 
 
-def test_the_page_of_access_shows_the_log_to_administrators_alone(current: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_administrators_see_the_access_log(current: World, monkeypatch: pytest.MonkeyPatch) -> None:
     for person, shown in ((VIEWER, False), (ANALYST, False), (ADMINISTRATOR, True)):
         sign(monkeypatch, person)
         app = opened("access")
@@ -143,7 +143,7 @@ def test_the_settings_of_alerts_are_for_administrators(current: World, monkeypat
         assert ("An administrator adds one" in words(app)) is not offered
 
 
-def test_who_only_reads_single_models_arranges_no_dashboard(current: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_person_with_read_only_roles_cannot_arrange_dashboards(current: World, monkeypatch: pytest.MonkeyPatch) -> None:
     board = new_record_id()
     about = {"kind": "dashboard", "dashboard": board, "author": "ada"}
     current.store.write_records([{**about, "name": "Ours", "visibility": "shared", "scope": "model=loan"}])

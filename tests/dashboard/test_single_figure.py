@@ -25,12 +25,12 @@ def test_the_address_of_a_figure_opens_it_alone_with_the_numbers_of_its_page(cur
     assert not any(button.key and button.key.endswith("-pin") for button in app.button)
 
 
-def test_a_figure_that_the_page_does_not_draw_is_said(current: World) -> None:
+def test_a_figure_not_drawn_by_its_page_shows_a_message(current: World) -> None:
     app = opened("drift", model="loan", only="nothing", **WHOLE)
     assert not app.get("plotly_chart") and "does not show the figure" in words(app)
 
 
-def test_every_chart_of_a_page_leads_to_itself_alone_and_to_its_svg(current: World) -> None:
+def test_every_chart_links_to_its_single_figure_page_and_its_svg(current: World) -> None:
     app = opened("latency", model="loan", **WHOLE)
     links = [element.proto.url for element in app.get("link_button")]
     alone = [parse_qs(urlsplit(each).query)["only"][0] for each in links if "only=" in each]

@@ -113,7 +113,7 @@ def _without_links(piece: str) -> str:
 
 
 @pytest.mark.parametrize("path", PAGES, ids=by_name)
-def test_no_page_shows_a_figure_of_few(path: Path, sign) -> None:
+def test_no_page_shows_figures_of_small_groups(path: Path, sign) -> None:
     sign(VIEWER)
     for parameters in every_second(({"model": "loan", "by": "sex", **WHOLE}, {"model": "loan", **WHOLE})):
         pieces = rendered(opened(path.stem, **parameters))
@@ -148,7 +148,7 @@ def test_a_slice_of_few_rows_is_refused_by_name_and_by_what_it_leaves_out(sign, 
         load.window(Scope(model="loan", span="dates", start=START, end=END, slice=Slice((("sex", RARE),))), "loan")
 
 
-def test_json_of_http_says_what_pages_say(small: World) -> None:
+def test_the_http_json_hides_the_same_small_groups_as_the_pages(small: World) -> None:
     """`/api/v1/findings` runs `check` on the guarded store, as this does."""
     asked = {"model": "loan", "start": START, "end": END, "now": datetime(2026, 3, 16, 1, tzinfo=UTC)}
     whole = check.check(small.store, **asked)
@@ -172,7 +172,7 @@ def test_json_of_http_says_what_pages_say(small: World) -> None:
         check.check(guarded_store(small.store, VIEWER), **asked, slice=Slice((("sex", RARE),)))
 
 
-def test_figures_of_dashboards_and_of_their_mails_are_those_of_the_person(sign, small: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_dashboard_and_mail_figures_hide_small_groups_by_the_persons_rights(sign, small: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.undo()
     monkeypatch.setattr(process_lock, "current_store", lambda: small.store)
     monkeypatch.setattr(load, "page_clock", lambda: END)
@@ -196,7 +196,7 @@ def buttons(monkeypatch: pytest.MonkeyPatch, small: World) -> dict[str, Callable
     return made
 
 
-def test_a_csv_has_no_figure_of_few_though_its_page_shows_them(buttons: dict[str, Callable[[], str | bytes]]) -> None:
+def test_a_csv_hides_small_groups_even_if_its_page_shows_them(buttons: dict[str, Callable[[], str | bytes]]) -> None:
     app = opened("fairness", model="loan", by="sex", **WHOLE)
     assert figures_beside(rendered(app), RARE)
     text = str(buttons["groups-true_positive_rate.csv"]())
@@ -209,7 +209,7 @@ def test_a_csv_has_no_figure_of_few_though_its_page_shows_them(buttons: dict[str
         next(iter(buttons.values()))()
 
 
-def test_a_file_of_who_may_reveal_one_model_is_not_made_of_what_their_page_kept(small: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_is_not_made_from_the_unmasked_figures_cached_for_a_page(small: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(process_lock, "current_store", lambda: small.store)
     monkeypatch.setattr(load, "page_clock", lambda: END)
     monkeypatch.setattr(sign_in, "read_access_settings", lambda _home: type("Settings", (), {"method": "accounts"})())
@@ -220,7 +220,7 @@ def test_a_file_of_who_may_reveal_one_model_is_not_made_of_what_their_page_kept(
 
 
 @pytest.mark.parametrize("method", ["accounts", "none"])
-def test_the_file_of_a_dashboard_has_no_figure_of_few_whoever_makes_it(small: World, monkeypatch: pytest.MonkeyPatch, method: str) -> None:
+def test_a_dashboard_file_hides_small_groups_whoever_makes_it(small: World, monkeypatch: pytest.MonkeyPatch, method: str) -> None:
     monkeypatch.setattr(process_lock, "current_store", lambda: small.store)
     monkeypatch.setattr(load, "page_clock", lambda: END)
     monkeypatch.setattr(sign_in, "read_access_settings", lambda _home: type("Settings", (), {"method": method})())

@@ -84,7 +84,7 @@ def test_an_audit_that_counted_groups_opens_before_a_newer_one_without_tags(logg
     assert "no group was counted" in words(opened("storage", dataset="people")), "a named dataset shows its newest audit"
 
 
-def test_what_the_form_in_use_changes_stands_on_the_page_with_the_next_step(logged: Database, tmp_path: Path) -> None:
+def test_decision_changes_of_the_form_in_use_are_shown_with_the_next_step(logged: Database, tmp_path: Path) -> None:
     assert "people is stored exactly; 0 of 1 lossy forms change at most 1 % of decisions." in words(opened("storage"))
     worse = lines()[3] | {"version": "5", "at": (END - timedelta(days=3)).isoformat()}
     worse["storage"] |= {"in_use": "float16"}
@@ -132,9 +132,7 @@ def test_a_form_is_decided_and_the_next_audit_tells_whether_it_is_in_use(
     assert step["t"] == f"people is stored exactly; the decision of {format_day(kept.first.at)} was float16." and step["s"] == "watch"
 
 
-def test_loss_of_pictures_stands_by_form_with_the_group_that_loses_most_and_one_report_draws_no_line(
-    logged: Database, tmp_path: Path
-) -> None:
+def test_image_loss_is_listed_by_form_with_the_worst_group_and_a_single_report_has_no_line(logged: Database, tmp_path: Path) -> None:
     audit = media_audit(1, "JPEG 75", {"psnr": 35.0}, cats=33.0, dogs=39.0)
     lost = {"kind": "dataset", **audit, "at": (END - timedelta(days=2)).isoformat(), "storage": audit["extra"]["storage"]}
     lost["storage"]["media"]["skipped"] = {"of mode RGBA": 2}
@@ -162,14 +160,14 @@ def test_columns_that_no_model_trained_on_a_data_set_reads_are_named(logged: Dat
     assert (people["unused"]["t"], people["unused"]["sub"]) == ("2 of 3", "name, zip")
 
 
-def test_the_store_s_own_columns_and_questions_are_listed(logged: Database) -> None:
+def test_the_stores_own_columns_and_slowest_queries_are_listed(logged: Database) -> None:
     found = tables(opened("storage"))
     assert {"features", "score"} <= {row["cells"]["column"]["t"] for row in found[OWN_COLUMNS]["rows"]}
     rows = found["Slowest questions about loan in the last four weeks"]["rows"]
     assert all(row["cells"]["last"]["t"] and row["cells"]["slowest"]["t"].endswith(" ms") for row in rows)
 
 
-def test_the_columns_in_the_database_are_those_of_the_audited_model(logged: Database, tmp_path: Path) -> None:
+def test_database_columns_are_listed_for_the_audited_model(logged: Database, tmp_path: Path) -> None:
     at = (END - timedelta(days=1)).isoformat()
     land(
         logged, [{"kind": "prediction", "id": "a", "at": at, "model": "aaa", "version": "1", "features": {"x": 1}, "score": 0.6}], tmp_path
@@ -184,9 +182,7 @@ def test_without_an_audit_the_command_is_shown(empty: Database, tmp_path: Path) 
     assert any("audit-storage" in each.value for each in app.code) and "Datasets, newest first" in tables(app)
 
 
-def test_places_stand_with_the_figures_of_their_findings_and_the_next_step(
-    empty: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_storage_places_show_their_findings_and_the_next_step(empty: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     rows = [each for name in ("lake", "features") for each in place_reports(np.random.default_rng(3), name)]
     newest = max((each for each in rows if each["place"] == "lake"), key=lambda each: each["at"])
     newest["used_bytes"] = int(newest["used_bytes"] * 1.05)  # one report is not the median of three

@@ -17,7 +17,7 @@ from tests.support.signed_in import sign
 
 
 @pytest.mark.parametrize("page", ["store", "health", "performance"])
-def test_what_is_wrong_stands_on_every_page(page, empty, monkeypatch):
+def test_a_loading_problem_is_shown_on_every_page(page, empty, monkeypatch):
     assert not opened(page).error
     monkeypatch.setattr(health, "loader_problems", lambda: ["New records are not loaded, they wait in landing. The disk <b>is full</b>."])
     (banner,) = opened(page).error
@@ -25,7 +25,7 @@ def test_what_is_wrong_stands_on_every_page(page, empty, monkeypatch):
     assert ("Open Store" in banner.value) == (page != "store")
 
 
-def test_repairs_are_read_and_hidden_on_the_store_page(empty):
+def test_repair_notes_are_shown_and_can_be_hidden_on_the_store_page(empty):
     note_repair(empty.home, "The database was missing. A new one was made.", "records of last year", [])
     app = opened("store")
     assert "records of last year" in app.error[0].value and "records of last year" in words(app)
@@ -35,7 +35,7 @@ def test_repairs_are_read_and_hidden_on_the_store_page(empty):
     assert empty.problems() == []
 
 
-def test_who_may_neither_load_nor_change_settings_reads_the_store_page_without_buttons(empty, monkeypatch):
+def test_only_an_administrator_sees_the_buttons_of_the_store_page(empty, monkeypatch):
     note_repair(empty.home, "The database was missing. A new one was made.", "records of last year", [])
     offered = {"Load now", "Hide repairs"}
     for person, shown in ((Person("vic", "viewer"), set()), (Person("ann", "analyst"), set()), (Person("ada", "administrator"), offered)):
@@ -45,7 +45,7 @@ def test_who_may_neither_load_nor_change_settings_reads_the_store_page_without_b
         assert "records of last year" in words(app)
 
 
-def test_segments_that_were_set_aside_are_taken_again(empty):
+def test_set_aside_segments_can_be_loaded_again(empty):
     land(empty, prediction())
     landing.set_segment_aside(empty.landing, landing.published_segments(empty.landing)[0], "a reason")
     load.store_summary()
@@ -56,7 +56,7 @@ def test_segments_that_were_set_aside_are_taken_again(empty):
     assert [model.name for model in empty.catalog().models] == ["loan"]
 
 
-def test_models_without_confinement_are_allowed_by_a_person_with_a_reason_and_every_page_says_so(empty, monkeypatch):
+def test_running_models_without_confinement_needs_a_persons_reason_and_every_page_says_so(empty, monkeypatch):
     monkeypatch.setattr(permission, "_home", empty.home)
     monkeypatch.setattr(confine.landlock, "landlock_version", lambda: 0)
     app = opened("store")

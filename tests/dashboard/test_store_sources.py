@@ -23,7 +23,7 @@ def test_the_page_lists_what_is_new_in_the_newest_versions(current: World) -> No
     assert newest.startswith(VERSION) and labels.count(newest) == 1
 
 
-def test_the_figures_of_the_store_are_the_sums_of_its_table(current: World) -> None:
+def test_store_totals_are_the_sums_of_the_table_rows(current: World) -> None:
     """Regression: the totals left out controllers, which the table lists."""
     status = load.store_summary()
     steering = {**status["models"][0], "model": "valve", "predictions": 7, "labels": 3}

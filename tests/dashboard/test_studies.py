@@ -18,7 +18,7 @@ from observability.stats.interval import Interval
 from tests.support.simulated_studies import simulated_study
 
 
-def test_what_more_trials_bring_and_take_is_one_sentence_with_equal_decimals() -> None:
+def test_the_gain_and_cost_of_more_trials_are_one_sentence_with_equal_decimals() -> None:
     found = FurtherTrials(10, Interval(0.004, 0.001, 0.009, 40), 0.02, 3600.0, True, "no more than seeds of one setting differ")
     assert further_words(found, "val_loss") == (
         "10 more trials would take 60 min and improve the best val_loss by at most 0.0040 (0.0010 to 0.0090) on average: "
@@ -77,7 +77,7 @@ def test_studies_of_one_metric_stand_in_one_figure_of_at_most_six_lines(monkeypa
 
 
 @pytest.mark.parametrize(("readings", "apart"), [(RESOURCES.rows, True), (RESOURCES.rows - 1, False)])
-def test_studies_are_asked_for_apart_only_where_one_question_would_cut_their_readings(
+def test_studies_are_queried_separately_only_if_one_query_would_truncate_their_readings(
     monkeypatch: pytest.MonkeyPatch, readings: int, apart: bool
 ) -> None:
     several = [simulated_study(np.random.default_rng(seed), trials=20) for seed in (3, 4)]

@@ -48,7 +48,7 @@ def browser(monkeypatch: pytest.MonkeyPatch) -> Browser:
         (None, True, "30 Jun 2013 22:30 UTC", "1 Jan 2013 03:00 UTC", "UTC"),
     ],
 )
-def test_a_time_is_in_the_chosen_zone_and_names_it(
+def test_a_time_is_shown_in_the_chosen_zone_with_its_name(
     browser: Browser, zone: str | None, own: bool, summer: str, winter: str, title: str
 ) -> None:
     browser.opens(zone, own=own)
@@ -75,12 +75,12 @@ def test_the_table_of_a_chart_names_the_zone_of_the_columns_that_moved(browser: 
 
 
 @pytest.mark.parametrize("name", ["Europe", "America/Indiana", "x" * 300])
-def test_a_name_that_is_no_zone_leaves_utc(browser: Browser, name: str) -> None:
+def test_an_unknown_zone_name_leaves_utc(browser: Browser, name: str) -> None:
     browser.opens(name)
     assert time_zone.shown_zone() is UTC
 
 
-def test_the_choice_is_written_to_the_browser_once_it_changed(browser: Browser) -> None:
+def test_the_zone_choice_is_written_to_the_browser_once_it_changes(browser: Browser) -> None:
     browser.opens(BERLIN)
     assert time_zone.changed_zone() is None
     time_zone.choose_zone(own=False)
@@ -89,7 +89,7 @@ def test_the_choice_is_written_to_the_browser_once_it_changed(browser: Browser) 
     assert palette.time_zone.changed_zone() == time_zone.OWN and str(time_zone.shown_zone()) == BERLIN
 
 
-def test_what_is_made_for_others_is_in_utc(browser: Browser) -> None:
+def test_figures_and_texts_made_for_others_use_utc(browser: Browser) -> None:
     browser.opens(BERLIN)
     token = figure_capture.COLLECTOR.set(figure_capture.FigureCollector(("traffic",)))
     shown = time_zone.named_minute(SUMMER)
@@ -111,7 +111,7 @@ def test_whole_utc_days_stay_utc_days(browser: Browser, start: str, end: str, wo
 
 
 @pytest.mark.parametrize("zone", [ZoneInfo(BERLIN), ZoneInfo(NEW_YORK), UTC])
-def test_the_boxes_hold_a_day_of_the_zone_and_give_the_instant_back(zone: Any) -> None:
+def test_date_boxes_show_the_local_day_and_return_the_same_instant(zone: Any) -> None:
     for instant in (SUMMER, datetime(2013, 3, 31, 22, tzinfo=UTC), datetime(2013, 6, 24, 4, tzinfo=UTC)):
         for ends in (True, False):
             day, at = instant_boxes.day_and_time(instant, ends=ends, zone=zone)
@@ -129,7 +129,7 @@ def lined(times: Any, shape: str) -> go.Figure:
     return figure
 
 
-def test_a_chart_by_hour_moves_to_the_zone_and_what_is_chosen_on_it_comes_back_in_utc(browser: Browser) -> None:
+def test_an_hourly_chart_uses_the_local_zone_and_a_selection_returns_utc(browser: Browser) -> None:
     browser.opens(BERLIN)
     hours = pd.Series(pd.date_range("2013-03-30T22:00", periods=6, freq="h"))
     figure = lined(hours, "2013-03-31T02:00")

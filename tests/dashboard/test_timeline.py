@@ -14,7 +14,7 @@ from tests.support.dashboard_world import World
 from tests.support.one_finding_incident import of_one
 
 
-def test_marks_stand_at_their_share_of_the_window_and_what_lies_outside_is_left_out(current: World) -> None:
+def test_timeline_marks_are_placed_by_time_and_events_outside_the_window_are_omitted(current: World) -> None:
     status = model_status.load_model_status(Scope(), load.catalog().model("loan"))
     window, week = status.window, timedelta(days=7)
     assert window.end - window.start == week
@@ -42,7 +42,7 @@ def test_marks_stand_at_their_share_of_the_window_and_what_lies_outside_is_left_
     )
 
 
-def test_a_model_without_changes_has_no_line_and_windows_without_any_say_so(current: World) -> None:
+def test_a_model_without_changes_has_no_timeline_and_an_empty_window_says_so(current: World) -> None:
     status = model_status.load_model_status(Scope(), load.catalog().model("loan"))
     quiet = replace(status, events=status.events.head(0), incidents=(), model=replace(status.model, versions=()))
     assert timeline.timeline_rows([quiet], Scope()) == []

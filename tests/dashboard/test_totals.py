@@ -22,7 +22,7 @@ RUN = Finding(
 )
 
 
-def test_what_a_person_has_acknowledged_is_counted_as_its_row_shows_it() -> None:
+def test_an_acknowledged_finding_is_counted_with_the_severity_shown_in_its_row() -> None:
     known = [acknowledged_finding(RUN), replace(RUN, severity="watch"), replace(RUN, severity="ok")]
     assert findings.severity_counts(known) == {"act": 1, "watch": 1, "unknown": 0, "ok": 1}
 
@@ -68,7 +68,7 @@ def test_the_rows_of_home_add_up_to_its_line(current: World, monkeypatch: pytest
     assert action_counts(each.lead for each in counted_incidents(found)).words in line, "the page Findings counts like Home"
 
 
-def test_the_choice_of_a_model_changes_no_other_row_of_home(current: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_choosing_a_model_changes_no_other_row_of_home(current: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """Regression: the records of all models were dated by that model's newest record, so the others lost incidents."""
 
     def found(scope: Scope, *names: str, beside: bool = False) -> list[Finding]:

@@ -69,7 +69,7 @@ def test_forms_are_compared_within_budgets_and_one_is_chosen(audited: Database) 
     assert kept.first.at <= datetime.now(UTC)
 
 
-def test_forms_on_the_front_are_named_where_names_do_not_cover_each_other_and_marks_at_zero_are_whole() -> None:
+def test_pareto_names_that_do_not_overlap_are_shown_and_marks_at_zero_are_not_clipped() -> None:
     points = pd.DataFrame(
         [("slow", 0.02, 0.0), ("half", 0.015, 0.02), ("near", 0.0149, 0.021), ("small", 0.008, 0.06)], columns=["form", "x", "value"]
     ).assign(low=0.0, high=lambda rows: rows["value"], group="Pareto front", text="")
@@ -83,7 +83,7 @@ def test_forms_on_the_front_are_named_where_names_do_not_cover_each_other_and_ma
     assert figure.layout.yaxis.range[0] < 0 and list(figure.layout.xaxis.ticktext) == ["0.01", "0.02", "0.05", "0.1"]
 
 
-def test_a_name_stands_above_the_intervals_that_it_would_cover() -> None:
+def test_a_form_name_is_moved_above_the_intervals_it_would_cover() -> None:
     """Regression: the name of the fastest form was written over the marks of two others."""
     columns = ["form", "x", "value", "low", "high", "group", "text"]
     fast, slow = ("fast", 0.01, 0.025, 0.02, 0.03, "Pareto front", ""), ("slow", 0.05, 0.0, 0.0, 0.001, "Pareto front", "")

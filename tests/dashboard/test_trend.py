@@ -13,7 +13,7 @@ from tests.support.dashboard_world import World
 from tests.support.one_finding_incident import of_one
 
 
-def test_the_trend_is_the_line_of_the_incident(current: World) -> None:
+def test_the_trend_cell_shows_the_series_of_the_incident(current: World) -> None:
     app = opened("health", **WHOLE)
     incidents = load_findings.scope_report(scope_from_state(app.session_state)).incidents
     drawn = {incident.id: drawn_finding(incident) for incident in incidents}
@@ -29,7 +29,7 @@ def test_the_trend_is_the_line_of_the_incident(current: World) -> None:
     assert seen
 
 
-def test_a_trend_needs_two_days_and_sorts_by_the_last_day_over_the_limit() -> None:
+def test_a_trend_needs_two_days_and_is_sorted_by_the_last_value_relative_to_the_limit() -> None:
     lead = of_one("m", "Nulls rose.").lead
     days = [["2026-03-01", 0.1, 400], ["2026-03-02", 0.4, 400], ["2026-03-03", None, 0]]
     cell = trend_cell([replace(lead, evidence={"by_day": days}, limit=0.2)])
@@ -41,7 +41,7 @@ def test_a_trend_needs_two_days_and_sorts_by_the_last_day_over_the_limit() -> No
     assert without_empty_trend([TREND], rows) == [] and without_empty_trend([TREND], [*rows, {"cells": {"trend": cell}}]) == [TREND]
 
 
-def test_a_finding_that_leads_an_incident_is_acted_on_where_it_is_listed(current: World) -> None:
+def test_a_finding_that_leads_an_incident_can_be_acted_on_in_the_findings_list(current: World) -> None:
     table = tables(opened("findings", **WHOLE))["Findings, most urgent first"]
     acted = [row["cells"]["act"]["act"] for row in table["rows"] if row["cells"]["act"].get("act")]
     assert acted and len({*acted}) == len(acted) and {*table["keys"]} == {"a", "e", "s"} and table["remembers"] == "findings"

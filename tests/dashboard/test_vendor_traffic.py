@@ -42,9 +42,7 @@ def rows_of(title: str, **query: str) -> dict[str, dict]:
     return {row["cells"]["model"]["t"]: row["cells"] for row in tables(opened("vendors", **query))[title]["rows"]}
 
 
-def test_tokens_are_priced_by_what_the_owner_states_and_a_logged_cost_wins(
-    empty: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_tokens_use_the_owners_prices_unless_a_cost_is_logged(empty: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     lines = [plain_call(k, "plain") for k in range(4)] + [plain_call(k, "logged", cost=0.25) for k in range(4)]
     lines += [plain_call(k, "euros", **({"cost": 0.25, "currency": "EUR"} if k < 2 else {})) for k in range(4)]
     land(empty, lines + [plain_call(k, "mixed", **({"cost": 0.25} if k < 2 else {})) for k in range(4)], tmp_path)

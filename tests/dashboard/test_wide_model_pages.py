@@ -103,14 +103,14 @@ def test_compare_lists_a_page_of_columns_and_finds_others_by_name() -> None:
     assert set(names) == {"category 5", *(f"category {place}" for place in range(50, 55))} and not app.exception
 
 
-def test_the_table_of_a_ranking_holds_its_first_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_long_ranking_table_shows_only_its_first_rows(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(paged_names, "MOST_ROWS", 50)
     app = opened("drift", model=f"of {COLUMNS}")
     assert 50 in {len(each.value) for each in app.dataframe} and COLUMNS + 1 not in {len(each.value) for each in app.dataframe}
     assert f"The table holds the 50 of {COLUMNS + 1} columns that drifted most." in words(app)
 
 
-def test_the_findings_of_a_model_are_grouped_once_for_all_openings(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_findings_of_a_model_are_grouped_once_for_repeated_page_views(monkeypatch: pytest.MonkeyPatch) -> None:
     opened("slices", model=f"of {COLUMNS}")  # waits for what samples show
     grouped = []
     group = check.findings_with_incidents
@@ -122,7 +122,7 @@ def test_the_findings_of_a_model_are_grouped_once_for_all_openings(monkeypatch: 
 
 
 @pytest.mark.parametrize("page", ["drift", "compare"])
-def test_a_box_of_very_many_columns_offers_some_and_searches_all(page: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_box_of_very_many_columns_lists_some_and_searches_all(page: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(paged_names, "MOST_OPTIONS", 20)
     app = opened(page, model=f"of {COLUMNS}", feature="category 9")
     assert len(app.selectbox(key="feature").options) in (20, 21) and app.selectbox(key="feature").value == "category 9"
@@ -148,7 +148,7 @@ def test_findings_and_their_queries_are_searched(monkeypatch: pytest.MonkeyPatch
     assert rows and all("category 53" in row["cells"]["because"]["t"] for row in rows)
 
 
-def test_slices_to_choose_from_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_number_of_slice_options_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(scope_bar, "MOST_OPTIONS", 3)
     levels = tuple("abcde")
     columns = tuple(Column(place, f"kind {place}", f"c{place}", "category") for place in range(4))
@@ -157,7 +157,7 @@ def test_slices_to_choose_from_are_bounded(monkeypatch: pytest.MonkeyPatch) -> N
     assert scope_bar.slice_options(model) == [str(Slice((("kind 0", level),))) for level in levels]
 
 
-def test_the_findings_of_a_scope_are_grouped_once_for_all_openings(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_findings_of_a_scope_are_grouped_once_for_repeated_page_views(monkeypatch: pytest.MonkeyPatch) -> None:
     opened("slices", model=f"of {COLUMNS}")  # waits for what samples show
     first = opened("findings", model=f"of {COLUMNS}")
     grouped = []
@@ -167,7 +167,7 @@ def test_the_findings_of_a_scope_are_grouped_once_for_all_openings(monkeypatch: 
     assert not grouped and tables(again)["Findings, most urgent first"]["rows"] == tables(first)["Findings, most urgent first"]["rows"]
 
 
-def test_a_case_of_very_many_inputs_shows_the_first_of_its_record(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_case_with_very_many_inputs_shows_only_the_first_ones(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(case, "MOST_ROWS", 20)
     app = opened("case", model=f"of {COLUMNS}", id="p7")
     record = next(json.loads(each.value) for each in app.code if each.value.startswith("{"))
@@ -175,7 +175,7 @@ def test_a_case_of_very_many_inputs_shows_the_first_of_its_record(monkeypatch: p
     assert f"The first 20 of {COLUMNS} inputs; the section of inputs and the export have all." in words(app)
 
 
-def test_the_columns_that_are_rolled_up_are_listed_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_rolled_up_columns_are_listed_once_and_not_for_each_column(monkeypatch: pytest.MonkeyPatch) -> None:
     """They were listed again for each column: three quarters of *Performance* of a model of 12,000."""
     columns = tuple(Column(place, f"name {place}", f"c{place}", "category", sensitive=place % 50 == 0) for place in range(1, 201))
     listed, levels = Mock(wraps=slices.rolled_up_columns), Mock(return_value=DataFrame({"enough": []}))

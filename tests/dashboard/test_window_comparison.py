@@ -49,7 +49,7 @@ def test_the_sequential_test_states_its_rate_of_false_alarms(current: World) -> 
 
 
 @pytest.mark.parametrize(("page", "more"), [("drift", {"feature": "age"}), ("findings", {"subject": "age", "analyzer": "serving/drift"})])
-def test_the_pages_show_them(page: str, more: dict[str, str], current: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_drift_pages_show_the_window_comparison(page: str, more: dict[str, str], current: World, monkeypatch: pytest.MonkeyPatch) -> None:
     drawn: list[Finding] = []
     monkeypatch.setattr(window_comparison, "window_comparison_table", drawn.append)
     app = opened(page, model="price", **more, **WHOLE)
@@ -101,7 +101,7 @@ def test_a_window_that_is_worse_than_the_one_before_is_not_called_unchanged(news
 @pytest.mark.parametrize(
     ("value", "own", "said"), [(40.7, 57.9, "Unknown"), (25.0, 57.9, "OK"), (0.687, 0.439, "Unknown"), (0.75, 0.439, "OK")]
 )
-def test_a_day_beyond_the_limit_of_the_window_that_cannot_decide_is_not_ok(value: float, own: float, said: str) -> None:
+def test_an_undecided_day_beyond_the_window_limit_is_not_ok(value: float, own: float, said: str) -> None:
     """Regression: an error of 40.7 was OK below a one-day limit of 57.9, but the chart drew the limit 28.3."""
     whole = {"days": 7, "value": value, "edge": 28.3 if value > 1 else 0.713, "severity": "act", "n": 2000}
     day = {
@@ -142,7 +142,7 @@ ALARMS = {
 
 
 @pytest.mark.parametrize("analyzer", ALARMS)
-def test_a_critical_finding_is_shown_by_its_question(analyzer: str, current: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_critical_finding_is_shown_under_the_question_it_answers(analyzer: str, current: World, monkeypatch: pytest.MonkeyPatch) -> None:
     question, source = ALARMS[analyzer]
     alarm = replace(
         of_looks({}, "act"), analyzer=analyzer, because="Something is quite wrong here.", likely_source=source, evidence={}, rank=99.0

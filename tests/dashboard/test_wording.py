@@ -26,7 +26,7 @@ def performance(**evidence: Any) -> Finding:
 
 
 @pytest.mark.parametrize(("days", "words"), [(82_215.0, "about once in 82,215 days"), (3e7, "less than once in 100,000 days")])
-def test_the_gradual_shift_test_says_its_chance_in_words(days: float, words: str) -> None:
+def test_the_gradual_shift_test_states_its_probability_in_words(days: float, words: str) -> None:
     """Regression: it read `p ≈ 1/100,000`."""
     note = sequential_test_note(performance(creep_once_in=910.0, creep=days))
     assert note is not None and words in note and "p ≈" not in note
@@ -41,7 +41,7 @@ def test_a_sentence_begins_with_a_capital(monkeypatch: pytest.MonkeyPatch) -> No
     assert frame.freshness_note("loan").startswith("No predictions")
 
 
-def test_the_note_on_searches_names_a_relative_window_only() -> None:
+def test_the_search_note_names_only_a_relative_window() -> None:
     """Regression: it read `chosen time range and slice (chosen dates)`."""
     assert "(" not in search_scope_note(Scope(span="dates"))
     assert "(last 7 days)" in search_scope_note(Scope())

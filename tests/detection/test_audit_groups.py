@@ -51,12 +51,12 @@ def test_a_planted_group_is_named_with_its_share(audit: Any, words: str, planted
 
 
 @pytest.mark.parametrize(("audit", "words"), [(robustness, "easier to attack"), (membership, "more exposed")])
-def test_of_equal_groups_none_is_named(audit: Any, words: str) -> None:
+def test_equal_groups_rarely_name_one(audit: Any, words: str) -> None:
     said = [attacked_group_words(audit(np.random.default_rng([seed, 6]), None)) for seed in range(DRAWS)]
     assert sum(each != f"No group is significantly {words} than the others." for each in said) <= max(0.07 * DRAWS, 5), said
 
 
-def test_the_named_group_has_the_shares_that_are_counted_by_hand() -> None:
+def test_the_shares_of_the_named_group_match_hand_counts() -> None:
     cells = {"sex": {"F": {"value": 0.3, "n": 100}, "M": {"value": 0.1, "n": 300}}, "age": {"old": {"value": 0.15, "n": 400}}}
     found = most_attacked_group(cells)
     assert found is not None and (found.attribute, found.level, found.n) == ("sex", "F", 100)

@@ -41,13 +41,13 @@ def test_an_audit_without_anything_to_report_is_ok() -> None:
 @pytest.mark.parametrize(
     ("shared", "rows", "severity"), [(60, 400, "act"), (12, 400, "watch"), (1, 20, "unknown"), (3, 400, "ok"), (0, 20, "ok")]
 )
-def test_few_held_out_rows_cannot_be_told(shared: int, rows: int, severity: str) -> None:
+def test_few_held_out_rows_make_the_overlap_unknown(shared: int, rows: int, severity: str) -> None:
     found = claims(audit(held_out={"rows": rows, "in_training": shared, "same_label": shared, "chance": 0.0}))[OVERLAP]
     assert found.severity == severity
     assert ("is not yet known" in found.because) is (severity == "unknown")
 
 
-def test_equal_rows_by_chance_raise_the_limit_and_then_nothing_is_told() -> None:
+def test_chance_duplicates_raise_the_limit_until_nothing_is_reported() -> None:
     many = {"rules": {"conflicting labels": 60}}
     assert claims(audit(**many))[CONFLICTING].severity == "watch"
     partly = claims(audit(chance=0.3, **many))[CONFLICTING]
@@ -65,7 +65,7 @@ def test_suspect_labels_are_a_warning_only_where_a_model_is_better_without_them(
     assert [suspects("mae", -0.03, -0.01), suspects("mae", 0.01, 0.03)] == ["watch", "ok"], "of an error less is better"
 
 
-def test_what_changed_since_the_audit_before_is_told() -> None:
+def test_changes_since_the_previous_audit_are_new_ongoing_worse_or_recovered() -> None:
     none, some, more = (audit(rules={"conflicting labels": count}) for count in (0, 60, 110))
     assert [
         claims(now, before)[CONFLICTING].news for now, before in ((some, None), (some, none), (some, some), (more, some), (none, some))
@@ -86,7 +86,7 @@ def test_the_command_prints_the_claims() -> None:
     assert "  Near-duplicates were looked for among 800 of 1,000 rows." in lines and lines[-1] == "  No model was fitted: too few rows."
 
 
-def test_what_a_column_tells_of_the_label_of_a_models_data_is_judged_once() -> None:
+def test_label_leakage_of_a_registered_models_data_is_reported_only_by_its_leakage_audit() -> None:
     """For a registered model, the audit of leakage reports this. For an unregistered model, nothing else reports it."""
     alone = {"columns_alone": {"outcome": [0.99, 0.985, 0.995]}}
     known = replace(audit(**alone), model=("loan", "2"))
@@ -96,7 +96,7 @@ def test_what_a_column_tells_of_the_label_of_a_models_data_is_judged_once() -> N
     assert claims(unknown)[LEAK].severity == "act"
 
 
-def test_held_out_rows_among_the_training_rows_of_a_model_are_judged_once() -> None:
+def test_training_overlap_of_a_registered_models_data_is_reported_only_by_its_leakage_audit() -> None:
     """The model's audit of leakage holds the same counts; the command prints them."""
     held = {"held_out": {"rows": 400, "in_training": 60, "same_label": 50, "chance": 0.0}}
     known = replace(audit(**held), model=("loan", "2"))

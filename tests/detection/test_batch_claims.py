@@ -54,7 +54,7 @@ def test_audits_of_other_machines_or_another_power_are_not_compared(other: dict[
     assert claims(audit(9, size(1, 0.01, "int8")), audit(1, size(1, 0.08))) == {}, "nor is another form"
 
 
-def test_what_a_batch_or_a_form_saves_is_judged_by_the_owners_level_alone() -> None:
+def test_savings_of_batches_and_forms_are_judged_only_by_the_owners_level() -> None:
     newest = audit(1, size(1, 0.08), size(100, 0.02), size(1, 0.06, "int8"), size(100, 0.001, "int8"))
     batches, int8 = (claims(newest)[f"form={form}", "batch_saving"] for form in ("as served", "int8"))
     assert (batches.value, int8.value) == (pytest.approx(0.75), pytest.approx(0.25)), "a form is compared at the same size"
@@ -68,13 +68,13 @@ def test_what_a_batch_or_a_form_saves_is_judged_by_the_owners_level_alone() -> N
     assert served["form=as served", "batch_saving"].value == pytest.approx(1 - 0.08 / 0.06), "the other one takes more"
 
 
-def test_joules_of_a_meter_are_compared_as_they_are() -> None:
+def test_metered_joules_are_compared_without_the_processor_time() -> None:
     metered = [replace(size(1, 0.08), joules=(joules, 0.9 * joules, 1.1 * joules), source="measured") for joules in (0.3, 0.6)]
     found = claims(audit(9, metered[0]), audit(1, metered[1]))["form=as served", "batch_energy"]
     assert found.severity == "watch" and found.evidence["times_the_past"] == pytest.approx(2), "the processor time is the same"
 
 
-def test_a_size_that_rose_enough_is_told_before_one_that_rose_less_and_more_surely() -> None:
+def test_a_sufficient_rise_is_reported_before_a_smaller_but_surer_one() -> None:
     now = [replace(size(batch, 1.0), cpu_seconds=ends) for batch, ends in ((1, (1.44, 1.41, 1.47)), (100, (2.0, 1.38, 2.68)))]
     before = [size(1, 1.0, error=0.0), size(100, 1.0, error=0.0)]
     found = claims(audit(9, *before), audit(1, *now))["form=as served", "batch_energy"]
@@ -108,7 +108,7 @@ def test_audits_too_noisy_to_compare_are_told() -> None:
     assert partly.severity == "ok" and partly.because.endswith(" Too noisy to compare: batches of 100.")
 
 
-def test_an_expired_audit_is_told_with_what_asks_for_attention_alone() -> None:
+def test_an_expired_energy_audit_is_reported_only_with_findings_that_need_action() -> None:
     old = replace(audit(40, size(1, 0.08), size(100, 0.02)), expires=NOW - timedelta(days=10))
     (found,) = claims(old).values()
     assert (found.metric, found.severity, found.value) == ("audit_days_left", "watch", pytest.approx(-10.0))
@@ -117,7 +117,7 @@ def test_an_expired_audit_is_told_with_what_asks_for_attention_alone() -> None:
     assert claims(replace(audit(1, size(1, 0.1), size(100, 0.01)), version="1")) == {}, "one of another version is not judged"
 
 
-def test_the_figures_are_proved_from_the_records_and_follow_the_chosen_form(tmp_path: Path) -> None:
+def test_batch_figures_are_proved_from_the_records_and_follow_the_chosen_form(tmp_path: Path) -> None:
     def body(of: EnergyAudit) -> dict[str, object]:
         named = [
             {"form": each.form, "precision": "", "batch": each.batch, "rows": each.rows, "repeats": 6, "source": each.source}

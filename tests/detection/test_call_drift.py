@@ -29,7 +29,7 @@ def sides() -> tuple[pd.DataFrame, pd.DataFrame]:
     return calls(rng, 1, first_week=0), calls(rng)
 
 
-def test_the_psi_is_that_of_the_counts_by_hand_against_the_pooled_weeks(sides: tuple[pd.DataFrame, pd.DataFrame]) -> None:
+def test_the_call_psi_matches_hand_counts_against_the_pooled_weeks(sides: tuple[pd.DataFrame, pd.DataFrame]) -> None:
     now, past = sides
     now = now.assign(**{"feature.operation": np.where(np.arange(len(now)) % 2, "chat", "embeddings")})
     found = drifts(now, past)["operation"]
@@ -42,7 +42,7 @@ def test_the_psi_is_that_of_the_counts_by_hand_against_the_pooled_weeks(sides: t
     assert found.varies == pytest.approx(max(against)) and found.last_week == pytest.approx(against[0])
 
 
-def test_answers_are_those_of_calls_that_got_one(sides: tuple[pd.DataFrame, pd.DataFrame]) -> None:
+def test_answer_columns_use_only_successful_calls(sides: tuple[pd.DataFrame, pd.DataFrame]) -> None:
     now, past = sides
     hit = np.arange(len(now)) % 3 == 0
     failing = now.assign(status=now["status"].mask(hit, "error"), prediction=now["prediction"].mask(hit, None))
@@ -52,7 +52,7 @@ def test_answers_are_those_of_calls_that_got_one(sides: tuple[pd.DataFrame, pd.D
     assert max(found[name].effect for name in ("output_tokens", "answer", "refused")) < 0.1, "an error is no other answer"
 
 
-def test_missing_values_are_a_bin_and_free_texts_have_a_length(sides: tuple[pd.DataFrame, pd.DataFrame]) -> None:
+def test_missing_values_are_a_bin_and_free_text_is_measured_by_length(sides: tuple[pd.DataFrame, pd.DataFrame]) -> None:
     now, past = sides
     lost = now.assign(**{"feature.input_tokens": now["feature.input_tokens"].mask(np.arange(len(now)) % 3 == 0)})
     found = drifts(lost, past)["input_tokens"]
@@ -75,7 +75,7 @@ def test_a_day_is_compared_with_the_same_hours_of_the_earlier_weeks(sides: tuple
     assert drifts(now, past, sunday)["input_tokens"].effect < 0.1, "longer questions of weekends are no drift"
 
 
-def test_weeks_that_the_same_change_reached_are_no_part_of_the_baseline() -> None:
+def test_weeks_already_affected_by_a_change_are_excluded_from_the_baseline() -> None:
     usual, moved, other = np.array([[690, 310], [710, 290], [700, 300]]), np.array([[300, 700]]), np.array([[950, 50]])
     assert changed_weeks(np.vstack([moved, usual]), moved[0], LIMITS, False) == 1, "the change lasts"
     assert changed_weeks(np.vstack([moved, moved, usual]), moved[0], LIMITS, False) == 2
@@ -89,12 +89,12 @@ def test_weeks_that_the_same_change_reached_are_no_part_of_the_baseline() -> Non
     assert changed_weeks(np.vstack([moved, usual]) // 100, moved[0], LIMITS, False) == 0, "few calls prove nothing"
 
 
-def test_no_more_than_the_newest_two_weeks_are_left_out() -> None:
+def test_at_most_the_newest_two_weeks_are_excluded_from_the_baseline() -> None:
     usual, moved = np.array([[690, 310], [710, 290], [700, 300], [705, 295], [695, 305]]), np.array([[300, 700]])
     assert [changed_weeks(np.vstack([moved] * weeks + [usual]), moved[0], LIMITS, False) for weeks in (1, 2, 3)] == [1, 2, 0]
 
 
-def test_a_column_is_held_against_the_factors_of_its_kind_and_of_its_weeks(
+def test_drift_factors_depend_on_the_column_kind_and_the_number_of_weeks(
     sides: tuple[pd.DataFrame, pd.DataFrame], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert [factors_beyond(weeks, number) for weeks in (5, 6) for number in (False, True)] == [
@@ -114,7 +114,7 @@ def test_a_column_is_held_against_the_factors_of_its_kind_and_of_its_weeks(
     assert {name for name, limit in after.items() if limit != limits[name][2]} == {name for name, (number, *_) in limits.items() if number}
 
 
-def test_after_many_weeks_a_number_is_held_against_what_its_weeks_differ_by_on_average() -> None:
+def test_after_many_weeks_a_number_is_compared_with_the_average_weekly_variation() -> None:
     """Counted by hand: a restless number is compared with its own weeks, and a calm one with half of its own and half of the mean, capped
     at four times its own.
     """
@@ -146,7 +146,7 @@ def test_after_many_weeks_a_number_is_held_against_what_its_weeks_differ_by_on_a
         assert found[name].limits == pytest.approx(expected), name
 
 
-def test_a_number_that_changed_weeks_ago_blinds_no_other(sides: tuple[pd.DataFrame, pd.DataFrame]) -> None:
+def test_a_number_that_changed_weeks_ago_does_not_hide_drift_of_another(sides: tuple[pd.DataFrame, pd.DataFrame]) -> None:
     """A setting was raised three weeks ago, too long ago to be left out of the baseline. Questions that are twice as long are still found."""
     now, past = sides
     recent = past["at"] >= START.replace(tzinfo=None) - timedelta(days=21)
@@ -157,7 +157,7 @@ def test_a_number_that_changed_weeks_ago_blinds_no_other(sides: tuple[pd.DataFra
     assert found["input_tokens"].effect > found["input_tokens"].limits[0]
 
 
-def test_a_value_above_all_before_is_seen_where_they_were_constant(sides: tuple[pd.DataFrame, pd.DataFrame]) -> None:
+def test_a_value_above_a_constant_past_is_detected(sides: tuple[pd.DataFrame, pd.DataFrame]) -> None:
     now, past = sides
     found = drifts(now.assign(**{"feature.temperature": 0.9}), past)["temperature"]
     assert found.effect > 1 and (found.before, found.now) == pytest.approx((0.2, 0.9))

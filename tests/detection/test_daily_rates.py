@@ -41,7 +41,7 @@ def calm(rng: np.random.Generator, days: int) -> np.ndarray:
 
 
 @pytest.mark.long  # tests/monitoring/test_false_alarms.py
-def test_calm_and_windy_weeks_are_no_alarm() -> None:
+def test_alternating_calm_and_windy_weeks_raise_no_critical_finding() -> None:
     rng = np.random.default_rng(1)
     weeks = repeats(20, 60)
     found = [said(calm(rng, 7), calm(rng, 28), calm(rng, 60), rng) for _ in range(weeks)]
@@ -51,7 +51,7 @@ def test_calm_and_windy_weeks_are_no_alarm() -> None:
     assert sum(each.severity == "watch" for each in found) <= allowed(0.04, weeks)
 
 
-def test_a_surge_that_no_day_of_the_past_had_is_an_act_though_one_day_was_silent() -> None:
+def test_a_surge_above_every_past_day_is_critical_although_one_past_day_was_silent() -> None:
     rng = np.random.default_rng(2)
     quiet, silent = np.full(28, 0.02), np.full(28, 0.02)
     silent[9] = 1.0
@@ -59,7 +59,7 @@ def test_a_surge_that_no_day_of_the_past_had_is_an_act_though_one_day_was_silent
         assert said(np.full(7, 0.12), past, np.full(30, 0.02), rng).severity == "act"
 
 
-def test_what_is_beyond_the_reference_and_within_its_days_keeps_its_severity_and_is_ongoing() -> None:
+def test_a_rate_above_the_reference_but_usual_for_past_days_is_critical_and_ongoing() -> None:
     rng = np.random.default_rng(3)
     past = np.tile([0.1, 0.5, 0.3, 0.7, 0.2, 0.6, 0.4], 4)[rng.permutation(28)]
     found = said(np.full(7, 0.5), past, np.full(60, 0.02), rng)
@@ -68,7 +68,7 @@ def test_what_is_beyond_the_reference_and_within_its_days_keeps_its_severity_and
     assert "expected daily range up to" in found.because
 
 
-def test_days_that_differ_by_their_rows_only_leave_the_test_of_two_shares() -> None:
+def test_days_that_vary_only_by_sampling_give_nearly_the_two_proportion_test() -> None:
     rng = np.random.default_rng(4)
     days = np.datetime64("2026-01-01") + np.arange(28)
     hits = rng.binomial(A_DAY, 0.1, 28)
@@ -118,7 +118,7 @@ def rain(shares: np.ndarray, rng: np.random.Generator, first: int = 0) -> pd.Dat
     return pd.DataFrame({"at": at, "rain": fell, "score": rng.random(place.size), "label": np.nan})
 
 
-def test_rates_measured_together_vary_as_each_alone() -> None:
+def test_rates_measured_together_vary_as_they_do_separately() -> None:
     rng, days = np.random.default_rng(6), np.datetime64("2026-01-01") + np.arange(28)
     before = ColumnShare(900.0, 9000.0, 9000.0, 9000)
     known = [counts(days[:length], rng.binomial(A_DAY, 0.1, length)).shares("null_rate", Edges()) for length in (28, 9, 28, 4)]

@@ -21,5 +21,5 @@ NAN = float("nan")
     ],
     ids=["every day", "first measured later", "from a day", "ended"],
 )
-def test_it_may_have_begun_before_only_where_the_first_of_the_days_was_measured(excess: list[float], since: StandingSince | None) -> None:
+def test_an_earlier_beginning_is_possible_only_if_the_first_day_was_measured(excess: list[float], since: StandingSince | None) -> None:
     assert days_beyond(range(FIRST, FIRST + 35), excess, [1.0] * 35) == since

@@ -35,13 +35,13 @@ def stepped(before: float, after: float, since: int):
     return lambda day, score: after if day >= since else before
 
 
-def test_a_threshold_that_stays_is_not_mentioned() -> None:
+def test_an_unchanged_threshold_gives_no_finding() -> None:
     assert said(lambda day, score: 0.3) == []
     assert said(lambda day, score: 0.3 if day % 2 else 0.3004) == [], "within one bin of the scores"
 
 
 @pytest.mark.parametrize(("after", "since"), [(0.26, 3), (0.34, 0), (0.26, -10)])
-def test_the_share_of_decisions_that_differ_is_that_of_a_count_by_hand(after: float, since: int) -> None:
+def test_the_share_of_changed_decisions_matches_a_hand_count(after: float, since: int) -> None:
     (found,) = said(stepped(0.3, after, since))
     scores = np.concatenate([np.random.default_rng(day + 1000).beta(1, 2, 500) for day in range(max(since, 0), 7)])
     low, high = sorted((0.3, after))
@@ -56,14 +56,14 @@ def test_the_share_of_decisions_that_differ_is_that_of_a_count_by_hand(after: fl
     assert found.evidence["threshold"] == pytest.approx(after, abs=0.006)
 
 
-def test_a_large_move_needs_action_and_the_owner_sets_from_where() -> None:
+def test_a_large_threshold_move_needs_action_and_an_owner_limit_applies() -> None:
     assert said(stepped(0.3, 0.5, 2))[0].severity == "act"
     settings = ModelSettings(limits={"serving/performance/threshold_shift": 0.03})
     assert said(stepped(0.3, 0.26, 2), settings=settings)[0].severity == "act"
     assert said(stepped(0.3, 0.29, 2))[0].severity == "ok"
 
 
-def test_days_at_another_threshold_each_are_dated_to_their_first() -> None:
+def test_days_with_different_thresholds_are_dated_to_the_first_of_them() -> None:
     (found,) = said(lambda day, score: 0.3 if day < 1 else float(np.quantile(score, 0.4)))
     assert found.onset == START + timedelta(days=1)
 
@@ -75,13 +75,13 @@ def test_a_change_at_noon_is_dated_to_that_day() -> None:
     assert said(at_noon)[0].onset == START + timedelta(days=2)
 
 
-def test_decisions_without_a_single_threshold_say_nothing() -> None:
+def test_decisions_without_a_single_threshold_give_no_finding() -> None:
     by_group = lambda day, score: np.where(np.arange(score.size) % 2 == 0, 0.2, 0.5)
     assert said(by_group) == []
     assert said(lambda day, score: 0.2 + 0.01 * (day % 20)) == [], "a threshold that moves each day"
     assert said(stepped(0.3, 0.5, -3), past=5) == [], "a past of five days"
 
 
-def test_few_decisions_are_no_alarm() -> None:
+def test_few_decisions_are_unknown() -> None:
     (found,) = said(stepped(0.3, 0.6, 5), rows=20)
     assert found.severity == "unknown" and "needs about 60 more predictions" in found.because

@@ -70,7 +70,7 @@ def test_ordinary_devices_raise_nothing() -> None:
     assert [each.severity for each in of_peers(1)] == ["ok"] and [each.severity for each in of_past(1)] == ["ok"]
 
 
-def test_devices_in_a_row_from_cool_to_warm_have_no_outlier() -> None:
+def test_a_gradual_temperature_order_of_devices_has_no_outlier() -> None:
     parts = [device_rows("one", 5, devices=4)]
     rows = parts[0]
     place = rows["device"].str.removeprefix("gpu").astype(int)
@@ -79,7 +79,7 @@ def test_devices_in_a_row_from_cool_to_warm_have_no_outlier() -> None:
     assert not any(needs_action(each.severity) for each in claims_about_peers(use_of_run(run), readings_of_runs([run], rows)["one"].rows))
 
 
-def test_what_was_so_before_is_no_news_and_too_little_says_how_much_more() -> None:
+def test_an_earlier_difference_is_ongoing_and_too_few_readings_state_how_many_more() -> None:
     assert of_past(2, before={"temperature_c": 16.0}, temperature_c=17.0)[0].evidence["standing"]
     assert not of_past(2, temperature_c=17.0)[0].evidence["standing"]
     (few,) = of_past(2, earlier=2, temperature_c=17.0)

@@ -42,11 +42,11 @@ def test_epochs_are_read_from_their_metric_and_may_count_from_zero() -> None:
         ("finished", {"epochs": 9}),
     ],
 )
-def test_a_run_to_its_end_one_that_failed_and_one_without_a_plan_avoided_nothing(status: str | None, params: dict) -> None:
+def test_a_finished_a_failed_and_an_unplanned_run_avoided_no_steps(status: str | None, params: dict) -> None:
     assert early_stops([run_of({}, status, **params)]) == []
 
 
-def test_a_pruned_run_counts_too() -> None:
+def test_a_pruned_run_counts_as_stopped_early() -> None:
     assert [stop.run for stop in early_stops([run_of({}, "pruned", total_steps=100)])] == ["job"]
 
 
@@ -73,7 +73,7 @@ def test_a_pruned_trial_without_a_plan_is_compared_with_the_finished_trials_of_i
         ({"epochs": 4}, {"epoch": [float(step // 10) for step in range(40)]}),
     ],
 )
-def test_a_stopped_run_that_states_steps_or_epochs_is_not_said_to_state_none(params: dict, metrics: dict) -> None:
+def test_a_stopped_run_that_states_its_steps_or_epochs_is_not_listed_as_unplanned(params: dict, metrics: dict) -> None:
     """Regression: it was, if it reached its plan, or if the steps or epochs that it did are not logged."""
     run = run_of(metrics, "pruned", **params)
     unlogged = replace(run, curves={}, step_numbers=run.step_numbers[:0])
@@ -81,7 +81,7 @@ def test_a_stopped_run_that_states_steps_or_epochs_is_not_said_to_state_none(par
     assert stops_without_plan([run_of(metrics, "pruned")]) == ["job"]
 
 
-def test_a_trial_that_reached_the_plan_of_its_study_or_its_own_epochs_avoided_nothing() -> None:
+def test_a_trial_that_reached_its_planned_length_avoided_no_steps() -> None:
     """Regression: a trial beyond the median of its study was said to have no plan, and one at its last epoch was short of the study."""
     trials = [replace(run_of({}), name=f"t{place}", study="s") for place in range(3)]
     beyond = replace(trials[0], name="beyond", status="pruned")
@@ -91,7 +91,7 @@ def test_a_trial_that_reached_the_plan_of_its_study_or_its_own_epochs_avoided_no
     assert early_stops([*trials, replace(own, curves=cut)]) == []
 
 
-def test_the_page_adds_up_what_is_known_and_says_how() -> None:
+def test_the_page_sums_the_known_avoided_energy_and_states_the_method() -> None:
     stops = [EarlyStop("a", 40, 100, "steps"), EarlyStop("b", 5, 10, "epochs"), EarlyStop("c", 1, 2, "steps")]
     said = early_stops_words(stops, {"a": RunUse(2.0, "measured"), "b": RunUse(1.0, "assumed"), "c": RunUse()})
     assert "2 runs" in said and "4.00 Wh" in said and "steps left ÷ steps done" in said and "assumed" in said and "1 further run" in said

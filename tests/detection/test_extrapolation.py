@@ -37,7 +37,7 @@ def with_calendar(frame: pd.DataFrame, offset: int = 0) -> pd.DataFrame:
     return frame.assign(weekday=(day % 7).astype(float), warmth=15.0 + 7.0 * ((day * 5) % 9) / 9 + offset)
 
 
-def test_a_column_with_one_value_a_day_counts_only_outside_the_reference() -> None:
+def test_a_column_with_one_value_a_day_is_far_only_outside_the_reference_range() -> None:
     names = (*FEATURES, "weekday", "warmth")
     reference = with_calendar(rows(6000, 5, days=60))
     assert far(with_calendar(rows(2000, 6)), reference, names) == []
@@ -49,12 +49,12 @@ def test_a_column_with_one_value_a_day_counts_only_outside_the_reference() -> No
     assert beyond.name == "warmth" and beyond.outside == pytest.approx(1.0)
 
 
-def test_a_column_that_stopped_is_far() -> None:
+def test_a_column_with_a_single_value_is_far() -> None:
     current = rows(2000, 9).assign(age=41.0)
     assert [each.name for each in far(current, rows(5000, 10))] == ["age"]
 
 
-def test_unseen_levels_of_a_column_of_the_day_are_outside() -> None:
+def test_unseen_levels_of_a_column_with_one_value_a_day_are_outside_the_reference() -> None:
     reference = rows(6000, 11, days=60)
     reference["region"] = np.where(reference["at"].dt.day % 2 == 0, "north", "south")
     current = rows(2000, 12)

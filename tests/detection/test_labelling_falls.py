@@ -29,7 +29,7 @@ def swapped(rows: pd.DataFrame, people: tuple[str, ...], share: float = 0.7, see
     return rows.assign(label=rows["label"].where(~chosen, "neutral"))
 
 
-def test_a_new_rule_of_two_people_is_told_with_its_day_and_its_share_is_a_count_by_hand() -> None:
+def test_a_new_labelling_rule_of_two_people_is_found_with_its_date_and_share() -> None:
     now, past = sides(swapped(project(3, items_a_day=80), PEOPLE[:2]))
     rule = labelling_falls.new_rule(now, past, aware_utc(START))
     assert rule is not None and (rule.gold, rule.label, rule.people) == ("negative", "neutral", PEOPLE[:2])
@@ -47,7 +47,7 @@ def test_a_new_rule_of_two_people_is_told_with_its_day_and_its_share_is_a_count_
     assert labelling_falls.share_of_own_gap(rule, PEOPLE[0], known) > 0.5 and labelling_falls.share_of_own_gap(rule, PEOPLE[4], known) == 0
 
 
-def test_one_person_or_errors_of_every_kind_are_no_new_rule() -> None:
+def test_errors_of_one_person_or_of_every_kind_are_not_a_new_labelling_rule() -> None:
     for rows in (
         project(3, items_a_day=80),
         swapped(project(3, items_a_day=80), PEOPLE[:1]),
@@ -57,7 +57,7 @@ def test_one_person_or_errors_of_every_kind_are_no_new_rule() -> None:
         assert labelling_falls.new_rule(*sides(rows), aware_utc(START)) is None
 
 
-def test_a_rule_of_the_weeks_before_explains_no_fall_of_this_one() -> None:
+def test_a_labelling_rule_already_used_before_does_not_explain_a_new_fall() -> None:
     rows = project(3, items_a_day=80)
     always = rows["annotator"].isin(PEOPLE[:2]) & (rows["label"] == "negative")
     assert labelling_falls.new_rule(*sides(rows.assign(label=rows["label"].where(~always, "neutral"))), aware_utc(START)) is None
@@ -74,7 +74,7 @@ def test_a_fall_late_in_sessions_is_fatigue_and_one_from_their_beginning_is_not(
         assert labelling_falls.share_late_in_sessions("failed", "known", *sides(flat)) < 0.2
 
 
-def test_a_guideline_explains_the_fall_of_its_answers_alone() -> None:
+def test_a_guideline_explains_the_fall_only_of_its_own_answers() -> None:
     now, past = sides(project(6, items_a_day=60, guideline_at=START, guideline_costs=0.2))
     known, before = now[now["known"]], past[past["known"]]
     assert labelling_falls.share_under_guideline("v2", "failed", known, before) == pytest.approx(1.0)

@@ -51,7 +51,7 @@ def claims(space: InputSpace, seed: int, planted: dict[str, Any] | None = None, 
     return guard_claims(space, points, far_requests(space, points), subjects, ids, margins, codes)
 
 
-def test_a_subject_that_maps_the_input_space_is_named(space: InputSpace) -> None:
+def test_a_subject_that_explores_the_whole_input_space_is_named(space: InputSpace) -> None:
     rng = np.random.default_rng(1)
     spread = {"a": rng.uniform(-0.5, 3.5, 80), "b": rng.uniform(-1, 7, 80)}
     named = sum(any(each.subject == "s3" for each in claims(space, seed, spread)) for seed in range(20))
@@ -64,17 +64,17 @@ def test_a_subject_far_from_the_reference_is_named_with_its_requests(space: Inpu
     assert found[0].ids and found[0].usual < 0.05
 
 
-def test_a_subject_that_searches_the_boundary_is_named(space: InputSpace) -> None:
+def test_a_subject_probing_the_decision_boundary_is_named(space: InputSpace) -> None:
     found = [each for each in claims(space, 3, dips=True) if each.check == "boundary"]
     assert [each.subject for each in found] == ["s3"]
     assert 0 < 3 * found[0].groups <= found[0].requests, "groups of three or more"
 
 
-def test_clean_windows_name_nobody(space: InputSpace) -> None:
+def test_clean_windows_name_no_subject(space: InputSpace) -> None:
     assert [each for seed in range(repeats(40, 300)) for each in claims(space, 100 + seed)] == []
 
 
-def test_the_reference_s_own_distances_are_the_null(space: InputSpace) -> None:
+def test_distances_within_the_reference_give_the_null_distribution(space: InputSpace) -> None:
     fresh = far_requests(space, space.encode(columns(np.random.default_rng(7), 4000)))
     assert 0.004 < fresh.mean() < 0.02
 
@@ -89,7 +89,7 @@ def test_the_distance_of_far_requests_is_shared_among_features(space: InputSpace
     assert {name for name, _ in shares} == {*space.numbers, *space.categories}
 
 
-def test_expected_cells_are_those_of_drawing_without_replacement() -> None:
+def test_the_expected_number_of_cells_is_that_of_sampling_without_replacement() -> None:
     counts, rng = np.array([50, 30, 10, 5, 3, 1, 1]), np.random.default_rng(5)
     every = np.repeat(np.arange(len(counts)), counts)
     drawn = [len(np.unique(rng.choice(every, 20, replace=False))) for _ in range(4000)]
@@ -98,5 +98,5 @@ def test_expected_cells_are_those_of_drawing_without_replacement() -> None:
     assert expected_cells(np.full(PROTOTYPES, 10), PROTOTYPES * 10)[0] == PROTOTYPES
 
 
-def test_too_little_gives_no_space() -> None:
+def test_too_few_reference_rows_give_no_input_space() -> None:
     assert input_space(columns(np.random.default_rng(1), 50), ("a",), ()) is None

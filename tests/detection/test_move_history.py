@@ -39,37 +39,37 @@ def context() -> Context:
     return context_for(outcomes(1000, 1, 0.85))
 
 
-def test_weeks_that_fell_are_told_from_those_that_did_not_and_those_without_labels() -> None:
+def test_past_weeks_are_classified_as_fallen_not_fallen_or_without_labels() -> None:
     assert falls([0.70, 0.85, None, 0.75]) == [True, False, None, True]
     assert falls([0.83, 0.84]) == [False, False, None, None], "a fall of one or two points is none of five"
 
 
-def test_the_owners_tolerance_is_the_fall_that_counts() -> None:
+def test_the_owners_tolerance_sets_which_fall_counts() -> None:
     tolerant = ModelSettings(limits={"serving/performance/accuracy": 0.2})
     assert falls([0.70, 0.55], settings=tolerant)[:2] == [False, True]
 
 
-def test_the_record_counts_weeks_with_such_a_move() -> None:
+def test_the_record_counts_past_weeks_with_a_similar_move_that_had_a_fall() -> None:
     assert record([True, True, True, True], [True, False, True, True]) == (
         "3 of 4 past weeks with such a move had a fall of accuracy of at least 5 points"
     )
     assert record([True, False], [False, True]) == "0 of 1 past week with such a move had a fall of accuracy of at least 5 points"
 
 
-def test_there_is_no_evidence_where_no_week_had_such_a_move_or_labels() -> None:
+def test_without_past_weeks_with_a_similar_move_or_labels_the_effect_is_unknown() -> None:
     assert record([False, False, None], [True, False, True]) == (
         "its effect on performance is unknown: none of the 2 past weeks with labels had such a shift"
     )
     assert record([True, True], [None, None]) == "its effect on performance is unknown: no past week has labels"
 
 
-def test_without_a_reference_or_task_nothing_is_asked() -> None:
+def test_without_a_reference_or_task_no_past_falls_are_requested() -> None:
     assert fall_asks(context_for(None)) == {}
     bare = context()
     assert weekly_falls({}, bare) == [None] * 4
 
 
-def test_an_error_rises() -> None:
+def test_a_fall_of_a_regression_is_a_rise_of_its_error() -> None:
     rng = np.random.default_rng(5)
 
     def prices(n: int, scale: float, days_before: int = 0) -> pd.DataFrame:

@@ -49,7 +49,7 @@ def test_twelve_of_sixty_prices_that_change_are_named_and_noise_is_not() -> None
     assert change.value == pytest.approx(beyond.mean())
 
 
-def test_a_stated_tolerance_counts_and_exact_numbers_have_none() -> None:
+def test_a_stated_tolerance_is_used_and_exact_numbers_have_none() -> None:
     moved = VendorNights(12, numbers=0.0, from_night=11, times=1.01)
     exact = judged(moved, 11)
     assert exact[CHANGED].severity == "act" and exact[CHANGED].value == 1.0 and exact[SHIFT].severity == "act"
@@ -61,7 +61,7 @@ def test_a_stated_tolerance_counts_and_exact_numbers_have_none() -> None:
     assert narrow[CHANGED].value == pytest.approx((now - prices > 2.0).mean()) and "by more than 2 " in narrow[CHANGED].because
 
 
-def test_a_shift_of_all_within_each_tolerance_is_named_with_the_interval_of_its_pairs() -> None:
+def test_a_common_shift_within_each_tolerance_is_found_from_the_paired_interval() -> None:
     nights = VendorNights(14, numbers=0.01, from_night=12, times=1.03)
     found = judged(nights, 13)
     shift = found[SHIFT]
@@ -74,7 +74,7 @@ def test_a_shift_of_all_within_each_tolerance_is_named_with_the_interval_of_its_
     assert (shift.value, shift.low, shift.high) == pytest.approx((changes.gaps[13].mean(), low, high))
 
 
-def test_errors_against_the_right_numbers_are_judged_beside_the_baseline_and_the_last_round() -> None:
+def test_errors_against_expected_numbers_are_judged_against_the_baseline_and_the_last_round() -> None:
     nights = VendorNights(14, numbers=0.01, from_night=13, times=1.03, right=True)
     quiet, worse = judged(nights, 12)[ERROR], judged(nights, 13)[ERROR]
     assert quiet.severity == "ok" and quiet.low < quiet.value < quiet.high
@@ -96,15 +96,15 @@ def test_errors_against_the_right_numbers_are_judged_beside_the_baseline_and_the
     assert judged(VendorNights(14, numbers=0.01, right=False), 13).keys() == judged(nights, 13).keys() - {ERROR}
 
 
-def test_numbers_that_come_nearer_to_the_right_ones_are_no_worse() -> None:
+def test_a_shift_towards_the_expected_numbers_is_not_a_worse_error() -> None:
     rows = VendorNights(14, numbers=0.01, from_night=12, times=1.03).rows()
     rows["extra"] = [{**extra, "expected": f"{np.linspace(5.0, 400.0, 60)[int(extra['item'][1:])] * 1.03:.6g}"} for extra in rows["extra"]]
     found = {each.metric: each for each in morning_findings(rows, 13)}
     assert found[SHIFT].severity == "act" and found[ERROR].severity == "ok" and found[ERROR].evidence["difference"][2] < 0
 
 
-@pytest.mark.long  # tests/analyzers/serving/test_vendors.py::test_quiet_nights_are_quiet
-def test_quiet_nights_of_prices_are_quiet() -> None:
+@pytest.mark.long  # tests/analyzers/serving/test_vendors.py::test_nights_without_a_change_rarely_raise_a_finding
+def test_price_nights_without_a_change_rarely_raise_a_finding() -> None:
     raised = []
     for seed in range(repeats(2, 10)):
         rows = VendorNights(37, numbers=0.02, seed=seed, right=True).rows()
@@ -113,7 +113,7 @@ def test_quiet_nights_of_prices_are_quiet() -> None:
 
 
 @pytest.mark.parametrize("name", some(["vendor_numbers_shift", "silent_answer_change"], 1))
-def test_a_middle_fault_of_numbers_is_named(name: str) -> None:
+def test_a_number_fault_of_middle_strength_is_found(name: str) -> None:
     named, runs = 0, repeats(4, 30)
     for seed in range(runs):
         found = replay_vendor_fault(VendorNights(12, numbers=0.02, seed=seed).rows(), FAULTS[name], "middle", seed)
@@ -146,7 +146,7 @@ def test_numbers_are_read_from_the_response_and_texts_stay_texts() -> None:
 
 
 @pytest.mark.parametrize("tolerance", [None, 20.0])
-def test_figures_of_numbers_are_proved_from_the_rows(tolerance: float | None, tmp_path: Path) -> None:
+def test_number_findings_are_proved_from_the_rows(tolerance: float | None, tmp_path: Path) -> None:
     rows = VendorNights(9, items=24, numbers=0.01, changed=18, from_night=8, times=1.4, tolerance=tolerance, right=True).rows()
     lines = []
     for row in rows.to_dict("records"):

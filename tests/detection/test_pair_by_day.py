@@ -9,7 +9,7 @@ from observability.detection.group_changes import pair_by_day
 from observability.detection.group_contrasts import GroupContrast
 
 
-def test_the_days_of_the_window_have_an_interval_from_their_rows() -> None:
+def test_the_daily_difference_of_a_pair_has_an_interval_from_its_rows() -> None:
     """Of 40 rows with 8 hits and 50 with 20, the difference is 0.2."""
     variance = 0.2 * 0.8 / 40 + 0.4 * 0.6 / 50
     days = np.array([20_000, 20_001, 20_002])

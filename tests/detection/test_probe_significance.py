@@ -47,7 +47,7 @@ def severity_of(figure: str, p: float) -> Severity:
 
 
 @pytest.mark.parametrize("figure", ["share", "shift", "error"])
-def test_critical_needs_a_fifth_of_the_budget_and_a_warning_the_budget(figure: str) -> None:
+def test_a_probe_change_is_critical_at_a_fifth_of_the_budget_and_a_warning_at_the_budget(figure: str) -> None:
     """Regression: a shift beyond its limit was OK if it was not significant."""
     assert [severity_of(figure, p) for p in (SURE, AT_BUDGET, CHANCE)] == ["act", "watch", "unknown"]
 
@@ -57,5 +57,5 @@ def test_a_fall_of_right_answers_is_critical_at_the_budget() -> None:
 
 
 @pytest.mark.parametrize("figure", [*FACTORS, *STEPS])
-def test_a_level_needs_a_fifth_of_the_budget_for_a_warning_too(figure: str) -> None:
+def test_a_level_finding_needs_a_fifth_of_the_budget_even_for_a_warning(figure: str) -> None:
     assert [severity_of(figure, p) for p in (SURE, AT_BUDGET, CHANCE)] == ["act", "unknown", "unknown"]

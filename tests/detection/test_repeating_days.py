@@ -18,5 +18,5 @@ FAR = np.array([0.0, 0.0, 0.0, 0.0, 150.0])
         (OTHERS * 4, np.array([30.0, 45.0, 45.0, 30.0, 0.0]), False),  # a seventh of such days would hardly show
     ],
 )
-def test_a_reference_lacks_days_that_would_show_in_it_while_it_is_like_the_others(reference, such, lacks) -> None:
+def test_a_reference_lacks_repeating_days_only_if_they_would_be_visible_in_it(reference, such, lacks) -> None:
     assert lacks_such_days(reference, OTHERS, such, such, share=1 / 7, row_share=1.0, limit=0.1) == lacks

@@ -6,7 +6,7 @@ from observability.detection.result_carbon import results_against_carbon, unbeat
 from tests.support.simulated_studies import METRIC, simulated_study
 
 
-def test_unbeaten_runs_are_those_of_all_pairs() -> None:
+def test_unbeaten_runs_match_a_comparison_of_all_pairs() -> None:
     rng = np.random.default_rng(3)
     for _ in range(50):
         cost, grams = rng.integers(0, 6, 12).astype(float), rng.integers(1, 6, 12).astype(float)
@@ -20,7 +20,7 @@ def test_unbeaten_runs_are_those_of_all_pairs() -> None:
         assert unbeaten_results(cost, grams).tolist() == expected
 
 
-def test_the_largest_study_is_compared_and_the_least_carbon_near_its_best_is_named() -> None:
+def test_the_largest_study_names_the_lowest_carbon_run_near_its_best_result() -> None:
     rng = np.random.default_rng(5)
     runs = [*simulated_study(rng), *simulated_study(rng, trials=12, seeds=0, name="small")]
     grams = {run.name: float(rng.uniform(1, 9)) for run in runs}

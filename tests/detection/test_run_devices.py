@@ -49,11 +49,11 @@ def test_a_device_in_trouble_is_named_with_its_host(metric: str, changed: dict, 
     assert found.metric == metric and found.severity == "watch" and words in found.because and "`gpu0` on host `node-1`" in found.because
 
 
-def test_memory_beyond_the_stated_size_is_that_of_another_machine() -> None:
+def test_memory_use_beyond_the_stated_size_is_ignored_as_another_machine() -> None:
     assert claims_about_devices(run_on(device_memory_gb=40), readings()) == []
 
 
-def test_a_device_that_is_far_too_hot_is_critical_and_the_stated_limit_counts() -> None:
+def test_a_very_hot_device_is_critical_and_a_stated_limit_applies() -> None:
     hot = readings(temperature_c=np.full(N, 97.0))
     assert claims_about_devices(run_on(), hot)[0].severity == "act"
     assert claims_about_devices(run_on(temperature_limit_c=105), hot) == []
@@ -68,7 +68,7 @@ def test_a_temperature_has_one_verdict_whether_the_device_serves_or_trains(devic
     assert training == [serving.severity] or (training, serving.severity) == ([], "ok")
 
 
-def test_less_power_at_less_use_is_no_throttling_and_few_readings_are_not_judged() -> None:
+def test_lower_power_at_lower_utilisation_is_no_throttling_and_few_readings_are_not_judged() -> None:
     half = np.r_[np.full(N // 2, 300.0), np.full(N // 2, 150.0)]
     used = np.r_[np.full(N // 2, 0.9), np.full(N // 2, 0.4)]
     assert claims_about_devices(run_on(), readings(watts=half, utilisation=used)) == []

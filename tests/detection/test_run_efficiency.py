@@ -27,7 +27,7 @@ def runs_of(records: list[dict]) -> dict[str, TrainingRun]:
     return {run.name: run for run in runs_from_records(kinds["run"], kinds["step"])}
 
 
-def test_the_shares_of_phases_add_up_and_the_goodput_is_that_of_compute() -> None:
+def test_phase_shares_sum_to_one_and_goodput_is_the_compute_share() -> None:
     records, work = distributed(3.0)
     times = ranks_of(runs_of(records)["many"])
     own = work["compute"] + work["data"]
@@ -66,7 +66,7 @@ def test_flops_utilisation_needs_both_numbers() -> None:
     assert model_flops_utilisation(runs_of(of_processes(4, 2.0, "less", flops_per_step=8e12))["less"]) is None
 
 
-def test_equal_ranks_arrive_together_in_50_runs_and_a_phase_says_where_to_look() -> None:
+def test_equal_ranks_have_no_late_rank_in_50_runs_and_each_phase_has_a_hint() -> None:
     for seed in range(50):
         run = runs_of(distributed(1.0, seed=seed)[0])["many"]
         assert arrives_last(run, ranks_of(run)) is None
@@ -79,7 +79,7 @@ def test_equal_ranks_arrive_together_in_50_runs_and_a_phase_says_where_to_look()
     assert np.isfinite(ranks_of(run).lost_share)
 
 
-def test_the_roofline_tells_what_limits_a_run() -> None:
+def test_the_roofline_states_what_limits_a_run() -> None:
     stated = {"flops_per_step": 8e12, "peak_flops": 4e12, "peak_bytes_per_second": 1e12}
     step = seconds_per_step(runs_of(of_processes(4, 2.0, "known", **stated))["known"])
     assert step is not None
@@ -93,7 +93,7 @@ def test_the_roofline_tells_what_limits_a_run() -> None:
     assert impossible is not None and "check the stated figures" in roofline_words(impossible)
 
 
-def test_the_real_job_with_one_two_and_four_processes_scales_as_its_lines_say() -> None:
+def test_scaling_of_the_real_job_matches_its_logged_lines() -> None:
     """Rates come from the times in the file, and operations and bytes from the shapes that the job states. On two cores, four processes
     gain nothing.
     """

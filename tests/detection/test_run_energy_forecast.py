@@ -21,7 +21,7 @@ def until(run: RunProgress, step: int) -> RunProgress:
     return RunProgress(run.steps[:step], run.at[:step], run.read[:step], run.joules[:step])
 
 
-def test_intervals_cover_and_runs_of_the_kind_are_rarely_beyond() -> None:
+def test_energy_forecast_intervals_cover_and_normal_runs_rarely_exceed_them() -> None:
     covered, beyond = 0, 0
     for seed in range(300):
         rng = np.random.default_rng(seed)
@@ -34,7 +34,7 @@ def test_intervals_cover_and_runs_of_the_kind_are_rarely_beyond() -> None:
     assert 0.92 * 300 <= covered <= 0.98 * 300 and beyond <= 3
 
 
-def test_the_stated_total_counts_first_and_a_run_that_passed_it_is_unknown() -> None:
+def test_a_stated_total_has_priority_and_a_run_beyond_it_has_no_forecast() -> None:
     rng = np.random.default_rng(1)
     earlier, whole = [course(rng) for _ in range(4)], course(rng, 60)
     assert run_energy_forecast(until(whole, 30), earlier, 60).total == 60

@@ -31,7 +31,7 @@ def by_rows(now: DailyShares, past: DailyShares) -> tuple[float, bool]:
     return float(two_sided_p_value(proportion_score(hits, n, then, before))), (interval.low or 0) <= 0.1 <= (interval.high or 0)
 
 
-def test_clean_weeks_whose_days_differ_are_silent_and_their_intervals_hold_the_truth() -> None:
+def test_clean_weeks_with_varying_days_raise_no_alarm_and_their_intervals_cover() -> None:
     rng = np.random.default_rng(1)
     weeks = [clean_week(rng) for _ in range(WEEKS)]
     found = [sampled_share(*each) for each in weeks]
@@ -51,7 +51,7 @@ def test_a_fault_of_some_days_is_significant(days: int) -> None:
     assert found.interval.low is not None and found.interval.low < found.value < (found.interval.high or 0)
 
 
-def test_without_a_past_days_are_assumed_to_double_the_variance() -> None:
+def test_without_a_past_daily_variation_is_assumed_to_double_the_variance() -> None:
     rng = np.random.default_rng(4)
     now, past = drawn(np.full(3, 0.1), rng, 0), drawn(np.full(3, 0.1), rng, -3)
     found: SampledShare = sampled_share(now, past)

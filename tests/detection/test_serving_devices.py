@@ -45,7 +45,7 @@ def test_a_device_that_differs_from_its_peers_or_its_past_is_named(metric: str, 
     assert "in 7 earlier windows (" in found[metric, "device=gpu0 on node-1", "past"].because
 
 
-def test_a_device_that_was_always_hotter_is_no_change() -> None:
+def test_a_device_that_was_always_hotter_is_unchanged_against_its_own_past() -> None:
     warm = {"temperature_c": 16.0}
     found = {each.against: each for each in claims(5, 7, before=warm, **warm)}
     assert found["past"].severity == "ok" and "are as in 7 earlier windows." in found["past"].because
@@ -62,5 +62,5 @@ def test_few_earlier_windows_say_how_many_more_are_needed_and_no_reading_says_no
     assert serving_device_claims(rows, later) == [] and serving_device_claims(rows.iloc[:0], WINDOW) == []
 
 
-def test_devices_as_they_always_were_raise_nothing() -> None:
+def test_devices_unchanged_from_the_past_raise_no_finding() -> None:
     assert not [seed for seed in range(repeats(8, 300)) if any(needs_action(each.severity) for each in claims(50 + seed, 6))]

@@ -23,7 +23,7 @@ def search(seed: int = 1, *, seeds: int = 8, test: bool = False, name: str = "se
     return simulated_study(np.random.default_rng([seed, 3]), trials=80, seeds=seeds, test=test, name=name)
 
 
-def test_a_search_is_judged_by_the_data_that_it_was_tuned_on_and_not_by_test_data() -> None:
+def test_a_search_is_judged_by_its_tuning_metric_and_not_by_test_data() -> None:
     """Regression: with equally many runs, a test metric came first by its name."""
     runs = search(test=True)
     assert next(noise_bands(runs))[0].metric == METRIC
@@ -41,7 +41,7 @@ def test_failed_and_repeated_trials_are_counted() -> None:
     assert claims(again)["study_repeat_share"].value == 1 - distinct / len(runs)
 
 
-def test_a_winner_is_compared_with_its_repeats_and_with_the_best_of_so_many() -> None:
+def test_a_winner_is_compared_with_its_repeats_and_the_expected_best_of_all_settings() -> None:
     runs = search()
     settings = len({run.params["learning_rate"] for run in runs if run.final})
     repeats = np.array([run.last_value(METRIC) for run in runs[81:] if run.final])
@@ -56,18 +56,18 @@ def test_a_winner_is_compared_with_its_repeats_and_with_the_best_of_so_many() ->
     assert "study_winner_excess" not in claims(runs[:80])
 
 
-def test_seeds_without_a_logged_seed_are_no_repeats() -> None:
+def test_repeats_without_a_logged_seed_do_not_count() -> None:
     runs = search()
     unseeded = [replace(run, seed=None) for run in runs]
     assert claims(unseeded)["study_repeat_share"].value == 0
 
 
-def test_a_parameter_of_few_values_has_no_edge() -> None:
+def test_a_parameter_with_few_values_has_no_search_bound_finding() -> None:
     runs = [replace(run, params={"layers": 1 + place % 4, "tag": f"t{place}"}) for place, run in enumerate(search())]
     assert "study_bound_share" not in claims(runs)
 
 
-def test_few_trials_raise_nothing_and_say_what_is_missing() -> None:
+def test_few_trials_raise_no_alarm_and_state_how_many_more_are_needed() -> None:
     assert claims(search()[:9]) == {}
     runs = simulated_study(np.random.default_rng(4), trials=12, seeds=3)
     found = claims(runs)
@@ -76,7 +76,7 @@ def test_few_trials_raise_nothing_and_say_what_is_missing() -> None:
     assert "2 more seeds" in found["study_noise_ratio"].because
 
 
-def test_clean_searches_raise_nothing_critical_and_hardly_anything() -> None:
+def test_clean_searches_raise_no_critical_finding_and_few_warnings() -> None:
     count, raised = repeats(40, 300), []
     for seed in range(count):
         found = claims_about_searches(simulated_study(np.random.default_rng([seed, 5]), test=seed % 2 == 0))

@@ -60,7 +60,7 @@ def test_a_lucky_winner_is_not_called_better_than_chance() -> None:
     assert wrong <= allowed(0.06, studies)
 
 
-def test_a_winner_that_is_better_is_so_after_its_repeats() -> None:
+def test_a_truly_better_winner_stays_better_after_its_repeats() -> None:
     same = [(value, {"rate": 0.1}, str(i)) for i, value in enumerate(noisy(0.5, 10, 1))]
     better = [(value, {"rate": 0.3}, str(i)) for i, value in enumerate([0.40, *noisy(0.45, 5, 2)])]
     found = winner_against_chance(study([*same, *better]))
@@ -90,7 +90,7 @@ def test_the_best_so_far_counts_the_time_of_pruned_trials_and_not_their_value() 
     assert found.best.run.name == "t002"
 
 
-def test_a_repeat_below_the_line_is_told_from_the_runs_that_set_it() -> None:
+def test_a_repeat_better_than_the_line_is_marked_apart_from_the_runs_that_set_it() -> None:
     """A luckier seed of a known setting sets no new best value. The figure draws it hollow, with a separate name in the legend."""
     points = best_by_budget(study([(0.5, {"r": 1}, "1"), (0.3, {"r": 1}, "2"), (0.4, {"r": 2}, "1")]))
     assert [point.repeat for point in points] == [False, True, False] and [point.best for point in points] == pytest.approx([0.5, 0.5, 0.4])
@@ -99,7 +99,7 @@ def test_a_repeat_below_the_line_is_told_from_the_runs_that_set_it() -> None:
     assert drawn["trial"] == [1, 3] and drawn["repeat of a setting"] == [2] and "best first run so far" in drawn
 
 
-def test_the_band_of_chance_is_that_of_the_finding_and_is_drawn_with_its_limit_in_the_legend() -> None:
+def test_the_chance_band_matches_the_finding_and_its_limit_is_in_the_legend() -> None:
     values = [0.50, 0.52, 0.49, 0.51, 0.48]
     found = study([*((value, {"r": 1}, str(seed)) for seed, value in enumerate(values)), (0.40, {"r": 2}, "1"), (0.50, {"r": 3}, "1")])
     low, high = stats.t.interval(0.95, 4, np.mean(values), np.std(values, ddof=1) * np.sqrt(1 + 1 / 5))  # of one further run
@@ -124,7 +124,7 @@ def test_without_three_seeds_of_a_setting_no_band_is_drawn() -> None:
     assert not [trace for trace in figure.data if trace.fill == "toself"]
 
 
-def test_the_parameter_that_matters_comes_first() -> None:
+def test_the_most_important_parameter_comes_first() -> None:
     rng = np.random.default_rng(3)
     trials = [((rate - 0.5) ** 2, {"rate": rate, "idle": float(rng.uniform()), "same": 1}, "1") for rate in rng.uniform(0, 1, 40)]
     found = parameter_importances(study(trials, 2))
@@ -133,7 +133,7 @@ def test_the_parameter_that_matters_comes_first() -> None:
     assert parameter_importances(study(trials[:9], 2)) == []
 
 
-def test_stop_is_said_where_further_trials_bring_less_than_seeds_do() -> None:
+def test_stopping_is_suggested_if_further_trials_gain_less_than_the_seed_noise() -> None:
     rng = np.random.default_rng(4)
     seeds = [(value, {"rate": 0.1}, str(i)) for i, value in enumerate(noisy(0.5, 8, 5))]
     flat = [(0.49 + abs(value), {"rate": 0.2 + i}, "1") for i, value in enumerate(rng.normal(0, 0.001, 40))]
@@ -145,7 +145,7 @@ def test_stop_is_said_where_further_trials_bring_less_than_seeds_do() -> None:
     assert further_trials(study(seeds, 2)) is None
 
 
-def test_a_bad_setting_of_a_search_asks_nobody_to_act() -> None:
+def test_a_bad_setting_of_a_search_needs_no_action() -> None:
     bad = np.concatenate([loss(40), np.linspace(1, 9, 40)])
     alone = said(a_run({"train_loss": bad}, "bad", study="s", params={"r": 99}))
     assert {each.severity for each in alone} == {"act"}

@@ -108,7 +108,7 @@ def test_explanations_state_how_far_another_method_agrees(known: dict[str, Store
     assert ranks["value"] > 0.3, "two methods of the same model are not unrelated"
 
 
-def test_robustness_keeps_the_settings_and_falls_with_the_budget(known: dict[str, StoredAudit]) -> None:
+def test_robustness_keeps_its_settings_and_falls_with_a_larger_budget(known: dict[str, StoredAudit]) -> None:
     results = known["robustness"].results
     values = [point["value"] for point in results["epsilon"]]
     assert values == sorted(values, reverse=True) and results["locked"] == ["age"] and results["exact_single"]
@@ -129,7 +129,7 @@ def test_only_numbers_and_booleans_have_a_direction_in_an_attack() -> None:
     assert not locked
 
 
-def test_membership_finds_the_reference_and_names_records_of_it(known: dict[str, StoredAudit]) -> None:
+def test_the_membership_attack_identifies_reference_rows_and_names_exposed_records(known: dict[str, StoredAudit]) -> None:
     results = known["membership"].results
     assert results["attack"] == "LiRA, 4 shadow models" and results["best"]["auc"]["low"] > 0.5
     assert results["without_model"]["auc"]["low"] < 0.55
@@ -137,7 +137,7 @@ def test_membership_finds_the_reference_and_names_records_of_it(known: dict[str,
     assert set(results["groups"]) == {"sex", "class"} and "canaries" not in results
 
 
-def test_the_gap_of_the_loss_is_that_of_the_logged_scores(known: dict[str, StoredAudit], store: Store) -> None:
+def test_the_loss_gap_matches_the_logged_scores(known: dict[str, StoredAudit], store: Store) -> None:
     """The booster file gives the logged scores, so the loss can be counted from the stored rows alone."""
     gap = known["membership"].results["gap"]
     model, version = store.catalog().model("loan"), store.catalog().model("loan").version("1")
@@ -150,7 +150,7 @@ def test_the_gap_of_the_loss_is_that_of_the_logged_scores(known: dict[str, Store
     assert gap["advantage"]["value"] == pytest.approx((chances[0] > 0.5).mean() - (chances[1] > 0.5).mean(), abs=1e-6)
 
 
-def test_fairness_under_shift_counts_the_model_files_decisions(known: dict[str, StoredAudit], store: Store) -> None:
+def test_fairness_under_shift_uses_the_decisions_of_the_model_file(known: dict[str, StoredAudit], store: Store) -> None:
     audit = known["fairness"]
     plain, worst = audit.results["shifts"][0], audit.results["worst"]
     model, version = store.catalog().model("loan"), store.catalog().model("loan").version("1")
@@ -197,13 +197,13 @@ def test_each_figure_of_an_audit_is_proved_from_its_record(known: dict[str, Stor
     assert proven >= {"label_leakage", "training_overlap", "robust_accuracy"} and differing(store, found) == []
 
 
-def test_leakage_without_known_training_rows_says_so(store: Store, worker: Worker) -> None:
+def test_leakage_with_too_few_known_training_rows_says_so(store: Store, worker: Worker) -> None:
     found = run_audit(store, worker, AuditRequest("loan", "1", "leakage", rows=100), lambda *_: None)["results"]
     assert found["headline"]["value"] is None and "100 labelled rows were read; 200 are needed" in found["headline"]["why"]
     assert found["overlaps"] == [] and "--in-sample" in found["further"]["training_overlap"]["why"]
 
 
-def test_training_rows_of_an_earlier_version_are_found_in_a_held_out_reference_and_an_interrupted_audit_goes_on(
+def test_training_rows_of_an_earlier_version_are_found_in_the_reference_and_the_audit_resumes(
     store: Store, worker: Worker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     model, first = store.catalog().model("loan"), store.catalog().model("loan").version("1")
@@ -244,7 +244,7 @@ def test_training_rows_of_an_earlier_version_are_found_in_a_held_out_reference_a
     assert audit_lines(record)[0].startswith("lent held, leakage: label leakage 0.")
 
 
-def test_membership_cannot_tell_without_known_training_rows(store: Store, worker: Worker) -> None:
+def test_membership_is_unknown_without_known_training_rows(store: Store, worker: Worker) -> None:
     found = run_audit(store, worker, AuditRequest("loan", "1", "membership"), lambda *_: None)["results"]["headline"]
     assert found["value"] is None and found["why"].startswith("Cannot tell")
 
@@ -271,7 +271,7 @@ def test_an_interrupted_audit_goes_on_where_it_stopped(store: Store, worker: Wor
     assert shares == sorted(shares) and shares[-1] == 1.0
 
 
-def test_forms_are_audited_when_due_one_a_step_as_the_command_compares_them(
+def test_due_form_audits_run_one_step_at_a_time_and_resume_after_an_interruption(
     store: Store, worker: Worker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("onnx", "onnxruntime"):

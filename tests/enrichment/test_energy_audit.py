@@ -67,7 +67,7 @@ def test_batches_cost_less_processor_time_than_single_rows_and_the_audit_is_kept
     assert [each.batch for each in kept.batches] == [1, 100]
 
 
-def test_a_meter_gives_joules_by_processor_second() -> None:
+def test_metered_joules_are_scaled_by_processor_seconds() -> None:
     body = {
         "form": "as served",
         "precision": "fp64",
@@ -104,7 +104,7 @@ def test_a_machine_is_calibrated_from_stored_readings_and_energy_is_estimated_fr
 
 
 @pytest.mark.long  # test_batches_cost_less_processor_time_than_single_rows_…
-def test_a_meter_under_a_load_of_its_own_calibrates_the_machine() -> None:
+def test_a_meter_under_an_artificial_load_calibrates_the_machine() -> None:
     """The meter is a fake one: 10 W and 3 W for each busy core of this machine."""
     from observability.client.power import machine_busy_seconds
 
@@ -125,7 +125,7 @@ def test_a_meter_under_a_load_of_its_own_calibrates_the_machine() -> None:
         assert found.fit.per_core == pytest.approx(3, abs=1.5) and found.fit.idle == pytest.approx(10, abs=3)
 
 
-def test_wrong_uses_are_said(store: Any) -> None:
+def test_wrong_use_is_refused_with_a_message(store: Any) -> None:
     for argv in (["measure"], ["measure", "loan", "--batches", "a"], ["measure", "loan", "--seconds", "0"], ["measure", "nobody"]):
         assert execute(store, ["energy", *argv], lambda _: None).exit_code == 2
     assert list(itertools.chain(energy_audit.BATCHES)) == [1, 10, 100, 1000]

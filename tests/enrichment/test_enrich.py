@@ -44,7 +44,7 @@ class Counted:
         return 10 if left else 0
 
 
-def test_every_model_is_worked_through_and_a_failure_stops_nothing_else(store: Database) -> None:
+def test_every_model_is_processed_and_a_failure_does_not_stop_the_others(store: Database) -> None:
     said: list[tuple[float, str]] = []
     first, second = Counted(3), Counted(2, fails_on="loan")
     done = enrich.enrich_models(store, progress=lambda share, text: said.append((share, text)), jobs=(second, first), worker=mock.Mock())
@@ -54,14 +54,14 @@ def test_every_model_is_worked_through_and_a_failure_stops_nothing_else(store: D
         enrich.enrich_models(store, "nobody")
 
 
-def test_stopping_ends_it_between_two_steps(store: Database) -> None:
+def test_a_stop_request_ends_enrichment_between_two_steps(store: Database) -> None:
     stopping = threading.Event()
     job = Counted(50)
     done = enrich.enrich_models(store, "loan", lambda *_: stopping.set(), jobs=(job,), worker=mock.Mock(), stopping=stopping)
     assert done.rows == {"loan": 10}
 
 
-def test_estimates_of_errors_come_when_their_file_is_there(store: Database) -> None:
+def test_enrichment_jobs_are_explanations_and_error_estimates(store: Database) -> None:
     assert [each.__name__ for each in enrich.JOBS] == ["explain_rows", "estimate_errors"]
 
 
@@ -72,7 +72,9 @@ def wait_for(what, seconds: float = 60.0) -> None:
         time.sleep(0.02)
 
 
-def test_the_thread_works_when_there_is_news_keeps_the_last_failure_and_ends(store: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_enrichment_thread_works_on_new_records_keeps_the_last_failure_and_ends(
+    store: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for name in ("PAUSE", "IDLE", "AFTER_FAILURE"):
         monkeypatch.setattr(enrich, name, 0.01)
     monkeypatch.setattr(enrich, "_lower_priority", lambda: None)
@@ -95,7 +97,7 @@ def test_the_thread_works_when_there_is_news_keeps_the_last_failure_and_ends(sto
     assert not thread.is_alive()
 
 
-def test_steps_run_in_a_worker_of_their_own_so_that_no_person_waits_for_one(store: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_steps_run_in_a_separate_worker_so_that_no_person_waits(store: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     used, stopping = [], threading.Event()
 
     def step(store, worker, model, progress, stopping) -> int:
@@ -137,7 +139,7 @@ def test_models_and_jobs_take_turns(store: Database, monkeypatch: pytest.MonkeyP
     assert done == [*turn, *turn, ("counted 3", "loan"), ("counted 3", "other")] and not failed
 
 
-def test_the_thread_waits_for_the_loader(store: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_enrichment_thread_waits_for_the_loader(store: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(enrich, "IDLE", 0.01)
     job, stopping = Counted(1), threading.Event()
     monkeypatch.setattr(enrich, "JOBS", (job,))
@@ -152,7 +154,9 @@ def test_the_thread_waits_for_the_loader(store: Database, monkeypatch: pytest.Mo
     assert job.left == {} and not thread.is_alive()
 
 
-def test_the_owner_starts_and_ends_it_unless_the_environment_says_no(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_owner_process_starts_and_stops_enrichment_unless_disabled_by_environment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv(enrich.SWITCH, "off")
     holder = process_lock.Owner(tmp_path / "home", process_lock.take_lock(tmp_path / "home"), new_store(tmp_path / "home"))
     holder.start_enricher()
@@ -164,7 +168,7 @@ def test_the_owner_starts_and_ends_it_unless_the_environment_says_no(tmp_path: P
     assert not holder.enricher.is_alive()
 
 
-def test_the_command_explains_and_says_how(tmp_path: Path, command: Command) -> None:
+def test_the_explain_command_states_count_and_method(tmp_path: Path, command: Command) -> None:
     registered(tmp_path / "home").close()
     with new_store(tmp_path / "home") as store:
         load(store, [prediction(f"p{k}", START) for k in range(30)])
@@ -178,7 +182,7 @@ def test_the_command_explains_and_says_how(tmp_path: Path, command: Command) -> 
     one_sentence(command(tmp_path / "home", "explain", "--model", "lone"), 2, "lone", "loan")
 
 
-def test_the_laws_world_is_explained(tmp_path: Path) -> None:
+def test_the_test_world_has_logged_and_computed_explanations(tmp_path: Path) -> None:
     """The store of the laws holds logged and computed attributions, so that there are data to check the laws on."""
     with live_world.build(tmp_path) as store:
         methods = store.cursor().execute("SELECT method, count(*) FROM attributions_1 GROUP BY method").fetchall()
@@ -208,7 +212,7 @@ def test_another_command_is_answered_while_explain_runs(tmp_path: Path, monkeypa
     assert said == [0]
 
 
-def test_an_end_of_time_ends_after_a_step_that_worked(store: Database) -> None:
+def test_a_time_limit_ends_enrichment_after_one_successful_step(store: Database) -> None:
     job = Counted(3, fails_on="other")
     calls = [enrich.enrich_models(store, jobs=(job,), worker=mock.Mock(), seconds=0.0) for _ in range(4)]
     assert [(each.rows, each.unfinished) for each in calls] == [*[({"loan": 10}, True)] * 3, ({}, False)]

@@ -23,7 +23,7 @@ from tests.support.form_audits import audit_row, trade_off_findings
 NOW = datetime(2026, 3, 4, tzinfo=UTC)
 
 
-def test_energy_is_counted_while_a_form_works_only(tmp_path: Path) -> None:
+def test_energy_is_counted_only_while_a_form_is_working(tmp_path: Path) -> None:
     zone = tmp_path / "intel-rapl:0"
     zone.mkdir()
     for name, text in (("name", "package-0"), ("max_energy_range_uj", "10000000"), ("energy_uj", "9000000")):
@@ -38,7 +38,7 @@ def test_energy_is_counted_while_a_form_works_only(tmp_path: Path) -> None:
     assert watch.joules == {"int8": pytest.approx(1.0)} and len(seen) == 3
 
 
-def test_prices_of_hours_count_before_those_of_energy() -> None:
+def test_hourly_prices_take_precedence_over_energy_prices() -> None:
     place = PriceScope("m", ModelSettings())
     form = {"form": "int8", "cpu_seconds_per_thousand": 36.0, "load_rows": 500}
     prices = pd.DataFrame(
@@ -52,7 +52,7 @@ def test_prices_of_hours_count_before_those_of_energy() -> None:
     assert (unpriced["energy_j"], unpriced["energy_source"]) == (144.0, "assumed") and "cost_per_thousand" not in unpriced
 
 
-def test_results_from_elsewhere_are_an_audit(tmp_path: Path) -> None:
+def test_results_measured_elsewhere_are_imported_as_an_audit(tmp_path: Path) -> None:
     own = tmp_path / "edge.json"
     own.write_text(json.dumps({"probes_from": "calibration set", "forms": [{"form": "int8 on NPU", "probes": 5000, "flips": 12}]}))
     record = precision_audit.imported_audit(own, "loan", "3", 30)
@@ -78,7 +78,7 @@ def test_published_results_of_mlperf_are_read_by_platform_and_scenario(tmp_path:
 
 
 @pytest.mark.parametrize("missing", [[], [{"form": "network fp32", "why": "onnx is not installed"}]])
-def test_a_model_without_other_forms_ends_after_its_served_one(missing: list[dict[str, str]]) -> None:
+def test_a_model_without_other_forms_ends_after_the_served_form(missing: list[dict[str, str]]) -> None:
     given = [{"forms": [{"form": "as served"}], "missing": []}, {"forms": [], "missing": missing}]
     asked: list[int] = []
 
@@ -97,7 +97,7 @@ def test_a_file_without_forms_is_refused(tmp_path: Path, text: str) -> None:
         precision_audit.imported_audit(path, "loan", "3", 30)
 
 
-def test_probes_are_cut_by_categories_and_by_the_bands_of_sensitive_numbers() -> None:
+def test_probes_are_split_by_categories_and_bands_of_sensitive_numbers() -> None:
     columns = (
         Column(1, "job", "f1", "category"),
         Column(2, "age", "f2", "number", sensitive=True),
@@ -129,7 +129,7 @@ def test_probes_are_cut_by_categories_and_by_the_bands_of_sensitive_numbers() ->
     assert precision_audit.probe_levels(probes, own, Version("1")) == plain | {"job=cook&sex=F": ["in it", None, None]}
 
 
-def test_flips_are_counted_in_the_slices_that_the_owner_watches_and_the_worst_is_named_by_its_text() -> None:
+def test_flips_are_counted_in_watched_slices_and_the_worst_is_named_as_written() -> None:
     """By hand: 50 of 400 rows are in the slice, and 20 of these and 4 others change."""
     inside = np.arange(400) < 50
     changed = (np.arange(400) < 20) | (np.arange(400) >= 396)

@@ -48,7 +48,7 @@ def after(steps: list[Step], step: Step | None) -> list[Step]:
     return [*steps[place:], *steps[:place]]
 
 
-def test_the_shortest_expected_step_comes_first_and_none_is_lost() -> None:
+def test_steps_are_ordered_by_expected_duration_and_none_is_lost() -> None:
     decided = trained().scheduled(STEPS, off=False, now=NOT_SHARED)
     assert decided.by == "model" and decided.order == (("explain", "quick"), ("errors", "middle"), ("explain", "slow"))
     assert sorted(decided.order) == sorted(decided.rotation) == sorted(STEPS)
@@ -71,7 +71,7 @@ def test_no_step_waits_longer_than_the_bound_whatever_the_times(seed: int) -> No
         assert round_number - min(last.values()) <= MAX_SKIPS + len(steps)
 
 
-def test_all_work_is_done_in_fewer_waiting_seconds_than_by_rotation() -> None:
+def test_jobs_finish_earlier_on_average_than_by_rotation_in_the_same_total_time() -> None:
     """With three jobs of many steps, the mean time at which a job ends is lower, and the total is the same."""
 
     def ends(scheduler: StepScheduler | None) -> list[float]:
@@ -91,7 +91,7 @@ def test_all_work_is_done_in_fewer_waiting_seconds_than_by_rotation() -> None:
     assert ours[-1] == rotation[-1] and np.mean(ours) < 0.8 * np.mean(rotation)
 
 
-def test_the_rotation_steers_before_enough_is_measured_in_its_share_and_while_the_switch_is_on(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_rotation_is_used_before_enough_is_measured_in_its_share_and_while_the_switch_is_on(monkeypatch: pytest.MonkeyPatch) -> None:
     cold = StepScheduler()
     for _ in range(MIN_MEASURED - 1):
         cold.learned(STEPS[0], 2.0)
@@ -110,7 +110,7 @@ def test_the_rotation_steers_before_enough_is_measured_in_its_share_and_while_th
     assert step_schedule.is_switched_off(False)
 
 
-def test_the_guardrail_stops_a_model_whose_predictions_are_far_off_and_gives_it_another_chance() -> None:
+def test_the_guardrail_suspends_a_model_with_bad_predictions_and_later_retries_it() -> None:
     scheduler = trained()
     for _ in range(GUARD_LAST):
         decided = scheduler.scheduled(STEPS, off=False, now=NOT_SHARED)
@@ -159,7 +159,7 @@ def test_decisions_land_with_both_outcomes_and_a_new_process_learns_from_them(st
     assert fresh.scheduled(STEPS, off=False, now=NOT_SHARED).by == "model"
 
 
-def test_the_settings_of_the_controller_turn_it_off(store: Database) -> None:
+def test_the_controller_can_be_turned_off_in_its_settings(store: Database) -> None:
     log = ScheduleLog()
     decide(store, log, 12)
     log.stored(store)
@@ -172,7 +172,7 @@ def test_the_settings_of_the_controller_turn_it_off(store: Database) -> None:
     assert found.rows.sort_values("at")["by"].tolist()[-3:] == [OFF] * 3
 
 
-def test_a_store_that_refuses_loses_decisions_but_no_work(store: Database, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_store_that_refuses_writes_loses_decisions_but_no_work(store: Database, caplog: pytest.LogCaptureFixture) -> None:
     from observability.core.errors import StoreBrokenError
 
     log = ScheduleLog()

@@ -21,7 +21,7 @@ def store(tmp_path_factory):
         yield opened
 
 
-def test_the_card_before_and_after_a_review(store):
+def test_the_card_shows_audits_and_claims_before_and_after_a_review(store):
     headline = {"metric": "robust_accuracy", "value": 0.7, "low": 0.64, "high": 0.75, "n": 240, "at": 0.25}
     audit = {"kind": "audit", "model": "eta", "audit": "robustness", "results": {"headline": headline}}
     audit |= {"at": WEEKS[0].start, "received_at": WEEKS[0].start, "expires": NOW + timedelta(days=30)}
@@ -46,14 +46,14 @@ def test_the_card_before_and_after_a_review(store):
     assert invalid(early) == invalid(late) == []
 
 
-def test_many_groups_leave_the_audits_and_forms_on_the_card():
+def test_many_groups_do_not_displace_audits_and_forms_on_the_card():
     groups = [{"analyzer": "trust/fairness", "subject": f"job={place}"} for place in range(40)]
     others = [{"analyzer": name, "subject": "x"} for name in ("serving/performance", "trust/audits", "operations/trade_offs")]
     shown = list(export_card.card_findings([*groups, *others]))
     assert shown == [*groups[: export_card.MAX_OF_KIND], *others[1:]]
 
 
-def test_a_card_says_nothing_of_a_small_group(store, monkeypatch):
+def test_a_card_never_names_a_small_group(store, monkeypatch):
     def about_few(store, name):
         body, part = last_review(store, name)
         few = {
@@ -74,7 +74,7 @@ def test_a_card_says_nothing_of_a_small_group(store, monkeypatch):
     assert "As reviewed in week" in card and "quokka" not in card
 
 
-def test_the_card_keeps_a_hold_and_open_actions_the_week_after(store):
+def test_the_card_keeps_a_hold_and_open_actions_after_the_week(store):
     decision = {"kind": "decision", "author": "ann", "model": "eta", "version": "1", "decider": "carla"}
     told = decision | {"decision": "d1", "at": NOW, "statement": "Hold the <i>rollout</i>.", "choice": "hold", "review": str(WEEKS[2])}
     action = {"kind": "action", "action": "a1", "at": NOW, "author": "ann", "text": "Read metres", "model": "eta", "owner": "bob"}
@@ -91,7 +91,7 @@ def test_the_card_keeps_a_hold_and_open_actions_the_week_after(store):
     assert "on hold" not in lifted and "Roll it out" in lifted
 
 
-def test_what_was_acknowledged_stays_critical_on_the_card():
+def test_an_acknowledged_finding_stays_critical_on_the_card():
     assert export_card.shown_severity({"severity": "watch", "state": "critical"}) == "act"
     assert export_card.shown_severity({"severity": "watch"}) == "watch"
 
@@ -100,6 +100,6 @@ def test_a_file_name_holds_no_path():
     assert export_card.card_file_name("../../x y", NOW) == f"model-card-x-y-{NOW:%Y-%m-%d}.html"
 
 
-def test_a_model_that_is_not_there(store):
+def test_a_card_of_an_unknown_model_is_refused(store):
     with pytest.raises(NotFoundError):
         export_card.model_card_html(store, "nobody", NOW)

@@ -114,7 +114,7 @@ def read(page: str) -> Tags:
 
 
 @pytest.mark.parametrize(("prediction", "model"), [("l40", "loan"), ("p40", "price"), (ATTACK, HOSTILE), ("h3", HOSTILE)])
-def test_a_file_runs_nothing_and_asks_for_nothing(store: Database, prediction: str, model: str) -> None:
+def test_a_case_file_contains_no_active_content_and_loads_nothing(store: Database, prediction: str, model: str) -> None:
     page = export_case.case_html(frozen(store, prediction, model))
     assert invalid(page) == []
     tags = read(page).tags
@@ -126,7 +126,7 @@ def test_a_file_runs_nothing_and_asks_for_nothing(store: Database, prediction: s
     assert "overflow-wrap: anywhere" in page, "a name of 5,000 signs does not widen the page"
 
 
-def test_no_name_turns_the_words_behind_it_around(store: Database) -> None:
+def test_text_direction_marks_in_names_are_escaped(store: Database) -> None:
     turning = set("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
     made = frozen(store, ATTACK, HOSTILE, frozenset())
     assert any("\u202e" in name for name in made.case.row.features)
@@ -135,7 +135,7 @@ def test_no_name_turns_the_words_behind_it_around(store: Database) -> None:
     assert not turning & set(ticket) and "<http://here/case?id=x>" in ticket
 
 
-def test_a_file_says_what_the_evidence_says(store: Database) -> None:
+def test_a_case_file_contains_the_sentences_of_the_evidence(store: Database) -> None:
     made = frozen(store, "l40", "loan", frozenset())
     text = " ".join(" ".join(read(export_case.case_html(made)).text).split())
     assert made.case.happened and made.case.happened.sentence in text
@@ -172,7 +172,7 @@ def test_sensitive_values_and_the_subject_are_masked_unless_chosen(store: Databa
     assert row[2] == "masked" and row[3] == "masked."
 
 
-def test_nothing_that_depends_on_a_masked_value_is_in_any_file(store: Database) -> None:
+def test_no_file_contains_anything_that_depends_on_a_masked_value(store: Database) -> None:
     made = frozen(store, "l40", "loan", frozenset({"age", "sex", "subject"}))
     given = made.case.inputs or ()
     odd = tuple(replace(each, flags=("out_of_range",)) if each.feature == "age" else each for each in given)
@@ -197,7 +197,7 @@ def test_the_subject_is_masked_unless_chosen(store: Database) -> None:
     assert "ab12" in export_case.case_html(frozen(store, ATTACK, HOSTILE, frozenset()))
 
 
-def test_a_rule_that_would_give_a_masked_value_away_loses_its_words(store: Database) -> None:
+def test_a_rule_that_would_reveal_a_masked_value_is_shown_without_its_conditions(store: Database) -> None:
     rule = ErrorRule(
         "sex is F and age is 3 or more",
         50,
@@ -234,7 +234,7 @@ def test_the_csv_holds_no_formula(store: Database) -> None:
     assert any(each[1].startswith("'=cmd|") for each in rows)
 
 
-def test_markdown_of_a_case_is_words_and_json_comes_back_as_it_was(store: Database) -> None:
+def test_case_markdown_is_plain_text_and_case_json_round_trips(store: Database) -> None:
     made = frozen(store, ATTACK, HOSTILE, frozenset())
     ticket = export_case.case_markdown(made, "http://localhost/case?id=1")
     drawn = MarkdownIt("commonmark").render(ticket)

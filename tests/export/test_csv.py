@@ -27,18 +27,18 @@ from observability.export.csv import inert_csv, inert_text
         '=HYPERLINK("x")',
     ],
 )
-def test_formulas_are_inert(text):
+def test_spreadsheet_formulas_are_neutralised(text):
     assert inert_text(text) == "'" + text
     (head, row) = csv.reader(io.StringIO(inert_csv(pd.DataFrame({text: [text]}))))
     assert head == row == ["'" + text]
 
 
 @pytest.mark.parametrize("text", ["-5", "+5", "-1.5e-3", "a=b", "UA", "", "1-2", "x@y"])
-def test_numbers_and_plain_texts_stay(text):
+def test_numbers_and_plain_texts_are_unchanged(text):
     assert inert_text(text) == text
 
 
-def test_numbers_times_and_missing_values_stay():
+def test_numbers_times_and_missing_values_are_unchanged():
     frame = pd.DataFrame(
         {"n": [-1.5, np.nan], "at": pd.to_datetime(["2024-01-01", None]), "mixed": [-3, None], "flag": [True, False], "text": ["=x", None]}
     )

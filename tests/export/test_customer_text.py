@@ -16,7 +16,7 @@ def contrast(*bars: tuple[str, Any, float], **changes: Any) -> AttributionContra
     return replace(AttributionContrast("average", "", None, 0.0, 1.0, 0.0, True, "logit", whole, "logged", "logged"), **changes)
 
 
-def test_what_is_not_known_is_said() -> None:
+def test_a_missing_outcome_is_stated() -> None:
     said = customer_paragraph(text_row({"size": 1.0, "town": None}), None, ())
     assert said == (
         "On 2 Mar 2026 00:00 UTC an automated system (texts, version 1) predicted 1. Its score for 1 was 0.60; from 0.5 on it predicts 1. "
@@ -43,7 +43,7 @@ def test_inputs_are_named_by_direction_and_masked_values_are_left_out() -> None:
         assert "How much each input weighed in it is not known." in customer_paragraph(text_row({}), contrast(*bars, **unsure), ())
 
 
-def test_the_outcome_and_the_newest_standing_verdict_are_said() -> None:
+def test_the_outcome_and_the_newest_valid_verdict_are_stated() -> None:
     labels = tuple(Revision(value, AT, AT, source="human", current=current) for value, current in (("1", False), ("0", True)))
     row = replace(text_row({"size": 1.0}), revisions=labels)
     verdict = DecisionItem("verdict", "v", (DecisionEntry(datetime(2026, 3, 5, tzinfo=UTC), "Ada", {"wrong": "yes", "source": "input"}),))

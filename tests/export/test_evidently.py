@@ -89,7 +89,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
 WINDOW = Window("loan <b>", START, START + timedelta(days=1), version="1")
 
 
-def test_the_report_is_made_in_the_worker_and_its_snapshot_loads(store: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_evidently_report_is_made_in_the_worker_and_its_snapshot_loads(store: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     from observability.core.questions import Sample
 
     worker, steps = Worker(), []
@@ -143,13 +143,13 @@ class Broken:
         )
 
 
-def test_a_worker_that_fails_says_what_and_what_to_try(store: Database) -> None:
+def test_a_failed_worker_states_what_to_try(store: Database) -> None:
     with pytest.raises(WorkerError, match=r"took too long.*Ask for fewer rows"):
         evidently_export(store, Broken(), WINDOW, WINDOW.reference())
 
 
 @pytest.mark.parametrize("text", [EVIL, EVIL_LEVEL, "a\nb\x00", "\"'`\\{}", "&lt;b&gt;", "x" * 500, "", "\u202e"])
-def test_names_become_inert(text: str) -> None:
+def test_report_names_are_stripped_of_markup(text: str) -> None:
     found = inert_name(text)
     assert found and len(found) <= 80 and found.isprintable() and not set(found) & set("<>&\"'`\\{}\n")
 
@@ -160,7 +160,7 @@ def model_of(*names: str, kind: str = "number", task: str = "binary") -> Model:
     return Model(1, "loan", task, () if task == "regression" else ("no", "<yes>"), columns, (Version("1", features=names),))
 
 
-def test_names_that_become_one_stay_apart_and_reserved_ones_stay_reserved() -> None:
+def test_names_that_become_equal_are_numbered_and_reserved_names_are_kept() -> None:
     found = report_columns(model_of("a<", "a‹", SCORE, LABEL), [])
     assert list(found.references) == ["a‹", "a‹ (2)", f"{SCORE} (2)", f"{LABEL} (2)", SCORE, DECISION, LABEL]
     assert found.references[f"{SCORE} (2)"] == f"feature.{SCORE}" and found.references[SCORE] == "score"
@@ -168,7 +168,7 @@ def test_names_that_become_one_stay_apart_and_reserved_ones_stay_reserved() -> N
     assert next(iter(report_columns(model_of("a", "b"), [Version("1", features=("b",))]).references)) == "b"
 
 
-def test_samples_are_put_into_what_evidently_takes() -> None:
+def test_samples_are_converted_to_types_that_evidently_accepts() -> None:
     model = model_of("c", kind="boolean")
     columns = report_columns(model, [])
     frame = pd.DataFrame({"feature.c": [True, None, False], "score": [0.5, np.inf, np.nan], "decision": [1, 0, -1], "label": [-1, 1, 0]})
@@ -178,14 +178,14 @@ def test_samples_are_put_into_what_evidently_takes() -> None:
     assert found[DECISION].tolist()[:2] == ["‹yes›", "no"] and found[LABEL].isna().tolist() == [True, False, False]
 
 
-def test_levels_of_few_rows_on_a_side_are_no_group_of_a_report() -> None:
+def test_levels_with_few_rows_on_one_side_are_not_shown_in_a_report() -> None:
     counts = pd.DataFrame({"current": [400, 30, 9, 0, 12], "reference": [500, 40, 300, 4, 0]}, index=["a", "b", "c", "d", "e"])
     assert shown_levels(counts) == ["a", "b"], "c and d have few rows on one side; e joins them, who have nine together"
     assert shown_levels(counts.drop(["c", "d"])) == ["a", "b", "e"], "a level that is new is shown"
     assert shown_levels(pd.DataFrame({"current": [5, 3], "reference": [0, 0]}, index=["a", "b"])) == []
 
 
-def test_columns_without_values_are_left_out_and_rare_levels_are_one() -> None:
+def test_columns_without_values_are_omitted_and_rare_levels_merged() -> None:
     model = model_of("many", "empty", kind="category")
     columns = report_columns(model, [])
     many = [f"level {i:03}" for i in range(80) for _ in range(20)]
@@ -207,7 +207,7 @@ def test_a_quality_preset_needs_both_classes_and_enough_labels() -> None:
     assert task_of(model, {"current": good.assign(**{LABEL: "no"}), "reference": good}) is None
 
 
-def test_the_size_stands_in_words_in_the_name_and_at_the_top() -> None:
+def test_the_sample_size_is_stated_in_the_file_name_and_heading() -> None:
     assert sample_sentence((5000, 300), (9000, 300), []).startswith(
         "Based on 5,000 of 9,000 predictions of the current window and all 300 predictions"
     )

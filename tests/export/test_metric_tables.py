@@ -27,7 +27,7 @@ def home(tmp_path_factory):
     return world.home
 
 
-def test_the_tables_hold_what_the_command_line_says(home, command, tmp_path):
+def test_the_exported_tables_match_the_command_line_output(home, command, tmp_path):
     folder = tmp_path / "out"
     done = command(home, "export", folder, "--json").json()
     found = command(home, "check", "--json").json()
@@ -46,7 +46,7 @@ def test_the_tables_hold_what_the_command_line_says(home, command, tmp_path):
     assert len(list(folder.rglob("*.parquet"))) == 8 and not list(folder.rglob(".*"))
 
 
-def test_what_people_said_is_exported_as_it_is_in_the_view(home, command, tmp_path):
+def test_exported_decisions_match_the_database_view(home, command, tmp_path):
     with open_store(home, threads=1) as store:
         store.write_records(
             [
@@ -66,7 +66,7 @@ def test_what_people_said_is_exported_as_it_is_in_the_view(home, command, tmp_pa
     assert json.loads(command(home, "sql", "SELECT count(*) AS n FROM decisions", "--json").out) == [{"n": len(rows)}]
 
 
-def test_a_table_is_whole_or_refused(home, monkeypatch):
+def test_a_table_with_too_many_rows_is_refused_and_not_truncated(home, monkeypatch):
     with open_store(home, threads=1) as store:
         assert metric_tables.daily_table(store).num_rows > 1
         monkeypatch.setattr(metric_tables, "MAX_ROWS", 1)
@@ -74,7 +74,7 @@ def test_a_table_is_whole_or_refused(home, monkeypatch):
             metric_tables.daily_table(store)
 
 
-def test_a_folder_that_cannot_be_made_is_one_sentence(home, command, tmp_path):
+def test_a_folder_that_cannot_be_created_is_refused_with_one_sentence(home, command, tmp_path):
     (tmp_path / "file").write_text("")
     done = command(home, "export", tmp_path / "file")
     assert done.code in (2, 3) and len(done.error.strip().splitlines()) == 1 and "Traceback" not in done.error

@@ -11,13 +11,13 @@ def ticks(values: list[float], limit: float | None = None) -> list[str]:
     return re.findall(r'text-anchor="end"[^>]*>([^<]* %)<', str(line_drawing(points, label="x", limit=limit, share=True)))
 
 
-def test_an_axis_of_shares_stays_within_what_a_share_can_be():
+def test_an_axis_of_shares_stays_between_0_and_100_percent():
     assert ticks([1.0, 1.0], limit=0.0) == ["0 %", "50 %", "100 %"]
     assert ticks([0.0, 0.02]) == ["0 %", "1.08 %", "2.16 %"]
     assert ticks([0.97, 1.0])[-1] == "100 %"
 
 
-def test_an_axis_of_shares_holds_values_beyond_one_where_there_are_any():
+def test_an_axis_of_shares_extends_beyond_100_percent_only_for_such_values():
     assert ticks([1.2, 1.0])[-1] == "120 %"
     assert ticks([-0.2, 0.5])[0] == "−20 %"
 

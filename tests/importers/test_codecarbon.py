@@ -30,7 +30,7 @@ def test_the_energy_of_each_run_is_that_of_its_last_row():
         assert kilograms == pytest.approx(float(last["emissions"]))
 
 
-def test_a_record_says_how_sure_it_is_and_when_it_ended():
+def test_a_record_has_its_source_and_end_time():
     first = records_of(read_items("codecarbon", FILE, timezone=UTC), "resource")[0]
     assert (first["device"], first["source"], first["project_name"]) == ("cpu", "estimated", "loan")
     assert first["at"] == f"{table()[0]['timestamp']}.000000Z"
@@ -42,7 +42,7 @@ def test_times_need_a_time_zone():
         read_items("codecarbon", FILE)
 
 
-def test_a_row_that_cannot_be_read_is_refused_alone(tmp_path: Path):
+def test_only_an_unreadable_row_is_refused(tmp_path: Path):
     lines = FILE.read_text().splitlines()
     broken = lines[1].replace(table()[0]["cpu_energy"], "n/a")
     path = tmp_path / "emissions.csv"
@@ -52,7 +52,7 @@ def test_a_row_that_cannot_be_read_is_refused_alone(tmp_path: Path):
     assert len(records_of(items, "resource")) == 4
 
 
-def test_another_table_is_one_clear_error(tmp_path: Path):
+def test_another_table_is_refused_with_one_clear_error(tmp_path: Path):
     path = tmp_path / "emissions.csv"
     path.write_text("a,b\n1,2\n")
     with pytest.raises(UsageError, match=r"not CodeCarbon's emissions\.csv"):

@@ -29,7 +29,7 @@ def test_each_flavour_has_its_file_and_signature(folder: str, flavour: str, file
 
 
 @pytest.mark.parametrize("folder", ["sklearn_pickle", "xgboost_ubj"])
-def test_a_converted_file_takes_the_place_of_one_that_is_refused(folder: str, tmp_path: Path):
+def test_a_converted_file_replaces_a_refused_one(folder: str, tmp_path: Path):
     with pytest.raises(UsageError, match=r"refused|not read"):
         read_mlflow_model(MODELS / folder)
     assert read_mlflow_model(MODELS / folder, artifact=tmp_path / "model.json").artifact == tmp_path / "model.json"
@@ -50,7 +50,7 @@ def test_a_file_outside_the_folder_is_refused(tmp_path: Path):
         read_mlflow_model(folder)
 
 
-def test_a_flavour_that_cannot_be_used_is_named(tmp_path: Path):
+def test_an_unsupported_flavour_is_named_in_the_error(tmp_path: Path):
     (tmp_path / "MLmodel").write_text("flavors: {prophet: {data: a}, python_function: {data: a}}\n")
     with pytest.raises(UsageError, match="got prophet; expected lightgbm, xgboost, onnx, sklearn"):
         read_mlflow_model(tmp_path)
@@ -62,5 +62,5 @@ def test_a_flavour_that_cannot_be_used_is_named(tmp_path: Path):
 @pytest.mark.parametrize(
     "inputs", [None, "", "not json", "[]", '[{"type": "tensor", "tensor-spec": {}}]', '[{"type": "double"}, {"name": "a"}]', "{}"]
 )
-def test_a_signature_without_names_names_nothing(inputs: str | None):
+def test_a_signature_without_names_gives_no_features(inputs: str | None):
     assert signature_features({"inputs": inputs}) is None

@@ -39,7 +39,7 @@ def test_a_failed_run_ends_as_failed_and_an_open_one_has_no_end(items):
     assert records_of(items, "run", event="end", run=running["run"]) == []
 
 
-def test_a_deleted_run_is_refused_with_all_that_it_holds(items):
+def test_a_deleted_run_is_refused_with_all_its_entries(items):
     assert records_of(items, "run", name="deleted") == []
     assert refused_counts(items) == {("runs", "deleted"): 1, ("tags", "deleted"): 4, ("metric values", "deleted"): 1}
 
@@ -51,7 +51,7 @@ def test_registered_versions_are_events(items):
     assert events[0]["text"] == f"Version 1 of loan was registered in MLflow from run {start['run']}."
 
 
-def test_both_stores_count_the_same_entries(tmp_path):
+def test_the_file_store_and_the_database_give_the_same_counts(tmp_path):
     from observability.importers.source_records import write_record_lines
 
     counted = []
@@ -63,14 +63,14 @@ def test_both_stores_count_the_same_entries(tmp_path):
     assert counted[0].reasons == {"deleted": 6, "bad_value": 1}  # the rejected entry is a step of -1
 
 
-def test_a_cut_metric_line_is_refused_alone(tmp_path):
+def test_only_a_truncated_metric_line_is_refused(tmp_path):
     root = shutil.copytree(FIXTURES / "mlruns", tmp_path / "mlruns")
     (metric,) = root.glob("*/*/metrics/auc")
     metric.write_text(metric.read_text() + "17958\n")
     assert refused_counts(read_items("mlflow", root))["metric values", "damaged"] == 1
 
 
-def test_a_damaged_run_is_refused_alone(tmp_path):
+def test_only_a_damaged_run_is_refused(tmp_path):
     root = shutil.copytree(FIXTURES / "mlruns", tmp_path / "mlruns")
     (start,) = records_of(read_items("mlflow", root), "run", event="start", name="second")
     next(root.glob(f"*/{start['run']}/meta.yaml")).write_text("status: [")
@@ -80,14 +80,14 @@ def test_a_damaged_run_is_refused_alone(tmp_path):
 
 
 @pytest.mark.parametrize("content", [b"", b"SQLite format 3\x00 and then nothing", b"no database"])
-def test_another_file_is_one_clear_error(tmp_path, content):
+def test_another_file_is_refused_with_one_clear_error(tmp_path, content):
     path = tmp_path / "mlflow.db"
     path.write_bytes(content)
     with pytest.raises(UsageError, match=r"no MLflow store is there|the storage of MLflow cannot be read"):
         read_items("mlflow", path)
 
 
-def test_a_store_of_an_older_version_lacks_tables(tmp_path):
+def test_a_store_of_an_older_version_without_some_tables_is_read(tmp_path):
     path = unpacked_fixture("mlflow.db.gz", tmp_path)
     whole = records_of(read_items("mlflow", path), "run", event="start", name="first")
     with sqlite3.connect(path) as connection:
@@ -98,6 +98,6 @@ def test_a_store_of_an_older_version_lacks_tables(tmp_path):
     assert start == {name: value for name, value in whole[0].items() if name not in ("model", "version")} | {"dataset": None}
 
 
-def test_a_storage_of_optuna_is_no_store_of_mlflow(tmp_path):
+def test_an_optuna_storage_is_refused_as_an_mlflow_store(tmp_path):
     with pytest.raises(UsageError, match="not a storage of MLflow"):
         read_items("mlflow", unpacked_fixture("optuna.db.gz", tmp_path))

@@ -16,7 +16,7 @@ from tests.support.lineage_event import AT, EVENT
 from tests.support.new_store import new_store
 
 
-def test_an_event_becomes_the_run_and_the_data_sets_whose_rows_it_counts() -> None:
+def test_an_event_becomes_its_run_and_the_datasets_with_row_counts() -> None:
     run, people, scores = records_of_event(EVENT)
     assert run == {
         "kind": "run", "run": EVENT["run"]["runId"], "at": AT, "event": "end", "job": "airflow/nightly.train", "status": "finished",
@@ -54,7 +54,7 @@ def test_the_type_of_an_event_gives_start_or_end(kind: str | None, expected: tup
         ({"inputs": [{}] * 1001}, "more than 1,000"),
     ],
 )
-def test_what_is_no_run_event_is_refused_with_the_field(change: dict[str, Any], reason: str) -> None:
+def test_an_event_that_is_not_a_run_event_is_refused_naming_the_field(change: dict[str, Any], reason: str) -> None:
     with pytest.raises(NoEventError, match=reason):
         records_of_event({**EVENT, **change})
     with pytest.raises(NoEventError, match="only run events"):
@@ -83,7 +83,7 @@ def exported(tmp_path: Path) -> list[dict[str, Any]]:
         store.close()
 
 
-def test_exported_events_come_back_as_the_records_that_they_were(exported: list[dict[str, Any]]) -> None:
+def test_exported_events_are_imported_as_the_original_records(exported: list[dict[str, Any]]) -> None:
     back = [record for event in exported for record in records_of_event(event)]
     runs = {each["event"]: each for each in back if each["kind"] == "run" and each["run"] == "of-seven"}
     assert runs["start"]["dataset"] == "people@7" and (runs["start"]["model"], runs["start"]["version"]) == ("loan", "3")
@@ -94,7 +94,7 @@ def test_exported_events_come_back_as_the_records_that_they_were(exported: list[
     assert people["columns"] == {"age": {"type": "INTEGER"}, "sex": {}}
 
 
-def test_the_official_client_accepts_what_is_exported(exported: list[dict[str, Any]]) -> None:
+def test_the_official_client_accepts_exported_events(exported: list[dict[str, Any]]) -> None:
     from openlineage.client import event_v2 as base
     from openlineage.client.facet_v2 import dataset_version_dataset, output_statistics_output_dataset
     from openlineage.client.serde import Serde

@@ -23,7 +23,7 @@ def trial(items, study: str, number: int) -> dict:
     return start
 
 
-def test_a_trial_is_a_run_with_the_values_that_the_objective_saw(items):
+def test_a_trial_is_a_run_with_the_parameter_values_passed_to_the_objective(items):
     start = trial(items, "loan search", 0)
     assert start["params"].keys() == {"x", "kind", "depth"}
     assert start["params"]["kind"] in ("tree", "linear", None)
@@ -37,7 +37,7 @@ def test_a_trial_is_a_run_with_the_values_that_the_objective_saw(items):
     assert start["at"] < end["at"] and start["at"].endswith("Z")
 
 
-def test_pruned_and_failed_trials_say_so(items):
+def test_pruned_and_failed_trials_keep_their_status(items):
     ends = {number: records_of(items, "run", event="end", run=trial(items, "loan search", number)["run"])[0] for number in (2, 3)}
     assert (ends[2]["status"], ends[3]["status"]) == ("pruned", "failed")
 
@@ -47,7 +47,7 @@ def test_several_objectives_have_the_names_of_the_study(items):
     assert end["metrics"].keys() == {"loss", "auc"} and end["metrics"]["auc"] == math.inf
 
 
-def test_what_has_no_place_is_refused(items):
+def test_entries_without_a_matching_field_are_refused(items):
     assert refused_counts(items) == {("study attributes", "no_field"): 1, ("trials", "not_started"): 1}
 
 
@@ -74,7 +74,7 @@ def test_a_journal_that_is_being_written_is_read_up_to_its_last_whole_line(tmp_p
 
 
 @pytest.mark.parametrize("content", [b'{"a": 1}\n', b"a,b\n1,2\n", b"\xff\xfe\x00", b""])
-def test_another_file_is_no_storage(tmp_path, content):
+def test_another_file_is_refused_as_optuna_storage(tmp_path, content):
     path = tmp_path / "study.log"
     path.write_bytes(content)
     with pytest.raises(UsageError, match=r"not an Optuna storage|holds no study"):

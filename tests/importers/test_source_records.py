@@ -23,7 +23,7 @@ def written(items, **options):
     return counts, [json.loads(line) for line in out.getvalue().splitlines()]
 
 
-def test_entries_are_carried_or_rejected():
+def test_each_entry_is_counted_as_carried_or_rejected():
     run = {"kind": "run", "run": "r", "at": AT, "event": "start", "params": {}, "name": None}
     items = [
         CarriedRecord(run, {"runs": 1, "parameters": 2}),
@@ -46,7 +46,7 @@ def test_entries_are_carried_or_rejected():
     assert "-1" in counts.examples["bad_value"]
 
 
-def test_model_and_version_fill_what_a_record_leaves_open():
+def test_the_given_model_and_version_fill_missing_ones_in_a_record():
     items = [
         CarriedRecord({"kind": "run", "run": "r", "at": AT, "event": "start", "model": "own"}, {"runs": 1}),
         CarriedRecord({"kind": "step", "run": "r", "at": AT, "step": 1, "metrics": {"a": 1}}, {"values": 1}),
@@ -56,7 +56,7 @@ def test_model_and_version_fill_what_a_record_leaves_open():
     assert "model" not in step
 
 
-def test_a_value_that_comes_twice_at_a_step_opens_a_further_entry():
+def test_a_repeated_value_at_a_step_opens_another_entry():
     values = [("a", 1.0, 10.0, 1), ("b", 2.0, 11.0, 1), ("a", 3.0, 12.0, 1), ("a", 4.0, 13.0, 0)]
     assert list(steps_of_values(values)) == [(0, 13.0, {"a": 4.0}), (1, 10.0, {"a": 1.0, "b": 2.0}), (1, 12.0, {"a": 3.0})]
 
@@ -69,6 +69,6 @@ def test_a_text_is_a_number_only_where_nothing_is_lost(text, value):
     assert number_if_exact(text) == value and type(number_if_exact(text)) is type(value)
 
 
-def test_a_number_that_is_no_time_stays_one():
+def test_a_number_out_of_the_range_of_times_stays_a_number():
     assert epoch_time_text(0) == "1970-01-01T00:00:00.000000Z"
     assert "seconds" in epoch_time_text(1e300)

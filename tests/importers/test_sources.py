@@ -27,7 +27,7 @@ DAMAGED = {
 
 
 @pytest.mark.parametrize("name", DAMAGED)
-def test_changed_bytes_never_end_in_another_exception(name: str, tmp_path: Path):
+def test_corrupted_bytes_raise_only_the_documented_error(name: str, tmp_path: Path):
     fixture, dice = FIXTURES / DAMAGED[name], random.Random(name)
     source = next(iter(sorted(fixture.iterdir()))) if fixture.is_dir() else fixture
     raw = unpacked_fixture(DAMAGED[name], tmp_path).read_bytes() if name in ("mlflow", "optuna") else source.read_bytes()
@@ -50,7 +50,7 @@ def test_changed_bytes_never_end_in_another_exception(name: str, tmp_path: Path)
     assert "read" in outcomes
 
 
-def test_content_that_no_reader_expects_is_one_clear_error(tmp_path: Path):
+def test_unexpected_content_is_refused_with_one_clear_error(tmp_path: Path):
     emissions = (FIXTURES / "emissions.csv").read_text().splitlines()
     wide, deep, aliased = tmp_path / "emissions.csv", tmp_path / "trainer_state.json", tmp_path / "mlruns"
     wide.write_text("\n".join([*emissions, "x" * 200_000]))

@@ -22,7 +22,7 @@ def test_each_folder_is_a_run_with_its_scalars():
     assert math.isnan(steps[4]["metrics"]["loss/train"])
 
 
-def test_summaries_without_a_number_are_refused_by_their_sort():
+def test_summaries_without_a_number_are_refused_and_counted_by_type():
     items = read_items("tensorboard", FIXTURES / "tensorboard")
     assert refused_counts(items) == {("texts", "no_field"): 2, ("histograms", "no_field"): 2, ("images", "no_field"): 2}
 
@@ -72,14 +72,14 @@ def test_a_cut_or_changed_file_is_read_up_to_the_damage(tmp_path: Path):
     assert refused_counts(read_items("tensorboard", cut))["event files", "damaged"] == 1
 
 
-def test_an_empty_file_beside_the_events_is_nothing(tmp_path: Path):
+def test_an_empty_file_beside_the_event_files_is_not_counted_as_damaged(tmp_path: Path):
     (source,) = (FIXTURES / "tensorboard" / "plain" / "a").iterdir()
     (tmp_path / source.name).write_bytes(source.read_bytes())
     (tmp_path / f"{source.name}.profile-empty").touch()
     assert ("event files", "damaged") not in refused_counts(read_items("tensorboard", tmp_path))
 
 
-def test_another_file_is_one_clear_error(tmp_path: Path):
+def test_a_file_without_tensorboard_events_raises_one_clear_error(tmp_path: Path):
     (tmp_path / "events.out.tfevents.1").write_bytes(b"not an event file at all")
     with pytest.raises(UsageError, match="no TensorBoard event file is there"):
         read_items("tensorboard", tmp_path)
@@ -100,5 +100,5 @@ def test_the_checksum_is_that_of_record_files():
         (b"\x08\x07\x42\x01a", None),
     ],
 )
-def test_a_tensor_of_one_number_is_that_number(message: bytes, number: float | None):
+def test_a_tensor_with_one_number_is_read_as_that_number(message: bytes, number: float | None):
     assert tensor_number(message) == number

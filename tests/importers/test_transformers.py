@@ -37,7 +37,7 @@ def test_checkpoints_of_one_folder_are_one_run():
     assert len(records_of(read_items("transformers", FOLDER), "run", event="start")) == 1
 
 
-def test_a_checkpoint_alone_is_a_run_that_goes_on():
+def test_a_single_checkpoint_is_imported_as_an_unfinished_run():
     (checkpoint,) = FOLDER.glob("checkpoint-4")
     items = read_items("transformers", checkpoint, at=END)
     whole = read_items("transformers", FOLDER, at=END)
@@ -56,7 +56,7 @@ def test_without_a_time_the_run_ends_when_the_file_was_written(tmp_path: Path):
 
 
 @pytest.mark.parametrize("content", ["", "[]", '{"log_history": 1, "global_step": 2}', '{"a": 1}'])
-def test_another_file_is_one_clear_error(tmp_path: Path, content: str):
+def test_a_file_that_is_no_trainer_state_raises_one_clear_error(tmp_path: Path, content: str):
     path = tmp_path / "trainer_state.json"
     path.write_text(content)
     with pytest.raises(UsageError, match=r"not a trainer_state.json"):

@@ -17,7 +17,7 @@ WATTS = {"gpu0": 70.0, "gpu1": 210.0}
 """Of the accelerators that make_fixtures.py counts."""
 
 
-def test_windows_inside_another_are_part_of_it_and_a_comma_stays_in_a_name():
+def test_windows_inside_another_window_are_not_counted_and_a_name_may_contain_a_comma():
     items = read_items("zeus", FILE)
     records = records_of(items, "resource")
     assert [(record["phase"], record["device"]) for record in records] == [
@@ -48,9 +48,7 @@ def test_a_record_holds_the_joules_of_its_window_until_its_end():
         ("night-7/Нощ.csv", None, "Нощ"),
     ],
 )
-def test_the_run_is_the_given_one_or_the_first_name_that_says_more_than_what_the_file_holds(
-    tmp_path: Path, place: str, given: str | None, run: str
-):
+def test_the_run_is_named_by_the_option_or_by_the_first_specific_name_in_the_path(tmp_path: Path, place: str, given: str | None, run: str):
     path = tmp_path / place
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(FILE.read_bytes())
@@ -66,7 +64,7 @@ def test_windows_that_overlap_are_counted_once(tmp_path: Path):
     assert energy["joules"].sum() == pytest.approx(1050) and energy["seconds"].sum() == pytest.approx(15)
 
 
-def test_a_row_that_cannot_be_read_is_refused_alone(tmp_path: Path):
+def test_an_unreadable_row_is_refused_and_the_other_rows_are_imported(tmp_path: Path):
     path = tmp_path / "night-7.csv"
     path.write_text(
         FILE.read_text().replace(FILE.read_text().splitlines()[3].split(",")[3], "n/a")
@@ -78,7 +76,7 @@ def test_a_row_that_cannot_be_read_is_refused_alone(tmp_path: Path):
 
 
 @pytest.mark.parametrize("head", ["a,b", "start_time,window_name,elapsed_time,", "start_time,window_name,elapsed_time,gpu0"])
-def test_a_table_without_energy_is_one_clear_error(tmp_path: Path, head: str):
+def test_a_table_without_energy_columns_raises_one_clear_error(tmp_path: Path, head: str):
     path = tmp_path / "zeus.csv"
     path.write_text(f"{head}\n1,2,3,4\n")
     with pytest.raises(UsageError, match=r"Zeus"):

@@ -17,7 +17,7 @@ FINE = [replace(AGE, subject=name, severity="ok", value=0.01) for name in ("size
 EARLY = [replace(AGE, subject=name, severity="unknown", value=value) for name, value in (("rain", None), ("wind", 0.2))]
 
 
-def test_the_share_that_drifted_names_the_columns_that_cannot_be_judged() -> None:
+def test_the_drift_summary_also_counts_the_columns_that_cannot_be_judged() -> None:
     """Regression: the first page read `1 of 21 drifted` although ten of the columns could not be judged."""
     counts = drift_counts([AGE, *FINE, *EARLY])
     assert counts.words() == "1 of 5 columns drifted, 2 cannot be judged" and counts.drifted == ("age",)
@@ -32,7 +32,7 @@ def test_the_share_that_drifted_names_the_columns_that_cannot_be_judged() -> Non
     assert (cell["bad"], cell["of"], cell["undecided"]) == (1, 5, 2)
 
 
-def test_stable_columns_beside_some_that_cannot_be_judged_are_not_all_stable() -> None:
+def test_stable_columns_are_not_called_all_stable_if_other_columns_cannot_be_judged() -> None:
     cell = drift_cell([*FINE, *EARLY])
     assert (cell["t"], cell["sub"]) == ("stable", "2 unknown")
 
@@ -54,7 +54,7 @@ def test_the_column_that_is_shown_is_the_one_that_the_summary_names() -> None:
     assert chosen_drift_finding([ahead, *FINE]) == ahead
 
 
-def test_the_column_that_drifted_most_is_that_of_the_largest_psi_however_little_it_matters() -> None:
+def test_the_most_drifted_column_has_the_largest_psi_whatever_its_importance() -> None:
     """The rank is PSI times importance, so a PSI of 1.9 with weight 0.01 is ranked below a PSI of 0.3 with weight 0.9."""
     slight = replace(AGE, subject="zip", value=0.3, rank=3.0)
     days = [{"days": each, "value": value, "low": None, "high": None} for each, value in ((1, 5.0), (7, 0.4))]

@@ -12,7 +12,7 @@ from observability.incidents.grouping_rules import CAUSES, STAGES, pipeline_stag
 from tests.support.week_findings import DAY, IMPORTANCE, START, score_moved, unit_change, week_finding, week_incidents
 
 
-def test_what_a_subject_does_on_purpose_is_no_part_of_inputs_that_broke_in_the_same_week() -> None:
+def test_a_deliberate_search_by_a_client_is_not_grouped_with_inputs_that_broke_in_the_same_week() -> None:
     vague = {"onset_known": "vague", "subjects": ["client-13"]}
     search = week_finding("boundary_request_share", "subject=client-13", day=0, evidence=vague, likely_source="system")
     broken = [week_finding("null_rate", name, day=5, likely_source="input") for name in ("age", "income")]
@@ -41,7 +41,7 @@ def group_moved(others: float) -> Finding:
     )
 
 
-def test_an_isolated_group_leads_a_drop_of_the_whole() -> None:
+def test_a_group_that_changed_alone_leads_the_incident_of_an_overall_drop() -> None:
     fall = [week_finding("mae", rank=15.0), score_moved()]
     (one,) = week_incidents(*fall, group_moved(-0.02))
     assert (one.lead.subject, one.severity, one.source) == ("sex=F", "act", "model")
@@ -80,7 +80,7 @@ def test_swapped_levels_lead_findings_about_their_rows() -> None:
     assert len(week_incidents(names, elsewhere)) == 2, "another level's rows are the same as before"
 
 
-def test_slices_of_one_place_are_one_place() -> None:
+def test_slices_that_share_a_condition_count_as_one_place() -> None:
     parts = [
         week_finding("mae", analyzer="serving/slices", slice=f"age={age}&zip=1", rank=rank) for age, rank in (("old", 9.0), ("young", 8.0))
     ]
@@ -118,7 +118,7 @@ def test_a_feed_that_breaks_many_features_in_one_day_is_one_incident_and_names_t
     assert "also affected: `income`, `tiny` and `zip`" in one.sentence
 
 
-def test_two_independent_faults_of_a_week_stay_two() -> None:
+def test_two_independent_faults_in_one_week_stay_two_incidents() -> None:
     slow = [week_finding("latency_p99", "replica=r3", day=1), week_finding("burn_rate", day=1, severity="watch")]
     null = [week_finding("null_rate", "age", day=3), week_finding("psi", "age", day=3)]
     found = week_incidents(*slow, *null)
@@ -128,7 +128,7 @@ def test_two_independent_faults_of_a_week_stay_two() -> None:
     ]
 
 
-def test_at_the_same_hour_a_slow_replica_and_a_null_feature_are_still_two() -> None:
+def test_a_slow_replica_and_a_null_feature_in_the_same_hour_are_two_incidents() -> None:
     assert len(week_incidents(week_finding("latency_p99", "replica=r3"), week_finding("null_rate", "age"))) == 2
 
 
@@ -138,13 +138,13 @@ def test_features_that_break_on_different_days_are_two_incidents() -> None:
     assert len(week_incidents(week_finding("null_rate", "age", day=3), week_finding("null_rate", "income", day=3))) == 1
 
 
-def test_drift_before_the_analysed_days_is_another_fault() -> None:
+def test_drift_before_the_analysed_days_is_a_separate_incident() -> None:
     season = [week_finding("psi", name, day=0, evidence={"jensen_shannon_distance": 0.3}) for name in ("zip", "income")]
     found = week_incidents(*season, week_finding("null_rate", "age", day=2))
     assert sorted(len(each.findings) for each in found) == [1, 2]
 
 
-def test_two_replicas_at_different_times_are_two_and_all_at_once_are_the_service() -> None:
+def test_replicas_that_slow_down_on_different_days_are_two_incidents_and_together_are_one() -> None:
     assert len(week_incidents(week_finding("latency_p99", "replica=r1", day=1), week_finding("latency_p99", "replica=r2", day=5))) == 2
     (one,) = week_incidents(*(week_finding("latency_p99", f"replica=r{k}") for k in (1, 2)), week_finding("latency_p99", rank=4.0))
     assert one.lead.subject == "model"
@@ -192,7 +192,7 @@ def test_a_drop_that_estimates_do_not_show_is_consistent_with_concept_drift() ->
     assert len(week_incidents(moved, fall, estimate(27.0))) == 1
 
 
-def test_a_watch_does_not_explain_an_act_that_did_not_begin_with_it() -> None:
+def test_a_warning_explains_a_critical_finding_only_if_both_began_on_the_same_day() -> None:
     moved = week_finding("psi", "age", day=1, severity="watch", evidence={"jensen_shannon_distance": 0.2})
     assert len(week_incidents(moved, week_finding("mae", day=4))) == 2
     assert len(week_incidents(moved, week_finding("mae", day=1))) == 1
@@ -217,7 +217,7 @@ def test_long_standing_findings_do_not_connect_two_dates() -> None:
     assert len(week_incidents(*old, week_finding("null_rate", "zip", day=1))) == 2
 
 
-def test_findings_stand_with_their_incident_led_by_its_source() -> None:
+def test_findings_are_listed_by_incident_with_the_lead_finding_first() -> None:
     slices = [week_finding("mae", analyzer="serving/slices", slice=f"zip={name}", rank=20.0) for name in "abc"]
     other = week_finding("latency_p99", "replica=r3", day=1, rank=50.0)
     fine = [week_finding("psi", "zip", severity="ok", day=None), week_finding("null_rate", "zip", severity="unknown", day=None)]
@@ -235,7 +235,7 @@ def test_a_finding_without_a_date_joins_a_dated_one() -> None:
     assert one.onset == START + 5 * DAY
 
 
-def test_training_runs_are_one_each_and_models_never_mix() -> None:
+def test_findings_of_one_training_run_are_one_incident_and_models_are_never_mixed() -> None:
     runs = [week_finding("straggler_score", f"run:{name}/rank:{rank}", day=None) for name in ("a", "b") for rank in (1, 2)]
     assert sorted(len(each.findings) for each in week_incidents(*runs)) == [2, 2]
     assert len(week_incidents(week_finding("null_rate", "age"), replace(week_finding("null_rate", "age"), model="other"))) == 2

@@ -32,7 +32,7 @@ def of(lead: Finding) -> Incident:
         ({"n": 0}, None),
     ],
 )
-def test_the_rows_of_an_incident(changed: dict, size: IncidentSize | None) -> None:
+def test_the_size_of_an_incident_is_its_affected_part_of_the_rows(changed: dict, size: IncidentSize | None) -> None:
     lead = replace(NULLS, **changed)
     assert incident_size(replace(of(lead), model=lead.model)) == size
 

@@ -37,13 +37,15 @@ def gold(since: float | None, subject: str = "project:moods", **changed: Any) ->
 @pytest.mark.parametrize(
     ("agrees", "since", "follows"), [(2, 2, True), (2, 1, True), (2, 6, True), (2, 7, False), (3, 1, False), (None, 2, False), (2, None, False)]
 )  # fmt: skip
-def test_a_new_rule_is_the_cause_only_where_it_began_no_later(agrees: float | None, since: float | None, follows: bool) -> None:
+def test_a_new_labelling_rule_is_the_cause_only_if_it_began_no_later_than_the_effect(
+    agrees: float | None, since: float | None, follows: bool
+) -> None:
     cause, effect = agreement(agrees), gold(since)
     assert (suspected_cause(effect, [effect, cause]) is cause) == follows
     assert causes_first([effect, cause]) == ([cause, effect] if follows else [effect, cause])
 
 
-def test_another_project_or_a_cause_that_asks_for_nothing_leads_nothing() -> None:
+def test_a_cause_of_another_project_or_without_needed_action_does_not_lead() -> None:
     effect = gold(2)
     other, calm = agreement(2, "others"), replace(agreement(2), severity="ok")
     assert causes_first([effect, other]) == [effect, other] and causes_first([effect, calm]) == [effect, calm]
@@ -52,7 +54,7 @@ def test_another_project_or_a_cause_that_asks_for_nothing_leads_nothing() -> Non
     assert causes_first([follows, tired]) == [follows, tired]
 
 
-def test_what_follows_stands_at_once_behind_its_cause_and_the_rest_keeps_its_order() -> None:
+def test_effects_are_listed_directly_after_their_cause_and_other_findings_keep_their_order() -> None:
     follows = {"follows": {"metric": "fatigue_slope", "subject": "project:moods"}}
     unrelated = said("gold_accuracy", "project:others", rank=2.9)
     first, last = (
@@ -78,7 +80,7 @@ def test_a_warning_leads_the_incident_of_the_critical_findings_that_follow_it() 
     assert Counter((each.metric, each.severity) for each in marked) == Counter((each.metric, each.severity) for each in found)
 
 
-def test_the_incident_of_a_models_agreement_stands_before_that_of_its_project() -> None:
+def test_a_models_agreement_incident_is_listed_before_the_incident_of_its_labelling_project() -> None:
     effect, cause = gold(2, "project:moods/annotator:ann-1", rank=2.4), agreement(2)
     _, incidents = group_findings([effect, cause])
     assert [each.lead.metric for each in incidents] == ["label_agreement", "gold_accuracy"]

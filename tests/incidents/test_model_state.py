@@ -76,7 +76,7 @@ def test_one_verdict_against_the_reference_or_a_level_makes_a_model_ok(known: Fi
 
 
 @pytest.mark.parametrize("severity", ["watch", "act"])
-def test_what_needs_action_leads(severity: Any) -> None:
+def test_findings_that_need_action_determine_the_severity_of_the_model(severity: Any) -> None:
     assert verdict_severity([*NO_REFERENCE, finding("serving/latency", "latency_p99", severity)]) == severity
 
 
@@ -88,7 +88,7 @@ def test_the_fleet_shows_a_model_without_a_reference_as_unknown() -> None:
     assert (quality["s"], quality["t"]) == ("unknown", "not judged")
 
 
-def test_the_reason_of_an_ok_cell_is_that_of_an_ok_finding() -> None:
+def test_an_ok_cell_shows_the_reason_of_an_ok_finding() -> None:
     sound = finding("data/quality", "null_rate", "ok", subject="age")
     assert fleet.quality_cell([NO_REFERENCE[0], sound]) == {"s": "ok", "t": "normal", "title": sound.because}
 
@@ -108,7 +108,7 @@ def test_a_vendor_with_a_critical_incident_of_its_probes_is_critical_on_the_firs
     assert fleet.fleet_table_row(status, Scope())["cells"]["status"]["t"] == "1 critical"
 
 
-def test_calls_of_language_models_and_steps_of_their_traces_say_that_they_stand_on_vendors(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_fleet_rows_of_language_model_calls_and_their_trace_steps_refer_to_the_vendors_page(monkeypatch: pytest.MonkeyPatch) -> None:
     """Regression: the rows asked for a reference, but a language model has none."""
     operation, tokens = Column(1, "operation", "f1", "category"), Column(2, "input_tokens", "f2", "number")
     chat, tools, loan = Model(1, "chat", columns=(operation, tokens)), Model(2, "tools", columns=(operation,)), Model(3, "loan")
@@ -127,7 +127,7 @@ def test_calls_of_language_models_and_steps_of_their_traces_say_that_they_stand_
     assert fleet.page_of_what_is_not_judged(of_tools) is None, "without a language model the page shows no traces"
 
 
-def test_call_logs_have_no_row_and_what_was_found_in_them_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_call_logs_have_no_fleet_row_and_a_note_counts_their_findings(monkeypatch: pytest.MonkeyPatch) -> None:
     chat = Model(1, "chat", columns=(Column(1, "operation", "f1", "category"), Column(2, "input_tokens", "f2", "number")))
     monkeypatch.setattr(load, "catalog", lambda: Catalog((chat,)))
     monkeypatch.setattr(load_findings, "acknowledged_claims", frozenset)
@@ -147,7 +147,7 @@ def test_call_logs_have_no_row_and_what_was_found_in_them_is_counted(monkeypatch
     assert fleet.call_logs_note([of_chat("ok")]) == " (none of these in 1 call log, listed on Vendors)"
 
 
-def test_a_controller_is_judged_by_its_decisions_and_says_where_they_stand(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_controller_is_judged_by_its_decisions_and_its_row_refers_to_the_controllers_page(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(load_findings, "acknowledged_claims", frozenset)
     sound = replace(finding("operations/controllers", "regret", "ok", subject="controller"), model="cache")
     (status,), _ = model_status.with_records([silent("cache")], [sound])

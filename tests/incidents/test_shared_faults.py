@@ -21,14 +21,14 @@ def test_an_input_that_changed_in_three_models_is_one_fault_with_the_models_unde
     assert shared_faults([*found, drift_incident("d", 3.2)])[0].id == fault.id, "one more model leaves its id"
 
 
-def test_two_models_other_days_unknown_days_and_one_model_are_no_shared_fault() -> None:
+def test_fewer_than_three_models_different_days_or_unknown_days_make_no_shared_fault() -> None:
     assert shared_faults([drift_incident("a"), drift_incident("b")]) == []
     assert shared_faults([drift_incident("a", 1.0), drift_incident("b", 3.5), drift_incident("c", 6.0)]) == []
     assert shared_faults([drift_incident("a", None), drift_incident("b", None), drift_incident("c", None)]) == []
     assert shared_faults([drift_incident("a"), drift_incident("a", subject="age"), drift_incident("a", subject="zip")]) == []
 
 
-def test_what_came_after_one_deploy_is_one_fault_and_a_holiday_is_none() -> None:
+def test_incidents_after_one_deploy_are_one_fault_but_incidents_after_a_holiday_are_not() -> None:
     event = {"at": "2026-07-08T09:00:00Z", "what": "deploy", "text": "feature service 7"}
     found = [drift_incident(name, subject=name, event=event) for name in ("a", "b", "c")]
     (fault,) = shared_faults(found)
@@ -37,7 +37,7 @@ def test_what_came_after_one_deploy_is_one_fault_and_a_holiday_is_none() -> None
     assert shared_faults(holiday) == []
 
 
-def test_an_incident_is_in_the_largest_fault_that_it_fits() -> None:
+def test_an_incident_joins_the_largest_shared_fault_that_it_fits() -> None:
     event = {"at": "2026-07-08T09:00:00Z", "what": "data", "text": "new feed"}
     found = [drift_incident(name, event=event) for name in ("a", "b", "c", "d")] + [drift_incident("e")]
     (fault,) = shared_faults(found)
@@ -61,27 +61,27 @@ DAYS_LATER = drift_incident("b", 6.0)
         drift_incident("a"),
     ],
 )
-def test_two_models_have_one_problem_only_where_claim_onset_and_effect_are_alike(other: Incident) -> None:
+def test_incidents_of_two_models_are_one_problem_only_if_claim_onset_and_effect_match(other: Incident) -> None:
     alike = drift_incident("b", 3.9)
     assert [set(each.models) for each in counted_incidents([drift_incident("a"), alike])] == [{"a", "b"}]
     assert len(counted_incidents([drift_incident("a"), other])) == 2
 
 
 @pytest.mark.parametrize("day", [None, -3.0, 0.0])
-def test_an_input_of_one_name_that_changed_on_unknown_days_is_one_problem_of_each_model(day: float | None) -> None:
+def test_an_input_that_changed_on_unknown_days_is_a_separate_problem_of_each_model(day: float | None) -> None:
     """Regression: two models with a column `amount` and no known onset, or one before the analyzed days, counted as one feed."""
     undated = [drift_incident(name, day) for name in ("a", "b")]
     assert [each.models for each in counted_incidents(undated)] == [("a",), ("b",)]
     assert incident_action_counts(undated).critical == 2
 
 
-def test_equal_sentences_of_one_model_are_two_incidents() -> None:
+def test_two_incidents_of_one_model_with_equal_sentences_are_counted_separately() -> None:
     same = replace(drift_incident("a", subject="age"), sentence=drift_incident("a").sentence)
     assert len(counted_incidents([drift_incident("a"), same])) == 2
     assert len(counted_incidents([drift_incident("a"), replace(same, model="b")])) == 1
 
 
-def test_a_fault_that_models_share_stands_before_what_is_as_urgent() -> None:
+def test_a_shared_fault_comes_before_single_faults_of_the_same_severity() -> None:
     """Regression: shared warnings stood above a critical incident of one model."""
     shared = [drift_incident(name, severity="watch") for name in ("a", "b", "c")]
     alone, mild = drift_incident("a", subject="age"), drift_incident("b", subject="zip", severity="watch")

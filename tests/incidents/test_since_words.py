@@ -32,7 +32,7 @@ def standing(since: StandingSince | None, **changes: Any) -> Finding:
 
 
 @pytest.mark.parametrize(("since", "words"), [(SINCE, "since 24 Jun 2026"), (BEFORE, "since 1 Jun 2026 or earlier")])
-def test_a_standing_critical_says_since_when_in_every_place(since: StandingSince, words: str) -> None:
+def test_a_standing_critical_incident_shows_the_same_start_date_in_every_place(since: StandingSince, words: str) -> None:
     (finding,), (incident,) = group_findings([standing(since)])
     assert standing_since(finding) == since
     assert (finding_since(finding), incident_since(incident)) == (words, words)
@@ -44,19 +44,19 @@ def test_a_standing_critical_says_since_when_in_every_place(since: StandingSince
     assert f", ongoing {words}." in commands.incident_line(incident, ("loan",))
 
 
-def test_a_standing_critical_whose_days_do_not_tell_is_ongoing_and_not_of_unknown_onset() -> None:
+def test_a_standing_critical_incident_without_dates_is_ongoing_and_not_of_unknown_onset() -> None:
     _, (incident,) = group_findings([standing(None)])
     facts = incidents.incident_facts(incident)
     assert facts.startswith("ongoing since 29 Jun 2026 or earlier") and "onset unknown" not in facts
 
 
-def test_an_acknowledged_critical_says_so_after_since_when() -> None:
+def test_an_acknowledged_critical_incident_is_marked_acknowledged_after_its_start_date() -> None:
     (finding,), _ = group_findings([standing(SINCE)])
     _, (incident,) = group_findings([replace(finding, severity="watch", acknowledged=True)])
     assert incidents.incident_facts(incident) == "ongoing since 24 Jun 2026 · acknowledged"
 
 
-def test_the_incident_takes_the_day_of_its_lead_and_a_dated_onset_keeps_its_own() -> None:
+def test_an_incident_takes_the_start_date_of_its_lead_and_a_dated_onset_keeps_its_own_date() -> None:
     warning = standing(BEFORE, subject="income", severity="watch")
     _, (incident,) = group_findings([standing(SINCE), warning])
     assert incident_since(incident) == "since 24 Jun 2026"
@@ -64,7 +64,7 @@ def test_the_incident_takes_the_day_of_its_lead_and_a_dated_onset_keeps_its_own(
     assert finding_since(dated) == "since 1 Jul 2026"
 
 
-def test_an_incident_takes_no_day_from_a_finding_that_does_not_lead_it() -> None:
+def test_an_incident_takes_no_start_date_from_a_finding_that_is_not_its_lead() -> None:
     _, (incident,) = group_findings([standing(None), standing(SINCE, subject="income")])
     lead, other = standing(None), standing(SINCE, subject="income")
     incident = replace(incident, lead=lead, collateral=(other,))
@@ -72,7 +72,7 @@ def test_an_incident_takes_no_day_from_a_finding_that_does_not_lead_it() -> None
     assert incident_since(replace(incident, lead=other, collateral=(lead,))) == "since 24 Jun 2026"
 
 
-def test_an_incident_whose_news_is_new_stands_since_no_day() -> None:
+def test_an_incident_whose_lead_is_new_does_not_show_an_earlier_start_date() -> None:
     _, (incident,) = group_findings([standing(SINCE)])
     assert incident_since(incident) == "since 24 Jun 2026"
     assert incident_since(replace(incident, lead=replace(incident.lead, news="new"))) == "since 29 Jun 2026 or earlier"

@@ -8,7 +8,7 @@ from observability.server.assistant import incident_list
 from tests.support.week_findings import DAY, START, score_moved, unit_change, week_finding, week_incidents
 
 
-def test_what_stands_is_one_incident_led_by_the_most_important_column_with_a_proposal() -> None:
+def test_standing_findings_are_one_incident_led_by_the_most_important_column_with_a_proposal() -> None:
     old = {"day": None, "evidence": {"standing": True, "jensen_shannon_distance": 0.4}}
     stands = [
         week_finding("psi", "zip", rank=30.0, **old),
@@ -30,7 +30,7 @@ def test_what_stands_is_one_incident_led_by_the_most_important_column_with_a_pro
     assert not week_incidents(dated)[0].standing, "a dated fault that goes on keeps its incident"
 
 
-def test_what_goes_on_with_a_drift_that_stands_is_no_further_incident() -> None:
+def test_changes_that_continue_a_standing_drift_are_no_separate_incident() -> None:
     stands = week_finding("psi", "age", day=None, news="worse", evidence={"standing": True})
     beyond = week_finding("out_of_range_rate", "age", day=2, value=0.3, news="new")
     going_on = [
@@ -50,7 +50,7 @@ def test_what_goes_on_with_a_drift_that_stands_is_no_further_incident() -> None:
     assert other.standing and len(other.findings) == 2, "and not what is about the column that stands"
 
 
-def test_a_move_of_a_column_while_a_drift_stands_is_no_further_incident() -> None:
+def test_a_column_that_moves_during_a_standing_drift_is_no_separate_incident() -> None:
     stands = week_finding("psi", "age", day=None, value=3.0, news="ongoing", evidence={"standing": True})
     moved = week_finding("psi", "zip", day=1, value=1.2, news="worse")
     (one,) = week_incidents(stands, moved)
@@ -85,7 +85,7 @@ def test_a_move_of_a_column_while_a_drift_stands_is_no_further_incident() -> Non
     assert len(week_incidents(replace(stands, metric="ece", analyzer="serving/calibration"), weak)) == 2, "the inputs do not drift"
 
 
-def test_a_drift_without_a_date_is_one_incident_from_its_first_week_to_the_weeks_in_which_it_stands() -> None:
+def test_an_undated_drift_stays_the_same_incident_from_its_first_week_on() -> None:
     first = [
         week_finding("psi", "age", day=0, news="new", evidence={"standing": False, "onset_known": "open"}),
         week_finding("psi", "zip", day=0, news="new", evidence={"standing": False, "onset_known": "vague"}),
@@ -109,7 +109,7 @@ def test_a_drift_without_a_date_is_one_incident_from_its_first_week_to_the_weeks
     assert len(broken) == 2 and weeks[0][0].id not in {each.id for each in broken}, "another input broke, and may explain it"
 
 
-def test_requests_far_from_the_reference_belong_to_a_joint_drift_and_are_no_part_of_what_stands() -> None:
+def test_far_requests_belong_to_a_joint_drift_and_not_to_a_standing_incident() -> None:
     """The live guard counts the rows of the drift again. Both together on a date are an event, whatever else is ongoing."""
     stands = week_finding("ece", day=None, severity="watch", news="ongoing", evidence={"standing": True})
     joint, far = (
@@ -130,7 +130,7 @@ def test_requests_far_from_the_reference_belong_to_a_joint_drift_and_are_no_part
     assert next(each.lead.metric for each in broken if not each.standing) == "null_rate", "an input that broke comes first"
 
 
-def test_a_joint_drift_on_a_date_is_told_where_no_inputs_drifted_before() -> None:
+def test_a_dated_joint_drift_is_an_incident_of_its_own_if_no_inputs_drifted_before() -> None:
     """Its onset lies inside the window. An ongoing miscalibration is no reason to call it ongoing too."""
     joint = week_finding("domain_auc", day=3, value=0.9, news="new")
     watched = week_finding("ece", day=None, severity="watch", news="ongoing", evidence={"standing": True})
@@ -143,7 +143,7 @@ def test_a_joint_drift_on_a_date_is_told_where_no_inputs_drifted_before() -> Non
     assert len(week_incidents(watched, drifts, joint)) == 1, "inputs drifted before"
 
 
-def test_a_column_that_leaves_its_range_at_once_is_told_unless_it_stands_itself() -> None:
+def test_a_column_that_suddenly_leaves_its_range_is_a_new_incident_unless_it_already_stands() -> None:
     """No factor indicates a change of unit. Neither the drift of all inputs together nor that of another column explains the move."""
     stands = week_finding("domain_auc", day=None, news="ongoing", evidence={"standing": True})
     beyond = week_finding("out_of_range_rate", "age", day=3, value=0.85, news="new", evidence={"past": 0.0})
@@ -156,14 +156,14 @@ def test_a_column_that_leaves_its_range_at_once_is_told_unless_it_stands_itself(
         assert len(week_incidents(stands, replace(column, subject="age"), beyond)) == 1, "the column itself drifts"
 
 
-def test_a_column_that_moves_very_far_is_told_where_only_a_joint_drift_stands() -> None:
+def test_a_column_that_moves_very_far_is_a_new_incident_if_only_a_joint_drift_stands() -> None:
     stands = week_finding("domain_auc", day=None, news="ongoing", evidence={"standing": True})
     moved = week_finding("psi", "age", day=3, value=100.0, news="new")
     assert [each.standing for each in week_incidents(stands, moved)] == [False, True]
     assert len(week_incidents(stands, replace(moved, value=2.0))) == 1, "as columns move while inputs drift"
 
 
-def test_what_a_model_has_had_since_its_first_day_is_one_incident() -> None:
+def test_findings_since_the_first_day_of_a_model_are_one_incident() -> None:
     unknown_past = {"past": None, "onset_known": "vague"}
     seen = [
         week_finding("domain_auc", day=0, evidence={"standing": False, "onset_known": "open"}),
@@ -185,7 +185,7 @@ def test_what_a_model_has_had_since_its_first_day_is_one_incident() -> None:
     assert len(week_incidents(*seen, known)) > 1, "a model with a past has weeks to compare these with"
 
 
-def test_a_column_that_left_its_range_slowly_is_in_no_other_unit() -> None:
+def test_a_column_that_left_its_range_slowly_is_not_taken_for_a_change_of_unit() -> None:
     stands = week_finding("psi", "age", day=None, value=3.0, news="worse", evidence={"standing": True})
     for metric in ("out_of_range_rate", "unseen_rate"):
         gone = week_finding(metric, "age", day=2, value=0.97, news="new", analyzer="data/quality", evidence={"past": 0.05})
@@ -194,7 +194,7 @@ def test_a_column_that_left_its_range_slowly_is_in_no_other_unit() -> None:
         assert len(week_incidents(stands, replace(gone, evidence={"past": 0.05, "factor": 10.0}))) == 2
 
 
-def test_what_is_critical_comes_before_warnings_and_what_is_new_before_what_stands() -> None:
+def test_critical_incidents_come_before_warnings_and_new_ones_before_standing_ones() -> None:
     """Regression: a standing critical incident that nobody had acknowledged was below a new warning."""
     stands = week_finding("psi", "age", day=None, news="ongoing", evidence={"standing": True})
     weak = week_finding("latency_p99", "replica=r1", severity="watch", news="new")
@@ -207,7 +207,7 @@ def test_what_is_critical_comes_before_warnings_and_what_is_new_before_what_stan
     assert [each.lead.metric for each in formed] == ["latency_p99", "psi"], "acknowledged, it is below what is new"
 
 
-def test_details_of_a_fall_that_stands_are_no_further_incident() -> None:
+def test_details_of_a_standing_fall_are_no_separate_incident() -> None:
     stands = week_finding("mae", day=None, news="worse", evidence={"standing": True, "primary": True})
     details = [week_finding("rmse", day=3, news="worse"), week_finding("ece", day=None)]
     (one,) = week_incidents(stands, *details)
@@ -284,7 +284,7 @@ def test_the_values_of_a_slice_that_changed_lead_the_fall_that_follows() -> None
     assert whole.lead.slice == "zip=south"
 
 
-def test_something_new_in_what_stands_is_told_and_the_incident_is_worse() -> None:
+def test_a_new_finding_in_a_standing_incident_is_named_and_makes_the_incident_worse() -> None:
     """Regression: the incident was listed as ongoing, without its new finding."""
     stands = week_finding("mae", day=None, news="ongoing", evidence={"standing": True, "primary": True})
     (before,) = week_incidents(stands)
@@ -302,7 +302,7 @@ def test_something_new_in_what_stands_is_told_and_the_incident_is_worse() -> Non
     assert again.news == "ongoing" and not again.new_details
 
 
-def test_what_an_audit_found_in_a_dataset_takes_in_nothing_that_is_served() -> None:
+def test_an_audit_finding_about_a_dataset_is_not_grouped_with_findings_about_served_rows() -> None:
     """Regression: a new calibration warning was part of an audit of labels from two months before, as an old problem."""
     dated = {"onset_known": "dated", "standing": False}
     audit = week_finding(

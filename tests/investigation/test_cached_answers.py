@@ -27,7 +27,9 @@ class Nobody(Worker):
 
 
 @pytest.mark.parametrize(("name", "model"), some([("c-250", "credit"), ("m-11", "mood"), ("r-7", "rent")], 1))
-def test_a_second_look_asks_no_model_and_says_the_same(name: str, model: str, model_world: ModelWorld, model_worker: Worker) -> None:
+def test_opening_a_case_again_calls_no_model_and_gives_the_same_answers(
+    name: str, model: str, model_world: ModelWorld, model_worker: Worker
+) -> None:
     first = case(model_world.store, name, model=model, worker=model_worker)
     generation = model_world.store.generation
     again = case(model_world.store, name, model=model, worker=Nobody())
@@ -40,7 +42,7 @@ def test_a_second_look_asks_no_model_and_says_the_same(name: str, model: str, mo
     assert model_world.store.generation == generation, "no page's cache becomes old by it"
 
 
-def test_other_inputs_files_and_settings_are_other_questions(model_world: ModelWorld, model_worker: Worker) -> None:
+def test_other_inputs_files_or_settings_do_not_reuse_cached_answers(model_world: ModelWorld, model_worker: Worker) -> None:
     store, row = model_world.store, prediction_row(model_world.store, "c-251", model="credit")
     first = counterfactuals.search(store, row, worker=model_worker)
     (name, *_) = first.counterfactuals[0].changes
@@ -68,7 +70,9 @@ def test_other_inputs_files_and_settings_are_other_questions(model_world: ModelW
     assert {each.version: each.score for each in version_replay.replayed_answers(store, row)} == answered
 
 
-def test_memory_is_bounded_and_nobody_waits_for_it(model_world: ModelWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_answer_cache_is_bounded_and_its_callers_do_not_wait_for_a_writer(
+    model_world: ModelWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
     store, model = model_world.store, model_world.store.catalog().model("rent")
     monkeypatch.setattr(cached_answers, "MAX_OF_ONE", 3)
     for place in range(6):

@@ -76,14 +76,14 @@ def test_a_week_of_a_trend_names_the_days_of_its_rows() -> None:
     ]
 
 
-def test_one_of_a_unit_is_singular() -> None:
+def test_a_value_of_one_has_its_unit_in_the_singular() -> None:
     """Regression: a label of 1 was "1 minutes"."""
     for unit, said in (("minutes", "1 minute"), ("USD", "1 USD"), ("ms", "1 ms"), ("kbps", "1 kbps"), ("celsius", "1 celsius")):
         model: Any = SimpleNamespace(settings=SimpleNamespace(unit=unit))  # the figure reads only these fields of a model
         assert with_unit(model, "1") == said and with_unit(model, "21") == f"21 {unit}" and with_unit(model, "1.5") == f"1.5 {unit}"
 
 
-def test_a_score_has_the_digits_that_put_it_on_its_side_of_the_threshold(case_world: World) -> None:
+def test_a_score_is_shown_with_enough_digits_to_be_on_its_side_of_the_threshold(case_world: World) -> None:
     """Regression: a score of 0.3488, predicted on time, was "late at 0.35 (threshold 0.35)"."""
     row = open_case(case_world.store, "loan-20", model="loan").row
     settings = replace(row.model.settings, threshold=0.35, class_names={"0": "on time", "1": "late"})
@@ -103,7 +103,7 @@ def test_a_score_has_the_digits_that_put_it_on_its_side_of_the_threshold(case_wo
     assert answer_text(replace(row, score=0.35, decision=1)) == "Predicted late at 0.35 (threshold 0.35)."
 
 
-def test_a_score_in_a_table_says_of_which_class_it_is() -> None:
+def test_a_score_in_a_table_names_its_class() -> None:
     """Regression: the probability of late, 0.238, stood behind "on time"."""
     settings = ModelSettings(threshold=0.5, class_names={"0": "on time", "1": "late"})
     model: Any = SimpleNamespace(task="binary", classes=("0", "1"), settings=settings)
@@ -117,7 +117,7 @@ def test_a_score_in_a_table_says_of_which_class_it_is() -> None:
     assert prediction_with_score(number, "1", 1.0) == "1.00 minutes"
 
 
-def test_a_regression_reaches_a_score_and_has_no_decision(model_world: Any) -> None:
+def test_sentences_about_a_regression_speak_of_scores_and_not_of_decisions(model_world: Any) -> None:
     """Regression: for a regression model the page said that no value "changes the decision", and that the case is the nearest of all
     sampled rows."""
     row = find(model_world.store, "r-9", model="rent")
@@ -145,7 +145,9 @@ def test_a_curve_of_classes_says_which_probability_moves(model_world: Any) -> No
     assert said == f"size moves the probability of {model.classes[1]} between 0.0455 and 0.987; 1 of 2 values changes the decision."
 
 
-def test_where_no_row_has_another_score_nothing_is_said_of_a_decision(model_world: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_row_of_another_score_the_message_of_a_regression_mentions_no_decision(
+    model_world: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     row = find(model_world.store, "r-9", model="rent")
     rows = real_rows(model_world.store, row)
     alike = replace(rows, facts=rows.facts.assign(score=row.score))
@@ -155,7 +157,7 @@ def test_where_no_row_has_another_score_nothing_is_said_of_a_decision(model_worl
     assert str(told.value).startswith(f"None of {len(rows):,} sampled rows has a score ") and "decision" not in str(told.value)
 
 
-def test_a_search_that_finds_nothing_says_so_in_sentences(model_world: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_counterfactual_search_without_a_result_is_reported_in_plain_sentences(model_world: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Regression: the sentence had the form of an input error: "got 10 features may change; expected values within the range"."""
     row = find(model_world.store, "c-5", model="credit")
     monkeypatch.setattr(counterfactuals, "required_worker", lambda worker: None)
@@ -217,7 +219,7 @@ def test_churn_of_a_regression_has_no_decisions_that_become_wrong(model_world: A
     assert "wrong" not in said and "decision" not in said
 
 
-def test_a_label_is_unlikely_only_below_a_fifth(case_world: World) -> None:
+def test_a_label_is_called_unlikely_only_below_a_probability_of_one_fifth(case_world: World) -> None:
     """Regression: a label of probability 45 % was "unlikely", and a label that is wrong with under 0.1 % had "some evidence against" it."""
     less = LabelCheck(True, "", self_confidence=0.453, measured=True)
     assert label_evidence.label_conclusion(less, "late").startswith("the label is less likely than late but was measured, ")
@@ -229,7 +231,7 @@ def test_a_label_is_unlikely_only_below_a_fifth(case_world: World) -> None:
     assert "far" not in label_evidence.label_conclusion(LabelCheck(False, "", unclear=True), wrong=0.15)
 
 
-def test_a_label_and_the_rows_of_a_case_are_of_their_days(case_world: World) -> None:
+def test_a_label_is_shown_with_its_time_and_compared_rows_with_their_days(case_world: World) -> None:
     """Regression: a label was "about" its time, and rows were of "this period"."""
     case = open_case(case_world.store, "loan-20", model="loan")
     label = next(mark for mark in prediction_event_marks(case.row) if mark.what == "label")
@@ -246,7 +248,7 @@ def label_time(row: Any) -> str:
     return f"{row.revisions[0].at:%Y-%m-%d %H:%M}"
 
 
-def test_a_missing_value_is_missing_on_the_command_line_and_a_score_has_its_unit(case_world: World) -> None:
+def test_the_command_line_writes_missing_for_a_missing_value_and_the_unit_of_a_score(case_world: World) -> None:
     """Regression: `None to −0.2 … gives −18.52`, without a unit."""
     assert commands_case.given_text(None) == commands_case.given_text(float("nan")) == "missing"
     number: Any = SimpleNamespace(task="regression", classes=(), settings=ModelSettings(unit="minutes"))
@@ -255,7 +257,7 @@ def test_a_missing_value_is_missing_on_the_command_line_and_a_score_has_its_unit
     assert answer_score_text(model, 0.5) == f"{model.settings.class_names.get(model.classes[1], model.classes[1])} 0.5"
 
 
-def test_what_a_version_answers_names_the_class_of_its_score(case_world: World) -> None:
+def test_the_answer_of_a_version_names_the_class_of_its_score(case_world: World) -> None:
     """Regression: `predicts on time (0.238)` on the command line and in the exported file."""
     model = open_case(case_world.store, "loan-20", model="loan").row.model
     model = replace(model, settings=replace(model.settings, threshold=0.5, class_names={"0": "on time", "1": "late"}))

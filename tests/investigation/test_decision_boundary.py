@@ -35,7 +35,7 @@ def scores_of(world, model, table):
     return world.models[{"credit": "credit 1", "mood": "mood"}[model]].predict(inputs(table))
 
 
-def test_margins_are_those_by_hand(model_world):
+def test_margins_equal_those_computed_by_hand(model_world):
     row = row_of(model_world, "c-5", "credit")
     found = decision_boundary.margin(model_world.store, row)
     reference = real_rows(model_world.store, row, production=False).facts["score"].to_numpy(float)
@@ -54,7 +54,7 @@ def test_margins_are_those_by_hand(model_world):
     assert decision_boundary.margin(model_world.store, unscored).because.startswith("No score was logged")
 
 
-def test_goals_are_the_other_side():
+def test_a_score_meets_a_goal_only_on_the_required_side():
     with np.errstate(all="raise"):
         assert list(meets_goal(Goal("above", "", low=0.4), np.array([0.4, 0.39, np.nan]))) == [True, False, False]
         assert list(meets_goal(Goal("below", "", high=0.4), np.array([0.4, 0.39, np.nan]))) == [False, True, False]
@@ -63,7 +63,7 @@ def test_goals_are_the_other_side():
         assert list(meets_goal(Goal("other", "", place=1), np.array([[0.2, 0.8], [0.9, 0.1]]))) == [False, True]
 
 
-def test_a_regression_leaves_its_band_or_comes_to_its_label(model_world):
+def test_the_goal_of_a_regression_is_to_leave_its_band_or_to_come_near_its_label(model_world):
     far, near = row_of(model_world, "r-0", "rent"), row_of(model_world, "r-9", "rent")
     rows = real_rows(model_world.store, far)
     band = median_error(rows)
@@ -82,7 +82,7 @@ def test_a_regression_leaves_its_band_or_comes_to_its_label(model_world):
     assert ", without labels): " in margin_of(near, bare).because
 
 
-def test_curves_are_the_models_own_scores(model_world, model_worker):
+def test_response_curves_show_the_scores_of_the_model_itself(model_world, model_worker):
     for name, model in (("c-5", "credit"), ("m-2", "mood"), ("r-3", "rent")):
         row = row_of(model_world, name, model)
         found = decision_boundary.ice_curves(model_world.store, row, worker=model_worker)
@@ -123,7 +123,7 @@ def test_the_nearest_opposite_is_the_nearest_by_brute_force_and_needs_no_model(m
     assert abs(found.score - rent.score) > median_error(real_rows(model_world.store, rent))
 
 
-def test_when_all_were_answered_alike_there_is_no_opposite(model_world, monkeypatch):
+def test_when_all_rows_have_the_same_decision_no_opposite_row_is_found(model_world, monkeypatch):
     row = row_of(model_world, "c-5", "credit")
     rows = real_rows(model_world.store, row)
     alike = dataclasses.replace(rows, facts=rows.facts.assign(decision=row.decision))
@@ -183,7 +183,7 @@ def test_counterfactuals_flip_the_model_and_respect_the_locks(model_world, model
     assert found >= len(list(places)) // 2 and proposed > 0
 
 
-def test_without_dice_ml_the_rest_is_tried_and_said(model_world, monkeypatch):
+def test_without_dice_ml_the_other_searches_run_and_a_note_names_the_missing_package(model_world, monkeypatch):
     from observability.worker import counterfactual_dice, counterfactual_job, counterfactual_types
     from observability.worker.model import OpenModel, Task
 
@@ -232,7 +232,7 @@ def test_without_dice_ml_the_rest_is_tried_and_said(model_world, monkeypatch):
     assert counterfactual_dice.decode_levels(state, free, {"a": "c0", "b": "c1"}, coded)["b"].tolist() == rows["b"].tolist()
 
 
-def test_what_if_scores_what_was_asked_and_refuses_what_does_not_fit(model_world, model_worker):
+def test_a_what_if_scores_the_changed_inputs_and_refuses_values_that_do_not_fit(model_world, model_worker):
     row = row_of(model_world, "c-5", "credit")
     found = decision_boundary.what_if(model_world.store, row, {"rooms": 6, "town": "Oslo", "income": None}, worker=model_worker)
     table = stored_input(row).assign(rooms=6.0, town="Oslo", income=np.nan)
@@ -256,7 +256,7 @@ def test_what_if_scores_what_was_asked_and_refuses_what_does_not_fit(model_world
     assert set(FEATURES) >= set(decision_boundary.top_features(model_world.store, row))
 
 
-def test_grains_are_those_of_the_reference():
+def test_the_number_of_decimals_is_taken_from_the_reference_values():
     assert [counterfactuals.decimals_of(np.array(each)) for each in ([1.0, 2.0], [0.25, 1.5], [1 / 3])] == [0, 2, 6]
 
 

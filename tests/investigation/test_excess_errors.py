@@ -48,16 +48,16 @@ def slice_weight(world: World, monkeypatch: pytest.MonkeyPatch, frame: pd.DataFr
     return max((found.score for found in source_triage.weak_slice(case)), default=0.0)
 
 
-def test_a_slice_whose_scores_state_its_errors_is_not_weak(case_world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_slice_that_errs_as_often_as_its_scores_predict_is_not_weak(case_world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     assert slice_weight(case_world, monkeypatch, rows_of(20, lambda frame: 1 - frame["score"])) == 0
 
 
-def test_a_slice_that_errs_more_than_its_scores_state_is_weak(case_world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_slice_that_errs_more_often_than_its_scores_predict_is_weak(case_world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     frame = rows_of(20, lambda frame: np.where(frame["feature.area"] == "north", 0.85, 1 - frame["score"]))
     assert slice_weight(case_world, monkeypatch, frame) > source_triage.UNKNOWN
 
 
-def test_the_search_prefers_errors_beyond_the_score_to_more_errors_that_the_scores_state() -> None:
+def test_the_search_prefers_excess_errors_to_more_errors_that_the_scores_predict() -> None:
     """Uncertain rows of the north err in 40 %, as their scores state. A brand errs in 30 %, although its scores state 10 %."""
     rng = np.random.default_rng(5)
     n = 8_000
@@ -145,7 +145,7 @@ def test_where_a_day_has_most_rows_the_interval_is_that_of_estimates_without_a_d
     assert found is not None and found.low == pytest.approx(n * (whole - t.ppf(0.975, 5) * error))
 
 
-def test_a_large_excess_of_a_week_is_found_and_one_of_three_days_is_too_few_to_tell() -> None:
+def test_a_large_excess_over_a_week_is_found_and_one_over_three_days_is_undecided() -> None:
     """An equal excess on every day cannot be chance, but a single event can explain an excess on a few days."""
     for days in (3, 4, 7):
         found = excess_errors(*with_days(days, 0.9))
@@ -221,9 +221,7 @@ def test_few_rows_are_not_compared() -> None:
     assert two is not None and two.days == 0 and two.part > 0.5
 
 
-def test_rows_outside_the_reference_whose_scores_state_their_errors_are_no_source(
-    case_world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_unusual_rows_whose_scores_predict_their_errors_are_no_error_source(case_world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     case = wrong_case(case_world)
     frame = rows_of(20, lambda frame: 1 - frame["score"])
     frame["feature.age"] = np.where(frame["feature.area"] == "north", 1e6, 40.0)
@@ -237,7 +235,9 @@ def test_rows_outside_the_reference_whose_scores_state_their_errors_are_no_sourc
     assert found.score == 0 and found.because.endswith(": no excess.")
 
 
-def test_a_distance_that_one_row_in_fifty_has_is_less_than_an_ordinary_error(case_world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_distance_shared_by_one_row_in_fifty_weighs_less_than_an_ordinary_error(
+    case_world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(source_triage.neighbours, "reference_distance", lambda _case: neighbours.Far(3.0, 12 / 600, 600, 12 / 600, 600))
     case = open_case(case_world.store, "loan-20", model="loan")
     assert all(found.score < source_triage.UNKNOWN for found in source_triage.far_from_reference(case))

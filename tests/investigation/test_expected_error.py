@@ -68,7 +68,7 @@ def test_the_rank_of_an_error_is_that_of_its_loss(case_world: World) -> None:
     ]  # fmt: skip
 
 
-def test_no_error_is_no_expected_error(case_world: World) -> None:
+def test_a_correct_prediction_has_no_expected_error_source(case_world: World) -> None:
     raw = case_world.loan.iloc[400:1500]
     right = raw.index[(raw["score"] >= 0.5) == (raw["label"] == 1)][0]
     case = open_case(case_world.store, f"loan-{right}")
@@ -78,7 +78,7 @@ def test_no_error_is_no_expected_error(case_world: World) -> None:
 
 
 @pytest.mark.parametrize(("weights", "first"), [((0.6, 0.55), "unknown"), ((0.6, 0.45), "label"), ((0.2, 0.05), "unknown")])
-def test_where_the_two_best_are_close_no_source_is_named(
+def test_if_the_two_best_sources_are_close_no_source_is_named(
     case_world: World, monkeypatch: pytest.MonkeyPatch, weights: tuple[float, float], first: str
 ) -> None:
     found = (Triage("label", weights[0], "One."), Triage("weak_slice", weights[1], "Two."))
@@ -89,7 +89,7 @@ def test_where_the_two_best_are_close_no_source_is_named(
     assert ranked[0].because.startswith("Cannot tell: ") == (weights == (0.6, 0.55))
 
 
-def test_other_programs_get_the_names_of_the_contract_and_the_rest_as_a_detail() -> None:
+def test_the_json_maps_sources_to_contract_names_and_keeps_the_original_as_a_detail() -> None:
     found = [triage_json(Triage(source, 0.3, "x")) for source in ("expected", "unknown", "label")]
     assert [(each["source"], each["detail"]) for each in found] == [("unknown", "expected"), ("unknown", None), ("label", None)]
     assert all(each["score"] == 0.3 and each["because"] == "x" for each in found)
@@ -150,7 +150,7 @@ def test_large_errors_that_became_more_frequent_among_many_near_rows_are_not_sta
     assert expected_error.similar_scores(same).wider is None
 
 
-def test_what_rows_like_the_case_err_beyond_their_scores_is_not_expected(case_world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_excess_errors_of_rows_like_the_case_lower_the_expected_error_score(case_world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     case = open_case(case_world.store, f"loan-{wrong_loans(case_world)[40]}")
     monkeypatch.setattr(source_triage, "slice_errors", lambda _case: None)
     alone = next(source_triage.expected_error_source(case))
@@ -162,7 +162,7 @@ def test_what_rows_like_the_case_err_beyond_their_scores_is_not_expected(case_wo
     assert less.because.endswith("so this counts less.")
 
 
-def test_a_repair_that_makes_the_answer_right_speaks_against_the_boundary(case_world: World) -> None:
+def test_a_repair_that_corrects_the_answer_lowers_the_boundary_score(case_world: World) -> None:
     """An unseen level moved the score just beyond the threshold. A tested repair counts more than the position of the score."""
     case = open_case(case_world.store, f"loan-{wrong_loans(case_world)[0]}")
     case.known["repair"] = InputRepair(("income",), "similar", "1", 0.51, 0.3, 0.2, 0.4, 10, 0.9, because="")

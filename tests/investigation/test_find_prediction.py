@@ -31,14 +31,14 @@ PARTS = (
 )
 
 
-def test_the_json_is_the_contracts_object_and_says_why_a_part_is_null(case_world: World) -> None:
+def test_the_json_has_the_parts_of_the_contract_and_a_reason_for_each_null_part(case_world: World) -> None:
     body = case(case_world.store, "loan-7").to_json()
     assert tuple(body) == PARTS
     assert json.loads(json.dumps(body, allow_nan=False)) == body
     assert all(isinstance(sentence, str) and sentence.strip() for sentence in body["why"].values())
 
 
-def test_the_record_is_what_was_logged(case_world: World) -> None:
+def test_the_prediction_in_the_json_equals_the_logged_record(case_world: World) -> None:
     body = case(case_world.store, "loan-100").to_json()["prediction"]
     row = case_world.loan.iloc[100]
     assert body["id"] == "loan-100"
@@ -50,7 +50,7 @@ def test_the_record_is_what_was_logged(case_world: World) -> None:
     assert body["extra"] == {"note": HOSTILE}
 
 
-def test_an_id_that_several_models_hold_is_said(case_world: World) -> None:
+def test_a_case_whose_id_is_held_by_several_models_lists_the_other_models(case_world: World) -> None:
     found = case(case_world.store, "both-1")
     assert found.row.model.name == "price"  # a second younger
     assert found.also_in == ("loan",)
@@ -58,7 +58,7 @@ def test_an_id_that_several_models_hold_is_said(case_world: World) -> None:
     assert case(case_world.store, "both-1", model="loan").also_in == ()
 
 
-def test_an_id_that_is_not_there_is_an_error_that_helps(case_world: World) -> None:
+def test_an_unknown_id_raises_a_not_found_error(case_world: World) -> None:
     for model in (None, "loan"):
         with pytest.raises(NotFoundError, match="not in"):
             case(case_world.store, "loan-99999", model=model)
@@ -66,7 +66,7 @@ def test_an_id_that_is_not_there_is_an_error_that_helps(case_world: World) -> No
         open_case(case_world.store, "loan-1000", as_of=moment(10, 1600))
 
 
-def test_a_revised_label_is_the_one_that_had_arrived(case_world: World) -> None:
+def test_a_revised_label_counts_only_after_it_has_arrived(case_world: World) -> None:
     at = moment(300, 1600)
     before, after = (open_case(case_world.store, "loan-300", as_of=at + timedelta(days=days)).row for days in (1, 4))
     first = int(case_world.loan["label"].iloc[300])
@@ -77,7 +77,7 @@ def test_a_revised_label_is_the_one_that_had_arrived(case_world: World) -> None:
     assert open_case(case_world.store, "loan-200").row.label is None
 
 
-def test_of_several_predictions_of_an_id_the_one_in_production_is_given_and_the_others_are_listed(tmp_path: Path) -> None:
+def test_an_id_with_several_predictions_gives_the_production_one_and_lists_the_others(tmp_path: Path) -> None:
     own = {
         "kind": "prediction",
         "id": "a",

@@ -33,7 +33,7 @@ def test_a_later_key_has_no_case_of_an_earlier_one(number: int) -> None:
     assert len(own) == 80 and not own & built.union(*earlier)
 
 
-def test_sixty_cases_of_the_fleet_and_two_of_each_planted_log_are_dealt_into_halves(cases: list[dict[str, Any]]) -> None:
+def test_the_eighty_cases_of_the_key_are_split_evenly_into_two_halves(cases: list[dict[str, Any]]) -> None:
     assert Counter(case["model"] for case in cases if not case["planted"]) == Counter(
         dict.fromkeys(("flights-delay", "flights-late", "employment", "sentiment"), 15)
     )

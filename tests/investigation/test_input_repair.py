@@ -124,7 +124,7 @@ def test_a_fault_whose_repair_makes_the_answer_right_is_the_first_source(river: 
         assert found.cause == 0 and "that did not cause this error" in found.because
 
 
-def test_both_outcomes_of_a_repair_are_among_the_cases(river: River) -> None:
+def test_the_cases_include_repairs_that_make_the_answer_right(river: River) -> None:
     right = [(would_have_been(river, place) >= 0.5) == (opened(river, place, None).row.label_code == 1) for place in (LOST, WRONG)]
     assert any(right)
 
@@ -145,7 +145,7 @@ def test_without_a_worker_an_input_is_suspected_and_not_tested(river: River) -> 
     assert 0 < found.score <= 0.85 and "No repair was tried" in found.because
 
 
-def test_what_was_tried_is_kept_for_a_page_without_a_worker(river: River, model_worker: Worker) -> None:
+def test_a_tried_repair_is_kept_for_a_page_without_a_worker(river: River, model_worker: Worker) -> None:
     tried = opened(river, LOST_AND_RIGHT, model_worker).part("repair")
     assert tried is not None and opened(river, LOST_AND_RIGHT, None).part("repair") == tried
 

@@ -24,7 +24,7 @@ def letters(n: int) -> dict[str, dict]:
     }
 
 
-def test_the_nearest_are_those_of_scikit_learn_and_a_loop() -> None:
+def test_the_nearest_items_equal_those_of_scikit_learn_and_of_a_plain_loop() -> None:
     contents = letters(60)
     contents["t9"]["pages"] = None
     words = TfidfVectorizer(token_pattern=r"\w+").fit_transform([each["text"] for each in contents.values()])
@@ -43,7 +43,7 @@ def test_the_nearest_are_those_of_scikit_learn_and_a_loop() -> None:
         assert [each.similarity for each in found] == pytest.approx([by_hand[name] for name in best])
 
 
-def test_what_has_nothing_in_common_has_no_neighbour() -> None:
+def test_items_without_common_content_have_no_neighbours() -> None:
     assert nearest_items({"a": {"text": "only this"}, "b": {"text": "another thing"}}, "a") == []
     assert nearest_items({"a": {"text": "alone here"}}, "a") == [] == nearest_items({"a": {"photo": "a.png"}, "b": {"photo": "a.png"}}, "a")
     assert [each.similarity for each in nearest_items({"a": {"pages": 3}, "b": {"pages": 3}, "c": {"pages": "3"}}, "a")] == [1.0]

@@ -98,7 +98,7 @@ def test_a_label_at_the_border_of_its_raters_is_suspect(ratings: Database) -> No
     assert case.part("triage")[0].source == "label", case.part("triage")
 
 
-def test_other_raters_differ_by_the_error_of_both_means() -> None:
+def test_the_spread_between_rater_panels_uses_the_error_of_both_means() -> None:
     """Two panels of 20 raters have spread 0.9 about the same mean. The test asks how often one panel is below a border if the other is 0.13
     above it.
     """

@@ -69,7 +69,7 @@ def request(item: str, since: datetime) -> Wanted:
     return Wanted("mood", item, "open", "ann", since.replace(tzinfo=UTC), "look at the irony", None, None, 0, None, "a1")
 
 
-def test_the_closest_item_comes_first_and_nobody_gets_theirs_twice() -> None:
+def test_the_item_with_the_closest_scores_comes_first_and_nobody_gets_an_item_twice() -> None:
     held = board([("near", "kim", "good")])
     assert next_task(held, "kim").item == "far" and next_task(held, "lee").item == "near"
     held = board([("near", "kim", "good"), ("far", "kim", "bad"), ("sure", "kim", "good")])
@@ -77,7 +77,7 @@ def test_the_closest_item_comes_first_and_nobody_gets_theirs_twice() -> None:
     assert next_task(board(skipped=[("near", "kim")]), "kim").item == "far"
 
 
-def test_an_answer_is_an_annotation_with_its_assignment_and_two_that_agree_are_a_label() -> None:
+def test_an_answer_writes_an_assignment_and_an_annotation_and_two_equal_answers_write_a_label() -> None:
     first = answered(board(), "kim", "good")
     assert [each["kind"] for each in first] == ["assignment", "annotation"]
     assert first[1]["seconds"] == 8.0 and first[1]["guideline"] == "v2" and "suggestion" not in first[1]
@@ -100,7 +100,7 @@ def test_an_item_without_a_prediction_gets_no_label() -> None:
     assert found[1]["suggestion"] == "good" and found[1]["suggestion_confidence"] == 0.52
 
 
-def test_what_was_assigned_comes_before_the_queue_with_its_reason() -> None:
+def test_an_assigned_item_comes_before_the_queue_with_its_reason() -> None:
     held = board(given=[("sure", "kim")])
     task = next_task(held, "kim")
     assert (task.item, task.why_person, task.assigned) == ("sure", "because", True) and held.load == {"kim": 1}
@@ -108,7 +108,7 @@ def test_what_was_assigned_comes_before_the_queue_with_its_reason() -> None:
     assert next_task(board([("sure", "lee", "good"), ("sure", "max", "good")], given=[("sure", "kim")]), "kim").item != "sure"
 
 
-def test_a_case_asks_for_two_new_labels_whatever_was_said_before() -> None:
+def test_a_requested_relabelling_needs_two_new_labels_whatever_was_labelled_before() -> None:
     """Labels before the request do not count, and their annotators may answer again; a suggestion is never shown."""
     old = [("done", "kim", "good"), ("done", "lee", "good")]
     held = board(old, requests=[request("done", AT)])
@@ -120,14 +120,14 @@ def test_a_case_asks_for_two_new_labels_whatever_was_said_before() -> None:
     assert answered(again, "lee", "bad")[-1]["value"] == "bad"
 
 
-def test_suggestions_are_the_models_and_some_items_stay_blind() -> None:
+def test_suggestions_come_from_the_model_and_some_items_show_none() -> None:
     assert suggestion_of(board(), "near") == ("good", pytest.approx(0.52)) and suggestion_of(board(), "far") == ("bad", pytest.approx(0.96))
     assert suggestion_of(board([("else", "kim", "good")]), "else") is None
     shown = [shows_suggestion(f"item-{n}", False) for n in range(1000)]
     assert 0.74 < sum(shown) / 1000 < 0.86
 
 
-def test_a_known_answer_is_logged_and_not_told() -> None:
+def test_the_known_answer_of_an_item_is_logged_and_not_shown_to_the_annotator() -> None:
     held = board([("near", "kim", "good")], gold="good")
     found = answered(held, "lee", "bad")
     assert found[1]["gold"] == "good" and "good" not in next_task(held, "lee").why_item

@@ -21,7 +21,7 @@ def images(row: Any) -> dict[str, tuple[Any, ...]]:
     return {image.name: (image.kind, image) for image in logged_images(row)}
 
 
-def test_texts_are_fields_of_their_own_or_features_that_are_no_level() -> None:
+def test_logged_texts_are_text_fields_or_features_that_are_no_category_level() -> None:
     long = "the parcel came two days late and was wet"
     row = text_row(
         {"note": long, "status": "never married or under the age of fifteen", "size": 1.0},
@@ -35,7 +35,7 @@ def test_texts_are_fields_of_their_own_or_features_that_are_no_level() -> None:
     assert logged_texts(known) == (), "a category with many words is no text"
 
 
-def test_latent_inputs_are_numbered_words_for_dimensions() -> None:
+def test_numbered_features_named_after_dimensions_are_latent_inputs() -> None:
     assert latent_features(["component_01", "Component 02", "component_3", "size", "topic_1"]) == (
         "component_01",
         "Component 02",
@@ -89,7 +89,7 @@ def test_an_image_is_read_only_inside_of_the_folders(tmp_path: Path) -> None:
         ("data:image/png,plain", "data", "not in base64"),
     ],
 )
-def test_what_is_not_shown_says_why(source: str, kind: str, why: str) -> None:
+def test_an_image_that_is_not_shown_has_a_reason(source: str, kind: str, why: str) -> None:
     (image,) = logged_images(text_row({"photo": source}))
     content, reason = image_bytes(image, ())
     assert image.kind == kind and content is None and why in reason
@@ -118,7 +118,7 @@ def test_an_image_that_cannot_be_drawn_says_why(content: bytes, why: str) -> Non
 
 
 @pytest.mark.parametrize("name", ["a" * 300 + ".png", "\ud800.png", "a\x00.png"])
-def test_a_name_that_no_file_can_have_is_no_failure(name: str, tmp_path: Path) -> None:
+def test_an_impossible_file_name_shows_no_image_and_raises_no_error(name: str, tmp_path: Path) -> None:
     (image,) = logged_images(text_row({"photo": name}))
     assert image_bytes(image, (tmp_path,))[0] is None
 

@@ -98,7 +98,7 @@ def test_a_value_beyond_all_but_one_outlier_of_the_reference_is_out_of_range() -
     assert not out_of_range(1.865, older, {})
 
 
-def test_neighbours_are_scikit_learns(case_world: World) -> None:
+def test_neighbours_equal_those_of_scikit_learn(case_world: World) -> None:
     case = open_case(case_world.store, "loan-300")
     found = case.part("neighbours")
     candidates = pd.concat(
@@ -119,7 +119,7 @@ def test_neighbours_are_scikit_learns(case_world: World) -> None:
     assert "loan-300" not in candidates["id"].to_numpy()
 
 
-def test_a_distance_by_hand(case_world: World) -> None:
+def test_a_distance_equals_the_one_computed_by_hand(case_world: World) -> None:
     case = open_case(case_world.store, "loan-100")
     near = case.part("neighbours")[0]
     every = pd.concat([comparison_rows.rows_of_reference(case), comparison_rows.labelled_rows_about(case)])
@@ -138,7 +138,7 @@ def test_a_distance_by_hand(case_world: World) -> None:
 
 
 @pytest.mark.parametrize("model", ["loan", "kind"])
-def test_suspect_labels_are_cleanlabs(case_world: World, model: str) -> None:
+def test_suspect_labels_equal_those_of_cleanlab(case_world: World, model: str) -> None:
     from cleanlab.count import get_confident_thresholds
     from cleanlab.filter import find_label_issues
 
@@ -185,7 +185,7 @@ def test_neighbours_that_disagree_by_a_large_majority_speak_against_a_label(case
     assert "1 of the 10 nearest labelled rows" in doubted.because
 
 
-def test_what_is_said_of_a_label() -> None:
+def test_the_conclusion_about_a_label_follows_from_its_check() -> None:
     checks = (LabelCheck(True, ""), LabelCheck(True, "", measured=True), LabelCheck(False, "", unclear=True), LabelCheck(False, ""))
     said = [label_evidence.label_conclusion(each) for each in checks]
     assert ["suspect" in each for each in said] == [True, False, True, False]
@@ -267,7 +267,7 @@ def test_a_similar_error_has_the_same_direction(case_world: World) -> None:
         assert len(listed) == len(own) + 1
 
 
-def test_a_rule_of_levels_is_a_slice_that_the_engine_counts_alike(case_world: World) -> None:
+def test_the_engine_counts_a_rule_of_levels_as_the_same_slice(case_world: World) -> None:
     case = open_case(case_world.store, "loan-300")
     frame = comparison_rows.labelled_rows_about(case)
     chosen = tuple(
@@ -286,7 +286,7 @@ def test_a_rule_of_levels_is_a_slice_that_the_engine_counts_alike(case_world: Wo
     assert counted == mask.sum() > 50
 
 
-def test_a_rule_of_numbers_is_a_slice_of_bands_that_the_engine_counts_alike(case_world: World) -> None:
+def test_the_engine_counts_a_rule_of_numbers_as_the_same_slice_of_bands(case_world: World) -> None:
     case = open_case(case_world.store, "loan-300")
     every = case_world.store.ask(
         Sample("outcomes", comparison_rows.sample_columns(case.row.model), 10_000), comparison_rows.window_around(case)
@@ -328,7 +328,7 @@ def test_a_small_slice_that_errs_much_comes_before_a_large_one_that_errs_a_littl
     )
 
 
-def test_who_bears_it_leaves_out_what_the_rule_fixes(case_world: World) -> None:
+def test_error_rates_by_group_leave_out_the_groups_that_the_rule_fixes(case_world: World) -> None:
     case = open_case(case_world.store, wrong_north(case_world))
     frame = comparison_rows.labelled_rows_about(case)
     wrong = comparison_rows.error_definition(case).of(frame)
@@ -336,7 +336,7 @@ def test_who_bears_it_leaves_out_what_the_rule_fixes(case_world: World) -> None:
     assert rates_by_group(case.row.model, frame, wrong, {"group.sex"}) == ()
 
 
-def test_the_whole_count_of_a_rule_is_that_of_a_search(case_world: World) -> None:
+def test_the_total_error_count_of_a_rule_agrees_with_a_search(case_world: World) -> None:
     case = open_case(case_world.store, wrong_north(case_world))
     found, like = case.part("rule"), comparison_rows.similar_error(case).search(case.row.model)
     listed = case_world.store.search(
@@ -348,7 +348,7 @@ def test_the_whole_count_of_a_rule_is_that_of_a_search(case_world: World) -> Non
     assert "In the held-out half" in found.because
 
 
-def test_where_nothing_errs_more_no_weak_slice_is_claimed(case_world: World) -> None:
+def test_without_a_weak_slice_hardly_any_rule_is_called_weak(case_world: World) -> None:
     """No slice of price is weak, so over many errors hardly any rule is called weak."""
     frame = case_world.price
     limit = (case_world.price_reference["score"] - case_world.price_reference["label"]).abs().quantile(0.8)
@@ -379,7 +379,7 @@ def test_triage_puts_the_planted_source_first(case_world: World) -> None:
     assert open_case(case_world.store, "k-7").part("triage")[0].source == "unknown"
 
 
-def test_what_happened(case_world: World) -> None:
+def test_the_story_of_a_prediction_has_its_outcome_timeline_and_cost(case_world: World) -> None:
     found = open_case(case_world.store, "loan-300").part("happened")
     first = int(case_world.loan["label"].iloc[300])
     assert f"Real outcome {1 - first}, known 2 days later" in found.sentence
@@ -429,7 +429,7 @@ def test_a_replica_is_a_degraded_path_only_where_it_errs_more(case_world: World)
     assert told(frame.assign(decision=np.where(frame["replica"] == "r0", 1 - frame["label"], frame["decision"])))
 
 
-def test_all_like_this_are_found_by_the_rules_own_text(case_world: World) -> None:
+def test_the_search_text_of_a_rule_finds_the_rows_that_the_rule_covers(case_world: World) -> None:
     case = open_case(case_world.store, wrong_north(case_world))
     found = error_rule_of_case(case)
     assert found.search is not None
@@ -465,7 +465,7 @@ def test_the_tree_counts_rows_that_it_was_not_grown_on(case_world: World) -> Non
     assert north.rate > 2 * root.rate
 
 
-def test_the_way_to_a_node_can_be_typed_and_holds_its_rows(case_world: World) -> None:
+def test_the_path_to_a_tree_node_can_be_typed_as_a_search_and_holds_the_rows_of_the_node(case_world: World) -> None:
     case = open_case(case_world.store, "loan-300")
     frame = comparison_rows.same_decision_rows(case)
     counted_on = frame[~search_half(len(frame))]
@@ -509,7 +509,7 @@ def test_too_few_labels_make_no_tree(case_world: World) -> None:
         error_rule_of_case(case)
 
 
-def test_values_of_the_same_request_are_held_against_those_logged_offline(tmp_path: Path) -> None:
+def test_online_and_offline_values_of_the_same_request_are_compared(tmp_path: Path) -> None:
     at = datetime(2026, 4, 1, 12, tzinfo=UTC)
 
     def line(name: str, environment: str, subject: str | None, seconds: float, **features: object) -> dict[str, object]:

@@ -93,7 +93,7 @@ def errors(clean: LogRows, after: LogRows, name: str, slice_: object) -> list[st
 
 
 @pytest.mark.long  # tests/investigation/test_planted_sources.py, test_parts.py
-def test_what_was_planted_comes_first_or_the_triage_cannot_tell(planted: Planted) -> None:
+def test_planted_sources_mostly_come_first_or_the_triage_answers_unknown(planted: Planted) -> None:
     """Without a model file no repair can be tried, so some of the planted inputs cannot be distinguished from other sources."""
     missed = []
     n = 0

@@ -127,7 +127,7 @@ def equal_versions(log: Log, clean: LogRows, _: int) -> tuple[LogRows, Array]:
     ("days", "change", "source"),
     some([(3, at_the_edge, "boundary"), (1, newcomers, "far_from_reference"), (3, worse_version, "version")], 1),
 )
-def test_what_was_planted_comes_first_in_four_of_five_cases(log: Log, days: int, change: Callable, source: str) -> None:
+def test_the_planted_source_comes_first_in_four_of_five_cases(log: Log, days: int, change: Callable, source: str) -> None:
     first = log.plant(days, change).first()
     assert len(first) == EACH
     assert first.count(source) >= 0.8 * EACH, first

@@ -26,7 +26,7 @@ def found(case_world: World) -> PredictionMap:
     return prediction_map(case_world.store, case_world.store.catalog().model("loan"), WINDOW)
 
 
-def test_ranks_levels_and_missing_values_by_hand(case_world: World) -> None:
+def test_encoded_ranks_levels_and_missing_values_equal_those_computed_by_hand(case_world: World) -> None:
     columns = {each.name: each for each in case_world.store.catalog().model("loan").features()}
     known = pd.DataFrame({"feature.age": [1.0, 2.0, 2.0, 4.0], "feature.city": ["Rome", "Rome", "Oslo", None]})
     rows = pd.DataFrame({"feature.age": [2.0, 9.0, np.nan, 0.0], "feature.city": ["Oslo", "Paris", None, "Rome"]})
@@ -40,7 +40,7 @@ def test_ranks_levels_and_missing_values_by_hand(case_world: World) -> None:
     assert float(feature_blocks([columns["age"]], rare, known)[0].columns_of(rare).var(axis=0).sum()) == 0, "a constant stays one"
 
 
-def test_the_plane_is_that_of_the_encoded_rows(found: PredictionMap) -> None:
+def test_the_plane_of_the_map_is_the_principal_plane_of_the_encoded_rows(found: PredictionMap) -> None:
     whole = maps.encoded_rows(found.blocks, found.frame)
     sizes = np.linalg.svd(whole - whole.mean(axis=0), compute_uv=False) ** 2
     assert found.shown == pytest.approx(sizes[:2].sum() / sizes.sum())
@@ -59,7 +59,7 @@ def test_a_large_window_is_sampled_by_hash_and_the_total_is_counted(case_world: 
     pd.testing.assert_frame_equal(small.frame, again.frame)
 
 
-def test_what_cannot_be_drawn_says_why(case_world: World) -> None:
+def test_a_map_that_cannot_be_drawn_gives_the_reason(case_world: World) -> None:
     model = case_world.store.catalog().model("loan")
     with pytest.raises(NotGivenError, match="0 predictions are too few"):
         prediction_map(case_world.store, model, replace(WINDOW, start=END, end=END))

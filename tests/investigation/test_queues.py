@@ -26,7 +26,7 @@ def loan_rows(world: World) -> pd.DataFrame:
     return frame
 
 
-def test_the_largest_losses_among_the_labels_that_arrived(case_world: World) -> None:
+def test_the_queue_of_largest_losses_ranks_only_labels_that_arrived(case_world: World) -> None:
     start, end = START + timedelta(days=10), START + timedelta(days=17)
     found = queues.largest_loss(case_world.store, Window("loan", start, end), 15).frame
     rows = loan_rows(case_world)
@@ -39,7 +39,7 @@ def test_the_largest_losses_among_the_labels_that_arrived(case_world: World) -> 
     assert price["rank"].iloc[0] == pytest.approx(abs(case_world.price["score"][50] - case_world.price["label"][50] - 150))
 
 
-def test_the_least_certain_answers_weighted_by_what_errors_cost(case_world: World) -> None:
+def test_the_queue_of_uncertain_answers_is_weighted_by_the_cost_of_errors(case_world: World) -> None:
     found = queues.uncertain_predictions(case_world.store, WINDOW, 12).frame
     rows = loan_rows(case_world)
     open_ = rows[~rows["labelled"]]
@@ -70,7 +70,7 @@ def test_suspected_labels_are_ranked_by_cleanlabs_margin(case_world: World) -> N
     assert queues.suspect_labels(case_world.store, Window("price", START, END)).frame["id"].iloc[0] == "price-50"
 
 
-def test_requests_that_the_version_in_the_shadow_gets_wrong(case_world: World) -> None:
+def test_the_queue_of_regressed_requests_lists_those_that_the_shadow_version_gets_wrong(case_world: World) -> None:
     found = queues.regressed_requests(case_world.store, WINDOW, 50)
     rows = loan_rows(case_world)
     flipped = rows.iloc[[place for place in range(400, 600) if place % 10 == 0]]
@@ -91,7 +91,7 @@ def test_complaints_lead_to_their_predictions(case_world: World) -> None:
 
 
 @pytest.mark.parametrize("name", queues.INBOXES)
-def test_every_inbox_is_bounded_and_says_what_it_is(case_world: World, name: str) -> None:
+def test_every_inbox_is_bounded_and_has_a_description(case_world: World, name: str) -> None:
     found = queues.INBOXES[name](case_world.store, WINDOW, 3)
     assert len(found.frame) <= 3
     assert tuple(found.frame.columns) == queues.COLUMNS

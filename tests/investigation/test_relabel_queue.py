@@ -45,7 +45,7 @@ def ask(store: Database, action: str, prediction: str, **fields: object) -> None
     )
 
 
-def test_what_is_open_is_first_and_a_label_that_comes_closes_it(home: Path, tmp_path: Path) -> None:
+def test_open_relabelling_requests_come_first_and_a_new_label_closes_a_request(home: Path, tmp_path: Path) -> None:
     with open_store(home) as store:
         for name in ("q3", "q1", "q5", "gone"):
             ask(store, f"a-{name}", name, text="Look at the subject")
@@ -114,7 +114,7 @@ def test_an_id_that_looks_like_a_formula_comes_back_as_itself(home: Path, tmp_pa
     }
 
 
-def test_the_command_lists_it_and_writes_the_worksheet(home: Path, tmp_path: Path, command: Command) -> None:
+def test_the_relabel_command_lists_open_requests_and_writes_the_worksheet(home: Path, tmp_path: Path, command: Command) -> None:
     with open_store(home) as store:
         ask(store, "a", "q2", text="\x1b[31mred")
         ask(store, "b", "q4", state="done")

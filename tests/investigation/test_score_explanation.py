@@ -28,7 +28,7 @@ def row_of(world, name, model):
     return prediction_row(world.store, name, model=model)
 
 
-def test_logged_attributions_are_shown_as_they_are_and_held_against_the_score(model_world):
+def test_logged_attributions_are_shown_as_they_are_and_compared_with_the_score(model_world):
     row = row_of(model_world, "l-3", "logged")
     found = score_explanation.explain(model_world.store, row)
     assert found.method == "logged" and found.link == "logit" and found.base_value == 0.2
@@ -41,13 +41,13 @@ def test_logged_attributions_are_shown_as_they_are_and_held_against_the_score(mo
     assert bare.base_value is None and bare.residual is None and len(bare.attributions) == 2 and "without a base value" in bare.note
 
 
-def test_without_a_model_file_the_rest_says_what_to_do(model_world, model_worker):
+def test_without_a_model_file_the_missing_parts_say_how_to_get_them(model_world, model_worker):
     found = score_explanation.attribution_contrasts(model_world.store, row_of(model_world, "l-3", "logged"), worker=model_worker)
     assert found.average is not None and found.similar is None and found.twins is None
     assert "no model file is stored" in found.why["similar"] and "--artifact" in found.why["twins"]
 
 
-def test_computed_ones_are_the_librarys_and_the_stored_ones_are_taken_when_there(model_world, model_worker):
+def test_computed_attributions_equal_those_of_the_library_and_stored_ones_are_used_if_present(model_world, model_worker):
     import shap
 
     booster, frame = model_world.models["credit 1"], model_world.frames["credit"]
@@ -99,7 +99,7 @@ def test_similar_and_twins_are_the_nearest_rows_by_scikit_learn_and_their_attrib
         assert sizes == sorted(sizes, reverse=True)
 
 
-def test_distances_of_categories_truths_and_nulls_are_those_of_a_one_hot_table(model_world):
+def test_distances_of_categories_booleans_and_nulls_equal_those_of_a_one_hot_table(model_world):
     from sklearn.neighbors import NearestNeighbors
 
     row = row_of(model_world, "c-17", "credit")
@@ -120,7 +120,7 @@ def test_distances_of_categories_truths_and_nulls_are_those_of_a_one_hot_table(m
     assert len(set(order) & set(places[0])) >= 23  # ties at the end may be broken otherwise
 
 
-def test_classes_and_trees_against_neighbours_add_up(model_world, model_worker):
+def test_attributions_against_neighbours_add_up_for_classes_and_trees(model_world, model_worker):
     found = score_explanation.attribution_contrasts(model_world.store, row_of(model_world, "m-2", "mood"), worker=model_worker)
     row = row_of(model_world, "m-2", "mood")
     for each in (found.average, found.similar, found.twins):
@@ -133,7 +133,7 @@ def test_classes_and_trees_against_neighbours_add_up(model_world, model_worker):
         assert each.words[0].startswith(("Pushed up", "No feature pushes")) and "a probability of" in each.words[2]
 
 
-def test_a_worker_that_breaks_costs_its_own_part(model_world):
+def test_when_the_worker_fails_each_missing_part_gives_the_reason(model_world):
     class Broken:
         def call(self, *given, **more):
             raise WorkerError("the job took too long and was ended", reason="time", attempt="Ask for fewer rows")
@@ -143,7 +143,7 @@ def test_a_worker_that_breaks_costs_its_own_part(model_world):
     assert all("took too long" in each for each in found.why.values())
 
 
-def test_a_model_file_that_is_gone_changed_broken_or_endless_costs_only_what_needs_it(model_world, model_worker, tmp_path, monkeypatch):
+def test_an_unusable_model_file_removes_only_the_parts_that_need_the_model(model_world, model_worker, tmp_path, monkeypatch):
     import shutil
 
     from observability.investigation import counterfactuals, decision_boundary, version_replay
@@ -183,7 +183,7 @@ def test_a_model_file_that_is_gone_changed_broken_or_endless_costs_only_what_nee
         store.close()
 
 
-def test_labels_that_came_later_than_as_of_count_nowhere(model_world):
+def test_labels_that_arrived_after_as_of_are_not_counted(model_world):
     before = START + timedelta(days=10)  # the labels came on the twentieth day
     row = prediction_row(model_world.store, "c-20", model="credit", as_of=before)
     rows = real_rows(model_world.store, row)
@@ -202,7 +202,7 @@ def test_few_labels_say_how_many_more_are_needed(model_world, model_worker):
     assert "twins" not in backgrounds and "about 10 more are needed" in lacking["twins"]
 
 
-def test_stability_counts_what_changes_with_the_background():
+def test_the_stability_of_an_explanation_falls_when_attributions_vary_with_the_background():
     rng = np.random.default_rng(0)
     steady = np.tile([3.0, 2.0, 1.0, 0.5, 0.1], (40, 1))
     found = stability(steady.mean(axis=0), steady)
@@ -223,7 +223,7 @@ def test_stability_counts_what_changes_with_the_background():
     assert list(rank_correlations(np.zeros(3), np.array([[1.0, 2.0, 3.0]]))) == [0.0]
 
 
-def test_the_words_say_up_down_and_the_probability():
+def test_the_explanation_sentences_name_what_pushed_up_and_down_and_the_probability():
     from observability.investigation.model_answers import Bar
 
     bars = [Bar("income", 52000.0, 1.5), Bar("age", 41, -0.5), Bar("town", None, 0.25)]
@@ -242,7 +242,7 @@ def test_the_words_say_up_down_and_the_probability():
     )
 
 
-def test_explained_ahead_is_taken_from_the_store(model_world, model_worker, tmp_path):
+def test_attributions_computed_in_advance_are_read_from_the_store(model_world, model_worker, tmp_path):
     import shutil
     import threading
 
@@ -263,7 +263,7 @@ def test_explained_ahead_is_taken_from_the_store(model_world, model_worker, tmp_
         store.close()
 
 
-def test_a_model_file_with_other_scores_is_told_apart_from_the_notes(model_world, model_worker):
+def test_a_model_file_with_other_scores_is_reported_separately_from_the_notes(model_world, model_worker):
     """The page draws this sentence above the waterfall."""
     row = row_of(model_world, "c-9", "credit")
     served = score_explanation.computed_attributions(model_world.store, row, model_worker, None)

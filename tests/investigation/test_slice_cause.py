@@ -48,7 +48,7 @@ def named(case: CaseInProgress, monkeypatch: pytest.MonkeyPatch, now: pd.DataFra
     return found
 
 
-def test_a_slice_that_changed_inputs_fill_is_no_source(case: CaseInProgress, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_slice_that_grew_because_its_inputs_changed_is_no_source(case: CaseInProgress, monkeypatch: pytest.MonkeyPatch) -> None:
     """Rows of the slice are four times as frequent among the answers as in the reference. They err more; those of the reference do not."""
     found = named(case, monkeypatch, rows(0.2, 0.7, 1), rows(0.05, 0.25, 2))
     assert found.score < source_triage.UNKNOWN
@@ -94,7 +94,9 @@ def test_rows_that_share_the_odd_input_of_the_case_do_not_make_a_slice_weak(case
         (Input("city", "Paris", flags=("unseen",)), [False, False, False, True]),
     ],
 )
-def test_an_input_is_odd_in_the_same_way(case: CaseInProgress, monkeypatch: pytest.MonkeyPatch, given: Input, same: list[bool]) -> None:
+def test_rows_share_an_odd_input_only_if_it_is_odd_in_the_same_way(
+    case: CaseInProgress, monkeypatch: pytest.MonkeyPatch, given: Input, same: list[bool]
+) -> None:
     frame = pd.DataFrame(
         {
             "feature.income": [np.nan, 50.0, 50.0, 50.0],

@@ -59,7 +59,7 @@ def test_nine_in_ten_first_sources_are_right_or_an_honest_cannot_tell(fleet: Dat
 
 
 @pytest.mark.long  # test_a_measured_outcome_is_unlikely_rather_than_suspect
-def test_an_ordinary_error_is_not_laid_to_its_label(fleet: Database) -> None:
+def test_ordinary_errors_are_hardly_ever_blamed_on_their_labels(fleet: Database) -> None:
     """A calibrated model has some confident wrong answers. No person reviewed these labels, so confidence alone does not make a label
     suspect.
     """
@@ -70,7 +70,7 @@ def test_an_ordinary_error_is_not_laid_to_its_label(fleet: Database) -> None:
     assert first["label"] <= 1, first
 
 
-def test_last_weeks_suspect_labels_are_cleanlabs_and_said_to_be_measured(fleet: Database) -> None:
+def test_suspect_labels_of_the_last_week_equal_those_of_cleanlab_and_are_called_measured(fleet: Database) -> None:
     from cleanlab.filter import find_label_issues
 
     frame = case_choices.outcomes("flights-late")

@@ -40,7 +40,7 @@ from observability.worker.requests import ContrastExplanation
 from tests.support.case_world import World
 
 
-def test_a_value_with_ties_says_below_and_equal() -> None:
+def test_the_percentile_of_a_tied_value_gives_the_shares_below_and_equal() -> None:
     edges = Edges(edges=(0.0, np.nextafter(0.0, 1.0), 1.0, 2.0))
     place = input_checks.reference_percentile(0.0, edges, {1: 60, 2: 30, 3: 10})
     assert (place.below, place.equal, place.percentile) == (0.0, 60.0, 30.0)
@@ -49,7 +49,7 @@ def test_a_value_with_ties_says_below_and_equal() -> None:
     assert input_checks.place_text(between) == "About 95 % of the reference's values are below it."
 
 
-def test_below_and_equal_are_those_of_the_raw_reference(case_world: World) -> None:
+def test_the_shares_below_and_equal_agree_with_the_raw_reference(case_world: World) -> None:
     raw = case_world.loan_reference["age"].to_numpy()
     case = open_case(case_world.store, "loan-7", model="loan")
     age = next(each for each in case.part("inputs") if each.feature == "age")
@@ -61,7 +61,7 @@ def test_below_and_equal_are_those_of_the_raw_reference(case_world: World) -> No
 
 
 @pytest.mark.parametrize("share", [1.0, 0.999, 0.5])
-def test_a_whole_share_has_no_exponent(share: float) -> None:
+def test_shares_in_sentences_are_written_without_an_exponent(share: float) -> None:
     found = ExcessErrors(1_000, round(1_000 * share), 1_000 * share, 0.0, 20)
     assert "e+" not in found.sentence and " % of 1,000 rows on 20 UTC days are errors, " in found.sentence
     assert "e+" not in label_evidence.chance_text(share)
@@ -85,7 +85,7 @@ def test_a_column_has_no_more_digits_than_its_values() -> None:
     assert cases._value_words(0.03) == "0.03"
 
 
-def test_a_cut_of_the_tree_is_a_value_that_could_be_measured(case_world: World) -> None:
+def test_a_split_of_the_error_tree_is_a_value_with_the_digits_of_the_data(case_world: World) -> None:
     """A cut half-way between two values has one more digit than they have, and equals neither."""
     assert error_tree.measured_cut(np.array([1.0, 2.0, 5.0]), 1.5) == 2.0
     assert error_tree.measured_cut(np.array([1.25, 2.5]), 1.37) == 1.38
@@ -128,7 +128,7 @@ def test_one_row_of_150_does_not_show_that_a_case_is_unlike_the_reference(case_w
     assert [each.score for each in source_triage.far_from_reference(case)] == [0.7]
 
 
-def test_the_stability_of_another_base_says_which_rows_it_is_of() -> None:
+def test_the_stability_for_another_base_value_names_that_base_value() -> None:
     values = np.random.default_rng(3).normal([1.0, 0.5, 0.1], 0.2, (40, 3))
     held = ContrastExplanation(values, np.full(40, 0.25), 1.85, 0.8, "logit", "shap tree", ("a", "b", "c"), None, 0.0, "")
     bars = tuple(Bar(name, 1.0, float(value)) for name, value in zip("abc", values.mean(axis=0), strict=True))
@@ -139,7 +139,7 @@ def test_the_stability_of_another_base_says_which_rows_it_is_of() -> None:
     assert other is not None and "whose base value is 0.25 (the waterfall's is 0.9)" in other.because
 
 
-def test_the_stability_of_a_wide_model_is_said_to_be_of_the_shown_features() -> None:
+def test_the_stability_of_a_wide_model_names_the_number_of_compared_features() -> None:
     names, values = tuple(f"f{place}" for place in range(150)), np.random.default_rng(3).normal(1.0, 0.2, (40, 150))
     held = ContrastExplanation(values, np.full(40, 0.25), 1.85, 0.8, "logit", "shap tree", names, None, 0.0, "")
     bars = tuple(Bar(name, 1.0, float(value)) for name, value in zip(names, values.mean(axis=0), strict=True))
@@ -213,7 +213,9 @@ def test_class_names_are_a_table_of_words() -> None:
 
 
 @pytest.mark.parametrize("name", ["loan-20", "k-7"])
-def test_the_nearest_rows_are_others_and_each_is_counted_once(case_world: World, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+def test_the_nearest_rows_exclude_the_case_itself_and_count_each_row_once(
+    case_world: World, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
     """The rows of the period, including the case, also occur in the reference, with ids of the reference."""
     case = open_case(case_world.store, name)
     kept, period = comparison_rows.rows_of_reference(case), comparison_rows.labelled_rows_of(case)
@@ -271,7 +273,7 @@ def test_versions_that_were_not_compared_say_which_days() -> None:
     )
 
 
-def test_a_logged_probability_is_not_said_to_be_that_of_another_output() -> None:
+def test_a_logged_probability_is_not_attributed_to_another_output() -> None:
     found = SimpleNamespace(mismatch="", class_name="positive")
     assert explanation.logged_share_words(found, 0.407) == ", probability 40.7 %"
     assert explanation.logged_share_words(found, None) == ""
@@ -298,7 +300,7 @@ def test_the_command_line_says_that_the_model_file_gives_other_scores_and_names_
     assert "  version 2 predicts repaid (0.490)" in lines
 
 
-def test_a_row_exactly_as_near_counts_as_at_least_as_near(case_world: World) -> None:
+def test_a_row_at_exactly_the_same_distance_counts_as_at_least_as_near(case_world: World) -> None:
     """0.711 and 0.289 are equally far from 0.5, but not as floating-point numbers."""
     case = open_case(case_world.store, "loan-20", model="loan")
     rows = SimpleNamespace(facts=pd.DataFrame({"score": [0.289, 0.1, 0.6, 0.9]}))
@@ -315,7 +317,7 @@ def test_the_spread_of_a_measured_label_is_named(case_world: World, monkeypatch:
         assert f", that of {whose}) from its neighbours' median" in found
 
 
-def test_only_a_small_margin_is_said_to_be_changed_by_a_small_change(case_world: World) -> None:
+def test_only_a_small_margin_is_described_as_changed_by_a_small_change(case_world: World) -> None:
     case = open_case(case_world.store, "k-7")
     names = case.row.model.classes
     for second, said in ((0.44, "a small change gives another decision"), (0.36, "near another decision, but no small change reaches it")):
@@ -326,7 +328,7 @@ def test_only_a_small_margin_is_said_to_be_changed_by_a_small_change(case_world:
         assert found.because.endswith(f": {said}.") and found.score > 0
 
 
-def test_a_suspect_label_that_is_no_source_says_why(case_world: World) -> None:
+def test_the_reason_explains_why_a_suspect_label_is_no_source(case_world: World) -> None:
     case = open_case(case_world.store, wrong_kind(case_world))
     case.known["label_check"] = evidence_types.LabelCheck(True, "the label is suspect.", doubt=0.4)
     assert "other raters would hardly choose the predicted class" in source_triage.ordinary_error_source(case).because

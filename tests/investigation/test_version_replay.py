@@ -18,7 +18,7 @@ def row_of(world, name, model="credit"):
     return prediction_row(world.store, name, model=model)
 
 
-def test_each_version_says_what_its_own_model_says(model_world, model_worker):
+def test_the_answer_of_each_version_is_that_of_its_own_model(model_world, model_worker):
     frame = model_world.frames["credit"]
     said = []
     early, late = row_of(model_world, "c-5"), row_of(model_world, "c-200")
@@ -44,7 +44,7 @@ def test_each_version_says_what_its_own_model_says(model_world, model_worker):
     assert [each.version for each in given] == ["1", "2"] and given[1].prediction == later["2"].prediction
 
 
-def test_a_shadows_row_finds_what_production_said(model_world, model_worker):
+def test_a_shadow_prediction_finds_the_answer_of_production(model_world, model_worker):
     row = row_of(model_world, "s-5")
     found = {each.version: each for each in version_replay.replayed_answers(model_world.store, row, worker=model_worker)}
     assert found["1"].source == "shadow" and found["1"].role == "previous" and found["1"].score == row_of(model_world, "c-5").score
@@ -118,7 +118,7 @@ def test_churn_is_what_a_count_by_hand_gives(model_world, model_worker):
     assert {each.id for each in sliced.regressed} == names or len(names) > churn.WORST
 
 
-def test_churn_from_the_model_file(model_world, model_worker):
+def test_churn_computed_from_the_model_file_equals_a_count_by_hand(model_world, model_worker):
     frame = model_world.frames["credit"].head(150)
     scores = [model_world.models[f"credit {version}"].predict(inputs(frame)) for version in "21"]
     row = row_of(model_world, "s-20")
@@ -128,7 +128,7 @@ def test_churn_from_the_model_file(model_world, model_worker):
     assert found.worse.value is None and found.regressed == ()
 
 
-def test_churn_that_cannot_be_told_says_why(model_world, model_worker):
+def test_churn_that_cannot_be_computed_raises_an_error_with_the_reason(model_world, model_worker):
     row = row_of(model_world, "c-20")
     for other, words in (
         ("3", "needs tenure"),
@@ -155,7 +155,7 @@ def test_churn_of_a_regression_counts_by_the_usual_error(model_world):
     assert [(each.id, each.label) for each in found.regressed] == [("d", "11")]
 
 
-def test_values_are_alike_by_content():
+def test_logged_values_are_compared_by_content():
     assert (
         version_replay.equal_values(None, float("nan"))
         and version_replay.equal_values(1.0, 1)

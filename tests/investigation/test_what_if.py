@@ -45,7 +45,7 @@ def press(app: AppTest, label: str, kind: str) -> None:
     assert not app.exception
 
 
-def test_a_link_restores_the_values_and_what_is_saved_stays_until_it_is_withdrawn(store: Database, model_world: ModelWorld) -> None:
+def test_a_what_if_link_restores_the_values_and_a_saved_what_if_stays_until_withdrawn(store: Database, model_world: ModelWorld) -> None:
     row = find(store, "c-31", model="credit")
     town = next(each for each in row.version.edges["feature.town"].levels if each != row.features["town"])
     changes = {"rooms": 6.0 if row.features["rooms"] != 6 else 5.0, "income": None}
@@ -68,7 +68,7 @@ def test_a_link_restores_the_values_and_what_is_saved_stays_until_it_is_withdraw
     assert store.what_ifs("credit", "c-31") == () and "Saved what-if inputs" not in tables(app)
 
 
-def test_what_was_computed_for_a_person_is_in_the_whole_case_as_well(store: Database) -> None:
+def test_parts_computed_on_request_are_also_in_the_whole_case(store: Database) -> None:
     held = load_case.opened_case("c-210", "credit")
     first = held.whole()
     assert first.versions is None and "not computed yet" in first.why["versions"]

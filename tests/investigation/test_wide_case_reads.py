@@ -85,7 +85,7 @@ def test_missing_values_are_counted_among_the_compared_features(wide: CaseInProg
     assert said is not None and said.startswith(f"3 of {FEW} compared inputs are missing at once, as in 0 %")
 
 
-def test_a_version_with_other_features_is_compared_by_its_own(
+def test_a_version_with_other_features_is_compared_by_its_own_features(
     store: Database, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     """Regression: if the versions differ, the most important features of the model and of a version differ too, and the parts failed with a

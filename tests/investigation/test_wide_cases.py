@@ -81,7 +81,7 @@ def wide_pair() -> tuple[SimpleNamespace, SimpleNamespace, Window]:
     return SimpleNamespace(model=model, version=one, as_of=None), other, window
 
 
-def test_a_shadow_of_a_wide_model_is_matched_under_ids_of_its_own() -> None:
+def test_shadow_answers_of_a_wide_model_with_other_ids_are_matched_by_their_features() -> None:
     row, other, window = wide_pair()
     whole = churn.shadow_rows(Answered(3_000), row, other, window)
     assert whole is not None and len(whole.ids) == 3_000 and not whole.sampled
@@ -91,7 +91,7 @@ def test_a_shadow_of_a_wide_model_is_matched_under_ids_of_its_own() -> None:
 
 
 @pytest.mark.parametrize(("requests", "sampled"), [(450, False), (900, True)])
-def test_a_rescored_sample_of_a_wide_model_is_said_to_be_one(monkeypatch: pytest.MonkeyPatch, requests: int, sampled: bool) -> None:
+def test_a_rescored_sample_of_a_wide_model_is_marked_as_sampled(monkeypatch: pytest.MonkeyPatch, requests: int, sampled: bool) -> None:
     row, other, window = wide_pair()
     monkeypatch.setattr(churn, "artifact_of", lambda *_asked: None)
     monkeypatch.setattr("observability.worker.requests.predict_scores", lambda _worker, _artifact, rows, **_more: np.full(len(rows), 0.7))

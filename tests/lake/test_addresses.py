@@ -22,7 +22,7 @@ from observability.lake.partitions import partition_values
         ("s3://bucket/a?endpoint_override=evil", "no query"),
     ],
 )
-def test_addresses_that_are_refused(text, words):
+def test_disallowed_addresses_are_refused_without_showing_secrets(text, words):
     with pytest.raises(UsageError, match=words) as told:
         checked_address(text)
     assert "secret" not in str(told.value) and "word@" not in str(told.value)
@@ -34,7 +34,7 @@ def test_an_address_is_kept_without_its_query():
     assert checked_address("http://localhost:9/a.csv").scheme == "http"
 
 
-def test_only_what_is_allowed_is_read():
+def test_only_allowed_addresses_are_read():
     allow = ["s3://logs/loans", "https://data.example.com"]
     for text in ("s3://logs/loans", "s3://logs/loans/2024", "https://data.example.com/a.csv"):
         checked_address(text, allow)
@@ -45,7 +45,7 @@ def test_only_what_is_allowed_is_read():
         checked_address("s3://logs", [])
 
 
-def test_plain_http_to_a_bucket_is_for_this_machine():
+def test_plain_http_to_a_bucket_is_allowed_only_for_this_machine_or_on_request():
     assert not plain_http_is_needed({}) and not plain_http_is_needed({"AWS_ENDPOINT_URL": "https://minio.example.com"})
     assert plain_http_is_needed({"AWS_ENDPOINT_URL": "http://127.0.0.1:9000"})
     assert plain_http_is_needed({"AWS_ENDPOINT_URL": "http://minio:9000", "AWS_ALLOW_HTTP": "true"})
@@ -53,14 +53,14 @@ def test_plain_http_to_a_bucket_is_for_this_machine():
         plain_http_is_needed({"AWS_ENDPOINT_URL": "http://minio:9000"})
 
 
-def test_values_in_folders_are_numbers_where_all_are():
+def test_partition_values_from_folder_names_are_numbers_only_if_all_are_numbers():
     names = ["year=2024/region=a%2Fb/x.parquet", "year=2025/region=__HIVE_DEFAULT_PARTITION__/y.parquet"]
     assert partition_values(names) == [{"year": 2024, "region": "a/b"}, {"year": 2025, "region": None}]
     assert partition_values(["m=01/x", "m=10/x"]) == [{"m": "01"}, {"m": "10"}]
     assert partition_values(["plain/x", "a=1=2/x", "x=y.parquet"]) == [{}, {"a": "1=2"}, {}]
 
 
-def test_the_newest_metadata_of_an_iceberg_table():
+def test_the_newest_metadata_file_of_an_iceberg_table_is_found():
     assert newest_metadata(["00001-aa.metadata.json", "00010-bb.metadata.json", "00002-cc.metadata.json"]) == "00010-bb.metadata.json"
     assert newest_metadata(["v9.metadata.json", "v10.metadata.json", "version-hint.text"]) == "v10.metadata.json"
     assert newest_metadata(["snap-1.avro"]) is None

@@ -28,7 +28,7 @@ def google(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(("server", "scheme", "put"), [("azure", "az", put_azure), ("google", "gs", put_google)])
-def test_a_bucket_is_loaded_once_and_then_what_is_new(server, scheme, put, request, store, load):
+def test_a_bucket_is_loaded_once_and_later_loads_take_only_new_files(server, scheme, put, request, store, load):
     request.getfixturevalue(server)
     address = f"{scheme}://logs/loans"
     put("loans/day=1/a.parquet", parquet_bytes(predictions_table(0, 50, bad=2)))

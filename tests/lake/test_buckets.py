@@ -22,7 +22,7 @@ def files(answer):
     return {name: source[name] for name in ("files", "new", "rewritten", "resumed", "present", "left_out")}
 
 
-def test_a_hive_folder_is_loaded_once_and_then_what_is_new(bucket, store, load):
+def test_a_hive_folder_is_loaded_once_and_later_loads_take_only_new_files(bucket, store, load):
     for day, first in (("2024-03-01", 0), ("2024-03-02", 100)):
         bucket.put(f"loans/day={day}/region=north%20west/part-0.parquet", parquet_bytes(predictions_table(first, 100, bad=3)))
     bucket.put("loans/_SUCCESS", b"x")
@@ -47,7 +47,7 @@ def test_a_hive_folder_is_loaded_once_and_then_what_is_new(bucket, store, load):
     assert segment.startswith("day=2024-03-01/")
 
 
-def test_a_file_that_was_rewritten_is_told_and_read_again(bucket, load):
+def test_a_rewritten_file_is_reported_and_read_again(bucket, load):
     bucket.put("loans/a.parquet", parquet_bytes(predictions_table(0, 100)))
     load(f"s3://{bucket.name}/loans")
     changed = predictions_table(0, 120).to_pydict()
@@ -86,7 +86,7 @@ def test_csv_and_json_lines_of_a_bucket_keep_mapping_and_time_zone(bucket, store
     assert counts(load(f"s3://{bucket.name}/json/a.jsonl", options=()))["stored"] == 1, "an address may name one file"
 
 
-def test_a_load_that_is_killed_goes_on_where_it_ended(bucket, store, load, monkeypatch):
+def test_a_killed_load_continues_where_it_stopped(bucket, store, load, monkeypatch):
     monkeypatch.setattr(parquet_importer, "ROWS_A_BATCH", 100)
     bucket.put("k/a.parquet", parquet_bytes(predictions_table(0, 1000, bad=5), 100))
     bucket.put("k/b.parquet", parquet_bytes(predictions_table(1000, 1000, bad=5), 100))
@@ -118,7 +118,7 @@ def test_a_load_that_is_killed_goes_on_where_it_ended(bucket, store, load, monke
     assert query(store, "SELECT sum(lines), sum(stored), sum(rejected), bool_and(done) FROM taken_files") == [(2000, 1990, 10, True)]
 
 
-def test_records_without_an_id_are_stored_once_over_a_kill(bucket, store, load):
+def test_records_without_an_id_are_stored_once_even_if_the_load_is_killed(bucket, store, load):
     import pyarrow as pa
 
     rows = pa.table({"at": ["2024-03-01T10:00:00Z"] * 5, "device": ["gpu0"] * 5, "watts": [200.0] * 5})
@@ -129,7 +129,7 @@ def test_records_without_an_id_are_stored_once_over_a_kill(bucket, store, load):
     assert query(store, "SELECT count(*) FROM resources") == [(first["stored"],)]
 
 
-def test_a_damaged_file_is_told_and_stops_no_other(bucket, load):
+def test_a_damaged_file_is_reported_and_the_other_files_are_loaded(bucket, load):
     bucket.put("d/a.parquet", b"PAR1 this is none")
     bucket.put("d/b.parquet", parquet_bytes(predictions_table(0, 10)))
     answer = load(f"s3://{bucket.name}/d", code=1)
@@ -138,12 +138,12 @@ def test_a_damaged_file_is_told_and_stops_no_other(bucket, load):
     assert load(f"s3://{bucket.name}/d")["stored"] == 10
 
 
-def test_a_column_that_is_missing_is_one_sentence_as_of_a_file(bucket, load):
+def test_a_missing_column_is_reported_in_one_sentence(bucket, load):
     bucket.put("m/a.parquet", parquet_bytes(predictions_table(0, 10).drop_columns(["at"])))
     assert "a prediction file needs the column 'at'" in load(f"s3://{bucket.name}/m", code=2)
 
 
-def test_wrong_addresses_and_credentials_are_told_without_secrets(bucket, load, monkeypatch):
+def test_wrong_addresses_and_credentials_are_reported_without_secrets(bucket, load, monkeypatch):
     assert "there is nothing at this address" in load(f"s3://{bucket.name}-not/loans", code=2)
     assert "no file to load" in load(f"s3://{bucket.name}/empty", code=2)
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://192.0.2.7:9000")
@@ -174,7 +174,7 @@ def test_a_removed_model_is_loaded_again(bucket, store, load):
     assert load(f"s3://{bucket.name}/loans", options=other)["lines"] == 0, "the watermark of the other model outlives the rewriting"
 
 
-def test_a_forgotten_subject_in_the_names_of_files_is_erased_and_stays_away(tmp_path, store, load):
+def test_a_forgotten_subject_in_file_names_is_erased_and_not_loaded_again(tmp_path, store, load):
     table = predictions_table(0, 4).append_column("subject", [["jane-77", "jane-77", "otto-12", "otto-12"]])
     for name in ("subject_of=jane-77", "subject_of=otto-12"):
         (tmp_path / "exports" / name).mkdir(parents=True)
@@ -222,7 +222,7 @@ def test_a_network_that_fails_in_the_middle_loses_nothing(bucket, store, load, m
     assert stored + answer["stored"] == 60_000 and answer["duplicates"] == 0
 
 
-def test_a_file_of_a_source_without_rows_is_taken(bucket, load):
+def test_a_file_without_rows_counts_as_loaded(bucket, load):
     bucket.put("e/a.parquet", parquet_bytes(predictions_table(0, 0)))
     bucket.put("e/b.csv", b"id,at,score,age\n")
     bucket.put("e/c.parquet", parquet_bytes(predictions_table(0, 5)))

@@ -104,7 +104,7 @@ def test_a_parquet_file_is_read_in_ranges_and_taken_once(web, load, monkeypatch)
     assert again["stored"] == 10 and again["duplicates"] == 2998 and again["sources"][0]["rewritten"] == 1
 
 
-def test_a_csv_file_over_https(web, load):
+def test_a_csv_file_is_loaded_over_https(web, load):
     handler, url = web
     handler.content["/a.csv"] = b"id,at,score,age\n" + b"".join(b"%d,2024-03-01T10:00:00Z,0.5,3\n" % i for i in range(500))
     assert load(f"{url}/a.csv")["stored"] == 500
@@ -118,7 +118,7 @@ def test_a_signature_is_nowhere_in_the_home(web, load, store):
     assert [path for path in store.home.rglob("*") if path.is_file() and b"not-to-be-kept" in path.read_bytes()] == []
 
 
-def test_what_a_server_refuses_is_one_sentence(web, load, monkeypatch):
+def test_a_refusal_by_the_server_is_reported_in_one_sentence(web, load, monkeypatch):
     handler, url = web
     handler.content["/a.parquet"] = parquet_bytes(predictions_table(0, 5))
     assert "there is nothing at this address" in load(f"{url}/none.parquet", code=2)
@@ -132,14 +132,14 @@ def test_what_a_server_refuses_is_one_sentence(web, load, monkeypatch):
 @pytest.mark.parametrize(
     "number", ["169.254.169.254", "127.0.0.1", "::1", "0.0.0.0", "::ffff:169.254.169.254", "fe80::1", "::ffff:127.0.0.1"]
 )
-def test_a_name_of_a_place_inside_is_not_read(number, monkeypatch):
+def test_a_host_name_that_resolves_to_an_internal_address_is_refused(number, monkeypatch):
     family = 10 if ":" in number else 2
     monkeypatch.setattr(https_file.socket, "getaddrinfo", lambda *_, **__: [(family, 1, 6, "", (number, 443))])
     with pytest.raises(UsageError, match="the host is not to be read"):
         open_data_source("https://data.example.com/a.parquet").list_files()
 
 
-def test_a_redirect_keeps_the_rules(web, load):
+def test_a_redirect_is_followed_only_within_the_rules(web, load):
     handler, url = web
     handler.content["/a.parquet"] = parquet_bytes(predictions_table(0, 5))
     handler.redirect = f"{url}/a.parquet"

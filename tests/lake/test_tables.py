@@ -49,7 +49,7 @@ def test_a_delta_table_that_was_compacted_and_changed_stores_nothing_twice(tmp_p
     assert "wealth" in {column.name for column in store.catalog().model("loan").columns}
 
 
-def test_a_delta_table_in_a_bucket(bucket, load):
+def test_a_delta_table_in_a_bucket_is_loaded_and_later_loads_take_only_new_rows(bucket, load):
     table = f"s3://{bucket.name}/tables/loans"
     options = {"AWS_ALLOW_HTTP": "true", "AWS_S3_ALLOW_UNSAFE_RENAME": "true"}
     deltalake.write_deltalake(table, predictions_table(0, 60, bad=1), storage_options=options)
@@ -112,7 +112,7 @@ def test_an_iceberg_table_is_found_by_its_folder(tmp_path, catalog, store, load)
     assert counts(load(folder)) == {"lines": 5, "stored": 5, "duplicates": 0, "rejected": 0}
 
 
-def test_an_iceberg_table_in_a_bucket(tmp_path, bucket, s3_environment, store, load):
+def test_an_iceberg_table_in_a_bucket_is_loaded_without_storing_the_secret(tmp_path, bucket, s3_environment, store, load):
     from pyiceberg.catalog.sql import SqlCatalog
 
     settings = {"s3.endpoint": s3_environment["AWS_ENDPOINT_URL"], "s3.region": "us-east-1"}
@@ -126,13 +126,13 @@ def test_an_iceberg_table_in_a_bucket(tmp_path, bucket, s3_environment, store, l
         assert not path.is_file() or SECRET.encode() not in path.read_bytes()
 
 
-def test_a_table_that_is_not_there_is_one_sentence(tmp_path, catalog, named, load):
+def test_a_missing_table_is_reported_in_one_sentence(tmp_path, catalog, named, load):
     assert "there is no Iceberg table" in load("iceberg://lake/ml.none", code=2)
     assert "cannot be opened" in load("iceberg://other/ml.none", code=3)
     assert "names no table" in load("iceberg://lake", code=2)
 
 
-def test_a_data_file_that_is_gone_is_told(tmp_path, store, load):
+def test_a_missing_data_file_is_reported_and_the_other_files_are_loaded(tmp_path, store, load):
     table = tmp_path / "delta"
     deltalake.write_deltalake(str(table), predictions_table(0, 10))
     deltalake.write_deltalake(str(table), predictions_table(10, 10), mode="append")

@@ -36,13 +36,13 @@ def test_answers_are_in_the_order_of_all_their_columns(seed: int) -> None:
     assert first_answers(rows[:0]).empty and newest_answers(rows[:0]).empty
 
 
-def test_values_that_are_equal_may_differ_as_texts() -> None:
+def test_equal_values_of_different_types_keep_their_own_texts() -> None:
     values = pd.Series([1, 1.0, True, "a", None, float("nan")], dtype=object)
     assert texts_or_none(values).tolist() == ["1", "1.0", "True", "a", None, None]
     assert texts_or_none(pd.Series(["b", None, "a", "b"], dtype=object)).tolist() == ["b", None, "a", "b"]
 
 
-def test_the_others_of_each_person_are_counted_without_their_own_rows() -> None:
+def test_the_shares_of_the_other_annotators_exclude_the_persons_own_rows() -> None:
     answers = first_answers(project(5, days=6))
     gold = answers[answers["known"]]
     found = {person.name: person for person in annotator_shares(gold, "right")}

@@ -5,7 +5,7 @@ import pytest
 from observability.metrics.cleaning_effect import stated_effect
 
 
-def test_the_metric_without_and_with_the_rule_gives_the_change_with_its_interval() -> None:
+def test_an_effect_with_the_metric_before_and_after_gives_the_change_with_its_interval() -> None:
     found = stated_effect({"effect": {"metric": "accuracy", "before": 0.81, "after": 0.82, "low": 0.004, "high": 0.016}})
     assert found is not None and (found.metric, found.low, found.high) == ("accuracy", 0.004, 0.016)
     assert found.change == pytest.approx(0.01) and (found.before, found.after) == (0.81, 0.82)
@@ -18,5 +18,5 @@ def test_a_change_alone_is_an_effect_without_an_interval(effect: object) -> None
 
 
 @pytest.mark.parametrize("further", [None, {}, {"effect": "better"}, {"effect": True}, {"effect": {"before": 0.8}}, {"effect": {"low": 1}}])
-def test_no_number_is_no_effect(further: object) -> None:
+def test_values_that_are_not_numbers_give_no_effect(further: object) -> None:
     assert stated_effect(further) is None

@@ -43,7 +43,7 @@ def test_completeness_counts_missing_batches_and_rejected_rows() -> None:
     assert young.completeness is None and young.batches == 2
 
 
-def test_the_delay_is_that_of_numpy() -> None:
+def test_the_quantiles_of_the_delivery_delay_equal_those_of_numpy() -> None:
     (found,) = device_deliveries(frame(batches("a", list(range(9)), lag=2.0)))
     assert found.lags == pytest.approx(tuple(np.quantile(np.arange(9) + 2.0, [0.5, 0.95])))
     (found,) = device_deliveries(frame(batches("a", [0, 1])).assign(captured_to=pd.NaT))

@@ -7,7 +7,7 @@ import pytest
 from observability.metrics.column_statistics import column_statistics, stuck_share
 
 
-def test_a_column_of_numbers_has_the_statistics_of_numpy() -> None:
+def test_the_statistics_of_a_number_column_equal_those_of_numpy() -> None:
     values = np.array([1.0, 2.5, 2.5, 4.0, 9.0, 9.0])
     found = column_statistics(pd.Series([*values, None, np.nan]), (2.0, 9.0))
     assert found["mean"] == pytest.approx(values.mean(), rel=1e-5) and found["std"] == pytest.approx(values.std(ddof=1), rel=1e-5)
@@ -22,7 +22,7 @@ def test_stuck_values_are_those_in_runs_of_five() -> None:
     assert column_statistics(pd.Series([34.8] * 96))["std"] == 0.0, "their mean is rounded, so numpy says 2e-14"
 
 
-def test_other_columns_have_shares_and_counts_only() -> None:
+def test_text_empty_and_single_value_columns_have_only_shares_and_counts() -> None:
     assert column_statistics(pd.Series(["a", None, "b", "a"])) == {"null_share": 0.25, "distinct": 2}
     assert column_statistics(pd.Series([None, None], dtype=float)) == {"null_share": 1.0, "distinct": 0}
     assert "std" not in column_statistics(pd.Series([3.0]))

@@ -28,7 +28,7 @@ def answer(columns: int = 11, days: int = 6) -> pd.DataFrame:
 
 
 @pytest.mark.parametrize("block", [1, 4, 256])
-def test_tables_by_day_and_bin(block: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_counts_by_day_and_bin_agree_with_sums_over_the_rows(block: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(column_counts, "BLOCK", block)
     frame = answer()
     found = column_counts.counts_by_column(frame)
@@ -47,7 +47,7 @@ def test_tables_by_day_and_bin(block: int, monkeypatch: pytest.MonkeyPatch) -> N
 
 
 @pytest.mark.parametrize("block", [1, 4, 256])
-def test_histograms_by_day(block: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_histograms_by_day_agree_with_sums_over_the_rows(block: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(histograms, "BLOCK", block)
     frame, size = answer(), 5
     days, rows = histograms.histogram_rows_by_column(frame)
@@ -65,7 +65,7 @@ def test_histograms_by_day(block: int, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("block", [1, 4, 256])
-def test_histograms_of_all_days_together(block: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_histograms_of_all_days_together_agree_with_sums_over_the_rows(block: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(histograms, "BLOCK", block)
     frame = answer()
     rows = histograms.histogram_rows_by_column(frame)[1]
@@ -79,7 +79,7 @@ def test_histograms_of_all_days_together(block: int, monkeypatch: pytest.MonkeyP
     assert histograms.histograms_of_columns([], []) == []
 
 
-def test_groups_of_columns_of_other_widths() -> None:
+def test_grouped_counts_of_columns_of_different_widths_equal_those_of_each_column_alone() -> None:
     random = np.random.default_rng(2)
     groups = [np.sort(np.append(np.arange(6), random.integers(0, 6, 5 + place))) for place in range(9)]
     sides = [histograms.ColumnHistogram(random.random(group.size), 1.0, 1) for group in groups]

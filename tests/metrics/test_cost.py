@@ -30,7 +30,7 @@ def priced_serving(
     return part.method, cost_total(part, currency, START, END), part.source
 
 
-def test_serving_is_priced_by_the_first_that_is_known() -> None:
+def test_serving_cost_uses_the_first_known_price_in_order() -> None:
     own = pd.concat([LATENCY, use("cost", [100, 50], [0.1, 0.2])])
     readings = resources({"at": 3600, "device": "gpu0", "watts": 300.0, "seconds": 3600.0})
     assert priced_serving(REQUEST, GPU, CPU, KWH, usage=own) == ("cost", pytest.approx(100 * 0.1 + 50 * 0.2), "measured")
@@ -41,7 +41,7 @@ def test_serving_is_priced_by_the_first_that_is_known() -> None:
     assert priced_serving() == (None, 0.0, "assumed")
 
 
-def test_own_costs_of_some_predictions_stand_for_the_others_hour_by_hour() -> None:
+def test_logged_costs_of_some_predictions_are_extrapolated_to_the_others_by_hour() -> None:
     some = use("cost", [10, 0], [0.1, 0.0]).query("n > 0")
     assert priced_serving(usage=some, cost_currency="CHF") == ("cost", pytest.approx(150 * 0.1), "estimated")
     assert default_currency(prices(CPU), ModelSettings()) == "EUR" and default_currency(prices(CPU, REQUEST), ModelSettings()) == ""
@@ -109,7 +109,7 @@ def test_annotations_of_the_models_projects_are_paid_at_the_price_of_their_day()
     assert cost_total(labelling_cost(annotations, labels, price, place()), "EUR", START, END) == pytest.approx(1.0), "not both"
 
 
-def test_currencies_stand_apart_the_budgets_first() -> None:
+def test_amounts_in_several_currencies_stay_separate_with_the_budget_currency_first() -> None:
     serving = serving_cost(served([100]), use("cost", [], []), resources(), prices(REQUEST), place())
     drew = training_run_energy(
         runs({"run": "a", "event": "start", "at": 0, "hardware": {"cores": 4}}, {"run": "a", "event": "end", "at": 3600}),
@@ -136,7 +136,7 @@ def counts(matrix: list[list[int]]) -> pd.DataFrame:
     return frame.assign(w=frame["n"].astype(float), w2=frame["n"].astype(float))
 
 
-def test_errors_against_the_majority_decision_and_their_money_by_hand() -> None:
+def test_the_cost_of_errors_against_the_majority_decision_equals_a_count_by_hand() -> None:
     model = Model(1, "loan", "binary", ("0", "1"), settings=ModelSettings(cost_false_positive=2.0, cost_false_negative=5.0))
     found = error_cost(model, counts([[600, 100], [60, 240]]))
     assert found.accuracy.value == pytest.approx(0.84) and found.majority == "0"
@@ -152,7 +152,7 @@ def test_errors_against_the_majority_decision_and_their_money_by_hand() -> None:
     assert error_cost(model, counts([[0, 0], [0, 0]])) is None
 
 
-def test_a_recorded_price_says_from_when_it_is_and_money_that_was_logged_has_none():
+def test_a_recorded_price_is_shown_with_its_start_date_and_a_logged_cost_without():
     mine = place()
     listed = prices(
         {"resource": "request", "amount": 0.01, "from": -960},

@@ -63,7 +63,7 @@ def by_hand(votes: dict[str, list[str]]) -> pd.DataFrame:
     return pd.DataFrame(found)
 
 
-def test_the_weak_annotator_is_last_by_every_model_and_its_rank_interval_says_so(rows: pd.DataFrame, crowd) -> None:
+def test_the_weak_annotator_is_ranked_last_by_every_model_with_a_certain_rank(rows: pd.DataFrame, crowd) -> None:
     table = annotator_quality(crowd).set_index("annotator")
     assert table["accuracy"].idxmin() == table["crowdlab"].idxmin() == "ann-2"
     assert table.loc["ann-2", ["rank", "rank_low", "rank_high"]].tolist() == [6, 6, 6]
@@ -109,7 +109,7 @@ def test_suspect_labels_are_those_that_others_contradict(rows: pd.DataFrame, cro
     assert planted["label"].to_dict() == {item: wrong[item] for item in planted.index} and len(found) < 0.1 * len(truth)
 
 
-def test_what_a_corrected_label_costs_is_counted_by_hand() -> None:
+def test_the_cost_of_a_corrected_label_equals_a_count_by_hand() -> None:
     rows = by_hand({"fixed": ["p", "q", "q"], "fine": ["p", "p"], "open": ["p"], "split": ["p", "q"]})
     cost = labelling_cost(crowd_of(rows), rows, 0.5, "EUR")
     assert (cost.labels, cost.settled, cost.extra, cost.corrected) == (8, 2, 3, 1)
@@ -124,7 +124,7 @@ def test_a_persons_confusion_adds_up_to_their_labels(rows: pd.DataFrame, crowd) 
     assert right["ann-2"] < right["ann-1"]
 
 
-def test_the_queue_begins_with_what_cases_ask_for_and_names_no_class() -> None:
+def test_the_queue_starts_with_requested_items_and_its_reasons_name_no_class() -> None:
     crowd = crowd_of(by_hand({"split": ["p", "q"], "done": ["p", "p"], "one": ["p"]}), ("p", "q"), {"split": (0.5, 0.5), "one": (0.9, 0.1)})
     queue = label_work_queue(crowd, ("p", "q"), {"new": (0.55, 0.45), "sure": (0.99, 0.01), "blank": ()}, {"asked": "look"})
     assert (
@@ -141,7 +141,7 @@ def test_the_queue_begins_with_what_cases_ask_for_and_names_no_class() -> None:
     assert margin == ["near", "far"]
 
 
-def test_work_goes_to_the_skilled_until_they_have_much_of_it(crowd) -> None:
+def test_work_goes_to_skilled_annotators_until_their_load_is_high(crowd) -> None:
     waiting = [QueueItem(f"i{n}", 0.1, "", False, (1 / 3, 1 / 3, 1 / 3), 0) for n in range(40)]
     people = list(crowd.people)
     found = appoint_annotators(waiting, people, crowd, {}, set())
@@ -156,7 +156,7 @@ def test_work_goes_to_the_skilled_until_they_have_much_of_it(crowd) -> None:
     assert appoint_annotators([third], people, crowd, {}, taken) == []
 
 
-def test_the_next_labels_bring_more_in_the_order_of_the_queue(crowd) -> None:
+def test_labels_in_queue_order_correct_at_least_as_much_as_labels_in_random_order(crowd) -> None:
     found = next_labels_value(crowd)
     assert found.n == 100 and found.scored >= found.random >= 0 and found.scored <= found.wrong
 

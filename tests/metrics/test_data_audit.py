@@ -35,7 +35,7 @@ def test_duplicates_and_conflicts_are_those_of_pandas() -> None:
     assert not conflicting_rows(features.iloc[:600], rows["y"].iloc[:600]).any()
 
 
-def test_near_duplicates_are_found_and_exact_ones_and_other_categories_are_not() -> None:
+def test_near_duplicates_exclude_exact_duplicates_and_rows_of_other_categories() -> None:
     rows = table().drop(columns="y")
     near = rows.iloc[:12].copy()
     near[["a", "b", "c"]] += 1e-7
@@ -86,7 +86,7 @@ def test_labels_and_columns_are_compared_by_what_they_mean() -> None:
     assert found.pairs == [(0, 0), (1, 1)] and found.same_label == 1
 
 
-def test_rows_that_agree_because_columns_hold_few_values_are_chance_and_copies_are_not() -> None:
+def test_equal_rows_of_columns_with_few_values_count_as_chance_and_copies_do_not() -> None:
     rng = np.random.default_rng(3)
     coarse = pd.DataFrame({name: rng.integers(0, 4, 800) for name in "abcde"})
     assert exact_duplicates(coarse).mean() > 0.2 and chance_of_equal_rows(coarse) > 0.8
@@ -139,7 +139,7 @@ def test_the_model_finds_wrong_labels_and_a_feature_that_knows_the_label() -> No
     assert list(alone) == ["told", "c"] and alone["told"].value == 1 and alone["told"].low > 0.9 and alone["c"].value < 0.3 < KNOWS
 
 
-def test_what_a_column_alone_knows_is_the_way_from_chance_to_perfection() -> None:
+def test_the_known_share_of_a_column_is_scaled_from_chance_to_perfection() -> None:
     from sklearn.metrics import roc_auc_score
 
     rows = table(500)
@@ -159,7 +159,7 @@ def test_what_a_column_alone_knows_is_the_way_from_chance_to_perfection() -> Non
     assert share.value == pytest.approx(1 - errors.mean() / chance) and share.low < share.value < share.high <= 1
 
 
-def test_near_copies_of_training_rows_are_counted_and_exact_ones_and_those_of_held_out_rows_are_not() -> None:
+def test_only_inexact_copies_of_training_rows_count_as_near_copies() -> None:
     rows, fresh = table().drop(columns="y"), table(60, seed=1).drop(columns="y")
     near, twin = rows.iloc[:12].copy(), fresh.iloc[:3].copy()
     for copies in (near, twin):
@@ -200,6 +200,6 @@ def test_equal_features_are_never_on_both_sides_of_a_fold() -> None:
         assert not set(model.groups[fit]) & set(model.groups[held])
 
 
-def test_what_keeps_a_model_from_being_fitted_is_said() -> None:
+def test_the_reason_why_an_audit_model_cannot_be_fitted_is_given() -> None:
     assert AuditModel(table(60)[["a"]], table(60)["y"]).obstacle == "60 labelled rows are too few for a model; it needs about 140 more"
     assert "has 1 classes" in str(AuditModel(table(300)[["a"]], pd.Series(["x"] * 300)).obstacle)

@@ -8,7 +8,7 @@ from observability.core.errors import UsageError
 from observability.metrics.dataset_changes import row_changes
 
 
-def test_a_loop_over_the_keys_finds_the_same() -> None:
+def test_dataset_changes_equal_those_of_a_loop_over_the_keys() -> None:
     rng = np.random.default_rng(4)
     before = pd.DataFrame({"id": rng.permutation(300)[:200], "x": rng.integers(0, 3, 200), "y": rng.choice(["a", None], 200)})
     after = pd.DataFrame({"id": rng.permutation(300)[:220], "x": rng.integers(0, 3, 220).astype(float), "y": rng.choice(["a", None], 220)})

@@ -23,7 +23,7 @@ def joules(*rows: dict) -> float:
     return float(reading_energy(resources(*rows))["joules"].sum())
 
 
-def test_a_reading_is_its_energy_else_watts_times_seconds() -> None:
+def test_the_energy_of_a_reading_is_its_joules_or_its_watts_times_seconds() -> None:
     assert joules({"at": 60, "device": "cpu", "energy_j": 100.0, "watts": 5.0, "seconds": 60.0}) == 100
     assert joules({"at": 60, "device": "cpu", "watts": 5.0, "seconds": 60.0}) == 300
     assert joules({"at": 60, "device": "cpu", "utilisation": 0.5}) == 0
@@ -64,7 +64,7 @@ def test_phases_share_the_energy_of_their_readings_and_name_their_steps() -> Non
     assert found["joules"].sum() == joules(*told)
 
 
-def test_a_price_holds_until_the_next_and_the_nearer_one_goes_before() -> None:
+def test_a_price_holds_until_the_next_one_and_a_more_specific_price_takes_precedence() -> None:
     rows = prices(
         {"resource": "kwh", "amount": 1.0, "from": 0},
         {"resource": "kwh", "amount": 2.0, "from": 2},
@@ -77,7 +77,7 @@ def test_a_price_holds_until_the_next_and_the_nearer_one_goes_before() -> None:
     assert np.isnan(values[0]) and list(values[1:]) == [1, 1, 2, 7] and currencies[1] == "EUR"
 
 
-def test_of_several_regions_the_settings_choose() -> None:
+def test_with_several_regions_the_region_of_the_settings_gives_the_carbon_intensity() -> None:
     rows = prices(GRID | {"region": "north", "carbon_g_per_kwh": 20.0}, GRID | {"region": "south", "carbon_g_per_kwh": 700.0})
     at = pd.Series([pd.Timestamp(START)])
     assert energy_factors(rows, at, place(region="south")).intensity[0] == 700
@@ -89,7 +89,7 @@ def test_of_several_regions_the_settings_choose() -> None:
     assert (own.pue[0], own.intensity[0]) == (1.1, 300) and not own.assumed_intensity[0]
 
 
-def test_energy_that_predictions_carry_times_pue_and_the_hours_intensity() -> None:
+def test_energy_logged_with_predictions_is_multiplied_by_pue_and_the_hourly_intensity() -> None:
     rows = prices(GRID, GRID | {"from": 1, "carbon_g_per_kwh": 400.0})
     found = serving_energy(served([100, 300]), use("energy_j", [100, 300], [36.0, 72.0]), resources(), rows, place())
     wh = [100 * 36 / 3600 * 1.5, 300 * 72 / 3600 * 1.5]
@@ -103,7 +103,7 @@ def test_predictions_without_energy_are_taken_to_draw_the_same() -> None:
     assert found.covered == 0.25 and found.wh == pytest.approx(1000 * 36 / 3600 * 1.5)
 
 
-def test_readings_of_the_service_hold_that_of_predictions_and_leave_the_idle_share() -> None:
+def test_service_readings_include_the_energy_of_predictions_and_give_the_idle_share() -> None:
     readings = resources(*[{"at": 900 * (i + 1), "device": "cpu", "watts": 4.0, "seconds": 900.0, "source": "measured"} for i in range(4)])
     training = resources({"at": 900, "device": "gpu0", "watts": 900.0, "seconds": 900.0, "run": "r"})
     found = serving_energy(served([100]), use("energy_j", [100], [36.0]), pd.concat([readings, training]), prices(GRID), place())
@@ -122,21 +122,21 @@ def test_readings_without_a_version_are_divided_by_what_each_served() -> None:
     assert of["1"] == pytest.approx(1.0) and of["2"] == pytest.approx(4.0) and of[None] == pytest.approx(5.0)
 
 
-def test_latency_alone_gives_an_assumption_that_says_so() -> None:
+def test_energy_estimated_from_latency_alone_is_marked_as_assumed() -> None:
     found = serving_energy(served([10]), use("latency_ms", [10], [200.0]), resources(), prices(), place(watts_per_core=8.0))
     assert found.wh == pytest.approx(10 * 0.2 * 8 / 3600) and found.source == "assumed" == found.carbon_source
     assert found.grams == pytest.approx(found.wh * 0.475) and found.assumed_carbon and found.assumed_pue
     assert serving_energy(served([10]), use("latency_ms", [], []), resources(), prices(), place()).method is None
 
 
-def test_embodied_carbon_of_requests_cores_and_energy() -> None:
+def test_embodied_carbon_is_the_sum_of_requests_cores_and_energy() -> None:
     rows = prices(GRID | {"embodied_g": 50.0}, {"resource": "request", "embodied_g": 0.01}, {"resource": "cpu_hour", "embodied_g": 3.0})
     usage = pd.concat([use("energy_j", [100], [36.0]), use("latency_ms", [100], [36_000.0])])
     found = serving_energy(served([100]), usage, resources(), rows, place())
     assert found.hours["embodied"].sum() == pytest.approx(0.01 * 100 + 3.0 * 1.0 + 50.0 * found.wh / 1000)
 
 
-def test_a_run_is_its_readings_else_its_cores_and_duration() -> None:
+def test_the_energy_of_a_run_comes_from_its_readings_or_from_its_cores_and_duration() -> None:
     rows = runs(
         {"run": "read", "event": "start", "at": 0, "hardware": {"cores": 8, "gpus": 2}},
         {"run": "read", "event": "end", "at": 7200, "version": "3"},
@@ -158,7 +158,7 @@ def test_a_run_is_its_readings_else_its_cores_and_duration() -> None:
     assert training_run_energy(rows.iloc[:0], readings, prices(GRID), place()).empty
 
 
-def test_figures_have_the_prefix_that_reads_well() -> None:
+def test_figures_get_a_readable_si_prefix() -> None:
     told = [with_si_prefix(value, "Wh") for value in (0.0000541, 0.0129, 0.99999, 12.34, 1234567.0, 0.0, None)]
     assert told == ["54.1 µWh", "12.9 mWh", "1.00 Wh", "12.3 Wh", "1.23 MWh", "0 Wh", "unknown"]
 

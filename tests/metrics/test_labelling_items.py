@@ -48,7 +48,7 @@ def test_cells_are_plain_values() -> None:
     assert [plain_value(value) for value in given] == [3, 2.5, None, True, "2026-05-04", '["a", 1]', "text", None]
 
 
-def test_settled_labels_are_those_of_two_who_agree() -> None:
+def test_a_label_is_settled_if_two_annotators_agree() -> None:
     votes = {"a": "ppq", "b": "pq", "c": "qq", "d": "p", "e": "pp"}
     rows = [(item, f"ann-{place}", label) for item, labels in votes.items() for place, label in enumerate(labels)]
     crowd = crowd_of(pd.DataFrame(rows, columns=["item", "annotator", "label"]), ("p", "q"))

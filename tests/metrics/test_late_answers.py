@@ -16,7 +16,7 @@ def rows(without: int) -> pd.DataFrame:
     return pd.DataFrame({"at": [START] * (40 + without), "extra": [sent] * 40 + [None] * without})
 
 
-def test_answers_without_a_sending_time_are_left_out_and_told() -> None:
+def test_answers_without_a_sending_time_are_left_out_and_reported() -> None:
     known = late_answers(rows(8600))
     assert known is not None and known.days[["answers", "late"]].values.tolist() == [[40, 40]]
     assert (known.share.value, known.share.n, known.unsent) == (1.0, 40, 8600)

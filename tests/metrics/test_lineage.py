@@ -125,7 +125,7 @@ def test_the_graph_around_each_thing_of_a_model_holds_its_data_its_rules_and_its
         assert "annotator:moods/bob" not in reached, "a sibling of the centre"
 
 
-def test_a_prediction_leads_up_to_device_annotators_and_rules_and_not_to_siblings(whole: Lineage) -> None:
+def test_the_lineage_of_a_prediction_reaches_its_device_annotators_and_rules_but_no_siblings(whole: Lineage) -> None:
     view = lineage_around(whole, Thing("prediction", ("loan", "p1")))
     reached = {step.thing.address: -step.distance for step in view.upstream}
     assert not view.downstream and view.beyond == 0 and not view.hidden
@@ -141,7 +141,7 @@ def test_a_prediction_leads_up_to_device_annotators_and_rules_and_not_to_sibling
     }
 
 
-def test_annotators_who_labelled_a_prediction_stand_in_place_of_their_project() -> None:
+def test_annotators_who_labelled_a_prediction_are_shown_instead_of_their_project() -> None:
     records = frames()
     records["dataset"]["extra"] = None
     found = lineage_of_records(records, {"loan": ("moods", "second")}, [("loan", "3")])
@@ -162,7 +162,7 @@ def test_annotators_who_labelled_a_prediction_stand_in_place_of_their_project() 
     assert people(("of another model", "ann")) == whole
 
 
-def test_the_annotators_of_a_prediction_leave_those_of_its_training_data() -> None:
+def test_the_annotators_of_a_prediction_do_not_replace_those_of_its_training_data() -> None:
     found = lineage_of_records(frames(), {"loan": ("moods",)}, [("loan", "3")])
     view = lineage_around(with_prediction(found, "loan", "p1", "3", None, [("moods", "bob")]), Thing("prediction", ("loan", "p1")))
     reached = {step.thing.address: (step.relation, step.above.address if step.above else None) for step in view.upstream}
@@ -170,7 +170,7 @@ def test_the_annotators_of_a_prediction_leave_those_of_its_training_data() -> No
     assert reached["project:moods"] == ("labelled rows of", "dataset:clinic/2") and "annotator:moods/ann" in reached
 
 
-def test_a_thing_stands_under_the_one_that_it_is_linked_to(whole: Lineage) -> None:
+def test_each_lineage_step_is_listed_under_the_step_that_it_is_linked_to(whole: Lineage) -> None:
     view = lineage_around(whole, CLINIC_1)
     for steps in (view.upstream, view.downstream):
         before = {CLINIC_1: 0}
@@ -180,7 +180,7 @@ def test_a_thing_stands_under_the_one_that_it_is_linked_to(whole: Lineage) -> No
     assert [step.thing for step in view.downstream][:3] == [CLINIC_2, RUN, SERVED]
 
 
-def test_what_is_left_out_is_counted() -> None:
+def test_lineage_steps_that_are_left_out_are_counted() -> None:
     found = lineage_of_records(frames(batches=40))
     view = lineage_around(found, Thing("device", ("wards", "d7")), most=6)
     assert view.hidden == {"batch": 34}
@@ -206,7 +206,7 @@ def test_a_wide_and_deep_graph_is_drawn_up_to_a_limit_and_the_rest_is_counted() 
     assert lineage_around(Lineage(tuple(links)), centre, in_all=2000).drawn == len(links) + 1
 
 
-def test_links_in_a_circle_end() -> None:
+def test_circular_links_do_not_loop_forever() -> None:
     circle = Lineage(
         (
             LineageLink(CLINIC_1, CLINIC_2, "is a parent of"),
@@ -222,21 +222,21 @@ def test_links_in_a_circle_end() -> None:
 @pytest.mark.parametrize(
     "thing", [SERVED, RUN, CLINIC_1, Thing("rule", ("", "a/b:c%")), Thing("dataset", ("of none", "")), Thing("batch", ("ü", " "))]
 )
-def test_an_address_names_the_thing_again(thing: Thing) -> None:
+def test_the_address_of_a_thing_is_read_back_as_the_same_thing(thing: Thing) -> None:
     assert thing_from_address(thing.address) == thing
 
 
 @pytest.mark.parametrize("text", [None, "", "run", "run:", "planet:mars", "run:a/b", "version:loan", "dataset:/"])
-def test_a_text_that_names_nothing_is_none(text: str | None) -> None:
+def test_a_text_that_is_no_address_gives_no_thing(text: str | None) -> None:
     assert thing_from_address(text) is None
 
 
-def test_no_records_are_no_links() -> None:
+def test_without_records_there_are_no_links() -> None:
     empty = lineage_of_records({})
     assert empty.links == () and lineage_around(empty, RUN).drawn == 1
 
 
-def test_a_batch_name_that_two_sources_have_is_linked_to_neither() -> None:
+def test_a_batch_name_used_by_two_sources_is_linked_to_neither_batch() -> None:
     batches = pd.DataFrame([{"batch": "monday", "source": source, "device": None, "rows": 5} for source in ("clinic", "lab")])
     steps = pd.DataFrame([{"run": "r", "batch": "monday"}])
     one, both = (lineage_of_records({"step": steps, "batch": part}) for part in (batches.iloc[:1], batches))

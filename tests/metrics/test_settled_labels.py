@@ -27,10 +27,12 @@ def counts(shares: list[float], rows: int = 200) -> pd.DataFrame:
     ],
     ids=["all in", "two days late", "half is ever labelled", "too few days", "a part of every day", "early labels", "none"],
 )
-def test_whole_days_are_settled(shares: list[float], usual: float, complete: bool, settled: bool, days: int) -> None:
+def test_a_window_is_settled_if_enough_whole_days_have_all_their_usual_labels(
+    shares: list[float], usual: float, complete: bool, settled: bool, days: int
+) -> None:
     found = labelled_days(counts(shares), usual)
     assert (found.complete, found.settled, found.days) == (complete, settled, days)
 
 
-def test_a_window_without_predictions_waits_for_nothing() -> None:
+def test_a_window_without_predictions_counts_as_settled() -> None:
     assert labelled_days(counts([1.0]).head(0), 1.0).settled

@@ -67,7 +67,7 @@ def test_reweighting_a_class_changes_no_rate_within_a_class() -> None:
             assert gap.difference.value == pytest.approx(before[gap.attribute, gap.rate])
 
 
-def test_served_inputs_give_the_shares_that_were_served() -> None:
+def test_weights_for_served_inputs_reproduce_the_served_shares() -> None:
     rng = np.random.default_rng(2)
     columns = {
         "kind": rng.choice(["x", "y"], 4000, p=[0.5, 0.5]).astype(object),
@@ -88,7 +88,7 @@ def family(number: Floats) -> list[Shift]:
     return [Shift("none", "", "", np.ones(len(number))), *part_shifts("number", "column", number)]
 
 
-def test_the_worst_shift_is_where_one_group_is_missed() -> None:
+def test_the_worst_shift_names_the_part_in_which_one_group_is_missed() -> None:
     rows, number = decided(unfair=0.4)
     found = worst_shift(rows, family(number), RATES)
     assert found is not None
@@ -97,7 +97,7 @@ def test_the_worst_shift_is_where_one_group_is_missed() -> None:
     assert shift.part.startswith("above") and gap.difference.low is not None and gap.difference.low > 0.1
 
 
-def test_the_worst_of_equal_groups_is_no_largest_of_many_chance_results() -> None:
+def test_the_worst_gap_of_equal_groups_is_not_inflated_by_choosing_the_largest() -> None:
     """Over forty draws of equal groups the mean of the worst gap is near 0, and its interval holds 0 in nearly all."""
     found = [worst_shift(rows, family(number), RATES, seed) for seed in range(40) for rows, number in [decided(1200, seed)]]
     gaps = [each[1].difference for each in found if each is not None]
@@ -105,6 +105,6 @@ def test_the_worst_of_equal_groups_is_no_largest_of_many_chance_results() -> Non
     assert sum(gap.low <= 0 <= gap.high for gap in gaps) >= 35
 
 
-def test_no_group_to_compare_gives_no_worst() -> None:
+def test_without_comparable_groups_there_is_no_worst_shift() -> None:
     rows, number = decided(20)
     assert worst_shift(rows, family(number), RATES) is None

@@ -44,7 +44,7 @@ def test_grams_at_each_hour_are_those_summed_by_the_minute() -> None:
     assert found.saved.value == pytest.approx(1 - found.grams[found.best] / found.usual)
 
 
-def test_the_interval_of_independent_days_is_students_and_holds_the_share_in_95_of_100() -> None:
+def test_the_interval_of_independent_days_is_students_and_covers_in_95_of_100_cases() -> None:
     rng, held, wide = np.random.default_rng(4), 0, 0.05 / 46
     for _ in range(200):
         usual = rng.normal(300, 30, 28)

@@ -20,7 +20,7 @@ from observability.metrics.storage_forms import (
 )
 
 
-def test_bytes_of_a_column_are_those_of_a_file_with_it_alone(tmp_path: Path) -> None:
+def test_the_bytes_of_a_column_are_those_of_a_file_that_holds_only_this_column(tmp_path: Path) -> None:
     """Independent check: each column is written alone as a file. Its pages are the file without header, footer and their lengths."""
     rng = np.random.default_rng(3)
     table = pa.table({"zeros": np.zeros(20_000), "noise": rng.normal(size=20_000), "word": rng.choice(["a", "b"], 20_000)})
@@ -51,7 +51,7 @@ def test_lossy_forms_are_within_the_precision_that_their_format_promises() -> No
     assert lossy_forms(frame[["n", "word"]]) == []
 
 
-def test_rounding_and_levels_of_chosen_numbers() -> None:
+def test_rounding_and_quantising_give_the_expected_numbers() -> None:
     assert rounded_digits(np.array([0.0, 0.0012345, 98765.0, np.inf])).tolist() == pytest.approx([0.0, 0.00123, 98800.0, np.inf])
     assert quantised(np.array([0.0, 0.4, 1.0]), levels=3).tolist() == [0.0, 0.5, 1.0]
     assert quantised(np.array([7.0, 7.0])).tolist() == [7.0, 7.0] and np.isnan(quantised(np.array([np.nan]))).all()

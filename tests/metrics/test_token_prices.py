@@ -37,7 +37,7 @@ def test_tokens_cost_what_the_owner_states() -> None:
     assert token_cost(ModelSettings(), tokens) is None
 
 
-def test_a_logged_cost_wins_and_the_rest_is_computed() -> None:
+def test_logged_costs_are_used_and_calls_without_a_cost_are_priced_by_tokens() -> None:
     tokens = (INPUT, 10, 1_000_000.0), (OUTPUT, 10, 0.0)
     assert call_cost(sums(("cost", 10, 3.0), *tokens), PRICED) == CallCost(3.0, None)
     assert call_cost(sums(*tokens), PRICED) == CallCost(None, 2.5) and call_cost(sums(*tokens), ModelSettings()) == CallCost()
@@ -67,14 +67,14 @@ def test_amounts_in_two_currencies_are_not_added() -> None:
         ("vendor", 1),
     ],
 )
-def test_settings_are_checked(name: str, value: object) -> None:
+def test_invalid_price_settings_are_refused_and_valid_ones_are_read(name: str, value: object) -> None:
     with pytest.raises(UsageError):
         parse_settings({"settings": {name: value}})
     kept = parse_settings({"settings": {"input_price_per_million": 2.5, "kind": "api", "vendor": "Acme"}})
     assert (kept.input_price_per_million, kept.kind, kept.vendor) == (2.5, "api", "Acme")
 
 
-def test_token_prices_are_changed_by_those_who_may_change_the_budget() -> None:
+def test_only_people_who_may_change_the_budget_may_change_token_prices() -> None:
     assert action_of_settings(set(TOKEN_PRICES)) == action_of_settings({"budget_per_month"}) == "settings"
 
 
@@ -91,7 +91,7 @@ def test_tokens_of_calls_without_a_cost_are_priced_call_by_call() -> None:
     assert uncosted_tokens(apart.iloc[:0]) is None and uncosted_tokens(None) is None
 
 
-def test_a_currency_that_one_call_states_does_not_rename_the_amounts_of_others() -> None:
+def test_the_currency_stated_by_one_call_does_not_apply_to_amounts_without_a_currency() -> None:
     """Regression: one call in USD among calls without a currency made the whole cost USD, though the owner states EUR."""
     costs = pd.DataFrame({"currency": [None, "USD"], "measure": "cost", "n": [2, 1]})
     assert logged_currencies(costs, ModelSettings(cost_currency="EUR")) == ("EUR", "USD")
@@ -105,7 +105,7 @@ def test_numbers_of_tokens_that_are_not_finite_are_left_out() -> None:
     assert uncosted_tokens(calls) == {INPUT: 0.25}
 
 
-def test_an_hour_whose_known_calls_have_no_tokens_takes_the_part_of_all() -> None:
+def test_an_hour_whose_known_calls_have_no_tokens_uses_the_share_of_all_hours() -> None:
     """Regression: in an hour whose sampled calls all had a cost, the tokens of the other calls were priced at nothing."""
     at = pd.to_datetime(["2026-03-02 01:10", "2026-03-02 01:20", "2026-03-02 02:10"])
     calls = pd.DataFrame({"at": at, "cost": [None, 1.0, 1.0], INPUT: [300.0, 100.0, None]})

@@ -8,7 +8,7 @@ from observability.metrics import trade_offs
 from observability.metrics.trade_offs import AXES, FormResult
 
 
-def test_changed_answers_are_decisions_and_of_a_regression_answers_beyond_a_tolerance() -> None:
+def test_changed_answers_are_other_decisions_or_regression_values_beyond_a_tolerance() -> None:
     changed, tolerance = trade_offs.changed_answers([0.2, 0.6, 0.5], [0.3, 0.4, 0.49], "binary", 0.5)
     assert changed.tolist() == [False, True, True] and tolerance is None
     changed, _ = trade_offs.changed_answers([[0.6, 0.4], [0.1, 0.9]], [[0.4, 0.6], [0.2, 0.8]], "multiclass", None)
@@ -17,7 +17,7 @@ def test_changed_answers_are_decisions_and_of_a_regression_answers_beyond_a_tole
     assert changed.tolist() == [False, True] and tolerance == pytest.approx(0.05)
 
 
-def test_differences_of_scores_are_the_largest_of_any_class() -> None:
+def test_the_score_difference_of_a_row_is_the_largest_of_any_class() -> None:
     assert trade_offs.score_differences([[0.6, 0.4]], [[0.5, 0.5]]) == pytest.approx((0.1, 0.1))
     largest, high = trade_offs.score_differences(np.zeros(1000), np.linspace(0, 1, 1000))
     assert largest == 1 and high == pytest.approx(0.99)
@@ -37,7 +37,7 @@ def test_forms_are_compared_with_the_first_and_with_their_parent() -> None:
     assert [(row["flips"], row.get("parent_flips")) for row in found] == [(0, None), (1, 1), (2, 1)]
 
 
-def test_the_front_holds_what_no_other_form_beats() -> None:
+def test_the_front_holds_the_forms_that_no_other_form_beats() -> None:
     def form(name: str, p99: float, flips: int | None, **more) -> FormResult:
         return FormResult(name, 0, latency_p99_ms=p99, probes=100, flips=flips, **more)
 
@@ -49,7 +49,7 @@ def test_the_front_holds_what_no_other_form_beats() -> None:
     assert trade_offs.over_budget(forms[3], {"flips": 0.01}) == ["flips"]
 
 
-def test_results_that_are_no_forms_are_left_out() -> None:
+def test_invalid_entries_of_audit_results_are_left_out() -> None:
     listed = [{"form": "a", "flips": 3, "probes": 10, "bytes": float("nan"), "threads": "two"}, {"name": "b"}, "c"]
     row = {"model": "m", "version": "1", "at": pd.Timestamp("2026-01-01"), "expires": pd.NaT, "results": {"forms": listed}}
     other = row | {"results": {"data": {}}}
@@ -59,7 +59,7 @@ def test_results_that_are_no_forms_are_left_out() -> None:
     assert form.flip_rate is not None and form.flip_rate.value == 0.3
 
 
-def test_costs_are_stated_for_so_many_answers_that_they_are_no_tiny_numbers() -> None:
+def test_tiny_costs_are_stated_for_a_million_or_a_billion_answers() -> None:
     def forms(*costs: float | None) -> list[FormResult]:
         return [FormResult(str(place), place, cost_per_thousand=cost) for place, cost in enumerate(costs)]
 

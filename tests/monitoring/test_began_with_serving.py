@@ -24,7 +24,7 @@ FIRST = datetime(2025, 3, 2, tzinfo=UTC)
         (0, False, "since 2 Mar 2025"),
     ],
 )
-def test_nothing_began_before_the_model_served(tmp_path: Path, day: int, earlier: bool, words: str) -> None:
+def test_no_finding_is_dated_before_the_model_began_to_serve(tmp_path: Path, day: int, earlier: bool, words: str) -> None:
     body = {"kind": "prediction", "model": "loan", "version": "1", "features": {"age": 3.0}, "score": 0.5}
     with new_store(tmp_path / "home", threads=1) as store:
         served = [FIRST + timedelta(days=day, hours=9) for day in range(5)]

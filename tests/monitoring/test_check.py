@@ -108,14 +108,14 @@ def last_week_of_flights(stored_fleet: Path) -> list[dict[str, Any]]:
     return list(json.loads(done.out))
 
 
-def test_the_silence_after_the_end_of_a_model_is_no_news(last_week_of_flights: list[dict[str, Any]]) -> None:
+def test_silence_after_the_last_record_of_a_model_is_not_reported(last_week_of_flights: list[dict[str, Any]]) -> None:
     """The default window of a model that ended years ago is filled up to its last record's day; the rest of that day is not called silent."""
     found = {each["metric"]: each for each in last_week_of_flights if each["analyzer"] == "data/quality"}
     assert [found[metric]["severity"] for metric in ("silence_hours", "freshness_hours", "volume")] == ["ok"] * 3
     assert found["freshness_hours"]["value"] < 1
 
 
-def test_the_feed_that_fell_silent_is_one_incident_of_the_last_week_of_flights_and_none_of_the_survey(
+def test_a_silent_weather_feed_is_one_incident_of_the_last_week_of_flights_and_none_of_employment(
     command: Command, stored_fleet: Path, last_week_of_flights: list[dict[str, Any]]
 ) -> None:
     """The stations' last hour ends at midnight UTC, five hours before the day ends in New York. There is no batch of 31 December."""
@@ -134,7 +134,7 @@ def test_the_feed_that_fell_silent_is_one_incident_of_the_last_week_of_flights_a
     assert of_feed(command(stored_fleet, "check", "--model", "employment", "--json").json()) == []
 
 
-def test_a_slice_of_all_models_leaves_out_those_without_its_column(command: Command, stored_fleet: Path) -> None:
+def test_a_check_of_a_slice_in_all_models_leaves_out_models_without_its_column(command: Command, stored_fleet: Path) -> None:
     said = command(stored_fleet, "check", "--slice", "SEX=female")
     assert said.code == 0
     assert "flights-delay is left out: column 'SEX' is not in flights-delay." in said.out
@@ -145,15 +145,15 @@ def test_a_slice_of_all_models_leaves_out_those_without_its_column(command: Comm
     assert found["accuracy"]["slice"] == "SEX=female"
 
 
-@pytest.mark.long  # test_a_fall_of_accuracy_by_five_points_in_one_of_those_weeks_needs_one
-def test_fail_on_ends_with_one_where_a_finding_is_that_bad(command: Command, stored_fleet: Path) -> None:
+@pytest.mark.long  # test_a_planted_fall_of_accuracy_by_five_points_in_such_a_week_is_critical
+def test_fail_on_exits_with_one_if_a_finding_has_at_least_that_severity(command: Command, stored_fleet: Path) -> None:
     june = ("--model", "flights-delay", "--from", "2013-06-24", "--to", "2013-07-01")
     assert command(stored_fleet, "check", *june, "--fail-on", "act").code == 1
     assert command(stored_fleet, "check", "--model", "sentiment", "--fail-on", "act").code == 0
 
 
-@pytest.mark.long  # law 10: tests/test_laws.py::test_nothing_that_arrived_later_counts
-def test_nothing_that_arrives_after_as_of_gives_the_game_away(command: Command, own_fleet: Path, tmp_path: Path) -> None:
+@pytest.mark.long  # law 10: tests/test_laws.py::test_no_analyzer_counts_records_that_arrived_later
+def test_labels_that_arrive_after_as_of_do_not_change_a_check(command: Command, own_fleet: Path, tmp_path: Path) -> None:
     as_of, week = pd.Timestamp("2013-07-08T00:00", tz="UTC"), ("--model", "flights-delay", "--from", "2013-07-01", "--to", "2013-07-08")
     served = raw_rows.between(raw_rows.predictions("flights-delay"), "2013-07-01", "2013-07-08")
     labels = pd.read_parquet(raw_rows.SAMPLE / "flights-delay.labels.parquet").set_index("id")
@@ -222,7 +222,7 @@ def test_employment_shows_its_gaps_between_groups_with_intervals_and_small_group
 
 
 @pytest.mark.long  # tests/monitoring/test_false_alarms.py
-def test_weeks_of_employment_in_2017_bring_no_new_act(opened: Database) -> None:
+def test_weeks_of_employment_in_2017_raise_no_new_critical_finding(opened: Database) -> None:
     acts = [
         f"{start:%G-W%V}: {finding.because}"
         for start in WEEKS[:: 4 if LONG else 26]
@@ -233,7 +233,7 @@ def test_weeks_of_employment_in_2017_bring_no_new_act(opened: Database) -> None:
     assert {f"{start:%G-W%V}" for start in WEEKS} == {f"2017-W{number:02}" for number in range(1, 53)}
 
 
-def test_a_fall_of_accuracy_by_five_points_in_one_of_those_weeks_needs_one(command: Command, own_fleet: Path, tmp_path: Path) -> None:
+def test_a_planted_fall_of_accuracy_by_five_points_in_such_a_week_is_critical(command: Command, own_fleet: Path, tmp_path: Path) -> None:
     start = WEEKS[19]
     week = raw_rows.between(raw_rows.predictions("employment"), pd.Timestamp(start), pd.Timestamp(start + timedelta(weeks=1)))
     right = week[(week["score"] >= raw_rows.threshold("employment")) == (week["label"] == 1)]
@@ -272,7 +272,7 @@ def test_a_weather_feed_that_falls_silent_is_one_incident_of_each_flights_model(
         assert one.event is None, "Christmas was six days before"
 
 
-def test_check_says_incidents_first_with_what_comes_with_them_folded(command: Command, stored_fleet: Path) -> None:
+def test_the_check_command_lists_incidents_first_and_folds_related_findings(command: Command, stored_fleet: Path) -> None:
     lines = command(stored_fleet, "check", "--model", "flights-late").out.splitlines()
     body = [line for line in lines if line.startswith(("Critical", "Warning", "Unknown"))]
 
@@ -289,7 +289,9 @@ def test_check_says_incidents_first_with_what_comes_with_them_folded(command: Co
 
 
 @pytest.mark.long  # tests/analyzers/serving/test_performance.py
-def test_the_fall_of_june_is_an_act_and_in_july_it_is_no_news_any_more(opened: Database, july_of_delay: list[dict[str, Any]]) -> None:
+def test_the_rise_of_the_error_in_june_is_critical_and_in_july_it_is_no_longer_news(
+    opened: Database, july_of_delay: list[dict[str, Any]]
+) -> None:
     """The error rose in June. July is as bad, and its finding says that June was too. The hot weather, which the winter reference does not
     contain, is a finding about inputs."""
     start, end = datetime(2013, 6, 24, tzinfo=UTC), datetime(2013, 7, 1, tzinfo=UTC)

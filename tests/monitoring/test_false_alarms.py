@@ -19,7 +19,7 @@ CELLS = cells()
     some([("binary", 60, False), ("regression", 150, True)], 1),
     ids=some(["60 rows a day", "correlated days"], 1),
 )
-def test_clean_weeks_raise_no_act(tmp_path: Path, task: str, a_day: int, varied: bool) -> None:
+def test_clean_weeks_raise_no_critical_finding_and_few_warnings(tmp_path: Path, task: str, a_day: int, varied: bool) -> None:
     store = build(tmp_path, task=task, weeks=WEEKS, a_day=a_day, varied=varied, seed=7)
     counts: Counter[tuple[str, str]] = Counter()
     judged = 0
@@ -33,13 +33,13 @@ def test_clean_weeks_raise_no_act(tmp_path: Path, task: str, a_day: int, varied:
 
 
 @pytest.mark.parametrize("cell", CELLS[::9], ids=[f"{each.family}, {each.where}" for each in CELLS[::9]])
-def test_intervals_hold_the_truth(cell: Cell) -> None:
+def test_intervals_cover_the_true_value_as_often_as_stated(cell: Cell) -> None:
     share, known = coverage(cell, 250)
     assert known >= 200
     assert verdict(cell, share, 250) == "held", share
 
 
-def test_the_grid_holds_zero_and_every_family() -> None:
+def test_the_grid_of_cells_includes_zero_effects_and_every_metric_family() -> None:
     families = {each.family for each in CELLS}
     assert len(families) >= 15 and {"PSI", "ECE", "ROC AUC", "largest difference", "R²", "F1"} <= families
     assert any(abs(each.truth) < 1e-12 for each in CELLS if each.family == "PSI") and any(

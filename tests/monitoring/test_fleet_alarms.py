@@ -33,12 +33,12 @@ def quiet_fleet(models: int, alarming: list[Incident]) -> dict[str, list[Finding
     return fleet
 
 
-def test_a_small_fleet_alarms_as_its_models_do() -> None:
+def test_an_alarm_in_a_small_fleet_needs_no_further_confirmation() -> None:
     found = [with_p("a", 1e-4)]
     assert fleet_alarms(found, quiet_fleet(10, found), ANALYZERS).unconfirmed == {}
 
 
-def test_among_a_thousand_models_what_chance_gives_is_not_told_and_what_it_does_not_is() -> None:
+def test_in_a_fleet_of_a_thousand_models_only_alarms_beyond_chance_are_confirmed() -> None:
     found = [with_p("chance", 1e-4, day=1.0), with_p("fault", 1e-9, day=5.0)]
     held = fleet_alarms(found, quiet_fleet(1000, found), ANALYZERS).unconfirmed
     assert list(held) == [found[0].id]
@@ -46,7 +46,7 @@ def test_among_a_thousand_models_what_chance_gives_is_not_told_and_what_it_does_
     assert found[0].lead.state == "critical" and found[0].severity == "act", "its state and severity stay"
 
 
-def test_a_day_that_moved_all_models_tells_of_none_of_them() -> None:
+def test_a_change_that_moved_all_models_on_one_day_confirms_no_alarm_of_a_single_model() -> None:
     found = [with_p("a", 1e-7, day=2.0)]
     fleet = quiet_fleet(200, found)
     assert fleet_alarms(found, fleet, ANALYZERS).unconfirmed == {}
@@ -57,7 +57,7 @@ def test_a_day_that_moved_all_models_tells_of_none_of_them() -> None:
     assert list(fleet_alarms(found, moved, ANALYZERS).unconfirmed) == [found[0].id]
 
 
-def test_an_alarm_that_is_no_test_is_told() -> None:
+def test_an_alarm_that_is_no_statistical_test_is_confirmed_in_a_large_fleet() -> None:
     level = drift_incident(
         "level", subject="model", analyzer="serving/performance", metric="accuracy", against="level", evidence={"p_value": 0.9}
     )
@@ -71,27 +71,27 @@ def fallen(name: str, p: float, **evidence: Any) -> Incident:
     return drift_incident(name, subject="model", analyzer="serving/performance", metric="accuracy", evidence=told)
 
 
-def test_a_surer_fall_is_never_held_back_where_a_less_sure_one_is_told() -> None:
+def test_a_more_certain_fall_is_never_held_back_if_a_less_certain_one_is_confirmed() -> None:
     falls = [fallen(f"m{p}", p) for p in (1e-9, 1e-6, 1e-4, 1e-3, 1e-2, 0.1, 0.2)]
     told = [not fleet_alarms([fall], quiet_fleet(1000, [fall]), ANALYZERS).unconfirmed for fall in falls]
     assert told == sorted(told, reverse=True) and told[0] and not told[-1]
 
 
-def test_a_fall_that_stands_is_told_in_a_large_fleet() -> None:
+def test_a_standing_fall_is_confirmed_in_a_large_fleet() -> None:
     for evidence in ({"standing": True}, {"creep": 0.03}):
         fall = fallen("old", 0.1, **evidence)
         assert fleet_alarms([fall], quiet_fleet(1000, [fall]), ANALYZERS).unconfirmed == {}
 
 
 @pytest.mark.parametrize("rank", [1.0, 5.0, 50.0])
-def test_an_alarm_of_one_model_is_told_beside_weak_ones_of_the_same_input(rank: float) -> None:
+def test_a_confirmed_alarm_of_one_model_opens_an_alert_beside_weak_alarms_of_the_same_input(rank: float) -> None:
     sure = with_p("sure", 1.4e-6)
     weak = [drift_incident(name, rank=rank, evidence={"p_value": 1.4e-5, "p_adjusted": 1.4e-5}) for name in ("weak", "weaker")]
     assert opened_models([sure], 1000) == ["sure"]
     assert opened_models([*weak, sure], 1000) == ["sure"]
 
 
-def test_an_alert_that_is_open_speaks_for_its_shared_fault_though_it_is_no_longer_confirmed() -> None:
+def test_an_open_alert_covers_its_shared_fault_even_if_the_fault_is_no_longer_confirmed() -> None:
     sure, weak = with_p("sure", 1.4e-6), [with_p(name, 1.4e-5) for name in ("weak", "weaker")]
     found = [*weak, sure]
     owners: dict[str | None, str | None] = dict.fromkeys(("sure", "weak", "weaker"), "one owner")

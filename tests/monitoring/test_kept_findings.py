@@ -57,7 +57,7 @@ def test_the_questions_of_the_first_page_of_a_large_fleet_are_saved(most: int, s
     assert restored(tmp_path)[1] == saved
 
 
-def test_what_was_saved_comes_back_as_it_was(kept: KeptFindings, tmp_path: Path) -> None:
+def test_saved_findings_are_restored_unchanged(kept: KeptFindings, tmp_path: Path) -> None:
     kept.save(tmp_path, {"": 3})
     found, count = restored(tmp_path)
     assert count == 2
@@ -66,7 +66,7 @@ def test_what_was_saved_comes_back_as_it_was(kept: KeptFindings, tmp_path: Path)
     assert found.restore(tmp_path) == 0, "read once: what is known since then is newer"
 
 
-def test_a_day_of_one_model_leaves_the_last_answer_of_each_question() -> None:
+def test_many_checks_in_one_day_leave_only_the_last_answer_of_each_question() -> None:
     held = KeptFindings()
     for hour in range(24):
         for reads in ("rows", "counts"):
@@ -75,7 +75,7 @@ def test_a_day_of_one_model_leaves_the_last_answer_of_each_question() -> None:
     assert held.find(Asked(SLICED, "rows", END + timedelta(hours=23)), 3) == (finding(),)
 
 
-def test_the_findings_of_all_questions_have_room_for_so_many(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_number_of_kept_findings_is_bounded_in_memory_and_in_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(kept_findings, "MAX_FINDINGS", 50)
     monkeypatch.setattr(kept_findings, "MAX_FINDINGS_IN_FILE", 25)
     held = KeptFindings()
@@ -93,7 +93,9 @@ def test_the_file_is_readable_by_its_owner_only(kept: KeptFindings, tmp_path: Pa
     assert (tmp_path / KEPT_FILE).stat().st_mode & 0o777 == 0o600
 
 
-def test_nothing_is_taken_from_another_program(kept: KeptFindings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_findings_saved_by_another_program_version_are_not_restored(
+    kept: KeptFindings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     kept.save(tmp_path, {"": 3})
     monkeypatch.setattr(kept_findings, "program_digest", lambda: "another")
     assert restored(tmp_path)[1] == 0
@@ -105,7 +107,7 @@ def test_a_file_that_cannot_be_read_is_left_out(tmp_path: Path, text: str) -> No
     assert restored(tmp_path)[1] == 0
 
 
-def test_a_damaged_finding_takes_nothing_over(kept: KeptFindings, tmp_path: Path) -> None:
+def test_if_one_saved_finding_is_damaged_no_finding_is_restored(kept: KeptFindings, tmp_path: Path) -> None:
     kept.save(tmp_path, {"": 3})
     path = tmp_path / KEPT_FILE
     head, *lines = path.read_text().splitlines()
@@ -115,7 +117,7 @@ def test_a_damaged_finding_takes_nothing_over(kept: KeptFindings, tmp_path: Path
     assert restored(tmp_path)[1] == 0
 
 
-def test_only_what_is_new_is_written_and_read(kept: KeptFindings, tmp_path: Path) -> None:
+def test_only_new_findings_are_appended_to_the_file_and_read(kept: KeptFindings, tmp_path: Path) -> None:
     (tmp_path / "home").mkdir()
     (tmp_path / "state").mkdir()
     path = tmp_path / "home" / KEPT_FILE
@@ -136,7 +138,7 @@ def test_only_what_is_new_is_written_and_read(kept: KeptFindings, tmp_path: Path
     assert restored(tmp_path / "home")[1] == 2, "a line that was not written to its end is left out"
 
 
-def test_a_file_with_more_past_than_present_is_written_anew(kept: KeptFindings, tmp_path: Path) -> None:
+def test_a_file_with_more_outdated_than_current_findings_is_rewritten(kept: KeptFindings, tmp_path: Path) -> None:
     for generation in range(4, 9):
         kept.keep(asked(), generation, ())
         kept.save(tmp_path, {"": generation})
@@ -156,7 +158,7 @@ def test_only_findings_of_the_present_state_are_saved(kept: KeptFindings, tmp_pa
     assert found.find(asked("price"), 2) == (finding("price"),)
 
 
-def test_what_failed_is_not_saved(kept: KeptFindings, tmp_path: Path) -> None:
+def test_failed_analyses_are_not_saved(kept: KeptFindings, tmp_path: Path) -> None:
     kept.keep(asked("price"), 3, (finding("price"), replace(finding("price"), because=f"{FAILED}: MemoryError: none left")))
     kept.save(tmp_path, {"": 3})
     assert restored(tmp_path)[1] == 2, "those of the other model"
@@ -177,7 +179,7 @@ def test_findings_of_another_generation_are_not_found(kept: KeptFindings) -> Non
     assert kept.find(asked(), 4) is None
 
 
-def test_the_oldest_are_dropped(kept: KeptFindings) -> None:
+def test_the_least_recently_used_findings_are_dropped(kept: KeptFindings) -> None:
     kept.most = 2
     kept.find(asked(), 3)
     kept.keep(asked(days=1), 3, ())
@@ -185,7 +187,7 @@ def test_the_oldest_are_dropped(kept: KeptFindings) -> None:
     assert kept.find(Asked(SLICED, "rows", END), 3) is None
 
 
-def test_a_large_fleet_has_room_for_every_model() -> None:
+def test_the_kept_findings_of_a_large_fleet_have_room_for_every_model() -> None:
     class AnyStore:
         pass
 
@@ -197,7 +199,7 @@ def test_a_large_fleet_has_room_for_every_model() -> None:
     assert kept_findings.kept_findings_of(store).find(asked("model 0"), 1) == ()
 
 
-def test_who_asks_while_it_is_computed_waits_for_the_same_findings() -> None:
+def test_a_caller_that_asks_during_a_computation_waits_for_the_same_findings() -> None:
     kept, computed, answers = KeptFindings(), [], []
     gate = threading.Event()
 

@@ -34,7 +34,7 @@ def world(share_by_age, days=40, served=100):
     return ask
 
 
-def test_labels_that_are_in_need_no_other_days() -> None:
+def test_a_window_with_all_its_labels_is_not_moved() -> None:
     assert newest_labelled_window(world(lambda age: 1.0), WINDOW) is None
     assert newest_labelled_window(world(lambda age: 0.3), WINDOW) is None
 
@@ -46,19 +46,19 @@ def test_late_labels_move_the_window_back() -> None:
     assert partly is not None and partly.end == END - 12 * DAY
 
 
-def test_a_window_with_most_of_its_labels_says_it_itself() -> None:
+def test_a_window_with_most_of_its_labels_is_used_unchanged() -> None:
     assert newest_labelled_window(world(lambda age: float(age > 2)), WINDOW) is None  # 5 of 7 days
     found = newest_labelled_window(world(lambda age: float(age > 3)), WINDOW)
     assert found is not None and found.end == END - 3 * DAY
 
 
-def test_nothing_can_be_said_without_labels() -> None:
+def test_without_labels_no_earlier_window_is_found() -> None:
     assert newest_labelled_window(world(lambda age: 0.0), WINDOW) is None
     assert newest_labelled_window(world(lambda age: float(age > 10), served=2), WINDOW) is None
     assert newest_labelled_window(world(lambda age: 1.0, days=0), WINDOW) is None
 
 
-def test_a_fall_that_only_late_labels_show_is_told_with_its_days() -> None:
+def test_a_fall_that_only_late_labels_show_is_reported_with_its_days() -> None:
     stream = CleanStream(credit(reference_rows=2000), seed=1, past=21, days=11, rows_a_day=600, label_delay=7)
     scenario = FaultScenario(stream, fault_targets(stream.base, 1), FAULTS["concept_drift"], "strong")
     (day,) = ReplayLab.of(stream).judge(scenario, "counts", first=11)
@@ -70,7 +70,7 @@ def test_a_fall_that_only_late_labels_show_is_told_with_its_days() -> None:
     assert {each.end for each in day.findings if each.analyzer == "serving/performance"} == {day.end}
 
 
-def test_days_are_named() -> None:
+def test_the_sentence_names_the_analyzed_dates() -> None:
     stream = CleanStream(credit(reference_rows=500), seed=1, past=15, days=1, rows_a_day=100)
     (day,) = ReplayLab.of(stream).judge(FaultScenario(stream, fault_targets(stream.base, 1)), "counts")
     one = replace(day.findings[0], because="So.", start=END - 7 * DAY, end=END)

@@ -137,7 +137,7 @@ def recomputed(home: Path, *options: str) -> str:
     return checked(home, *options)
 
 
-def test_a_check_after_which_nothing_changed_says_the_same_and_computes_no_model(home: Path, computed: list[str]) -> None:
+def test_a_check_after_no_change_gives_the_same_findings_and_computes_no_model(home: Path, computed: list[str]) -> None:
     first = checked(home)
     assert computed == []
     assert first == recomputed(home)
@@ -160,7 +160,7 @@ def test_a_check_after_which_nothing_changed_says_the_same_and_computes_no_model
         (removed, ["loan"]),
     ],
 )
-def test_what_a_change_may_concern_is_computed_again(
+def test_only_the_models_that_a_change_may_concern_are_computed_again(
     home: Path, computed: list[str], change: Callable[[DuckStore], None], concerned: list[str]
 ) -> None:
     with new_store(home) as store:
@@ -170,7 +170,7 @@ def test_what_a_change_may_concern_is_computed_again(
     assert found == recomputed(home)
 
 
-def test_other_dates_and_one_model_are_other_questions(home: Path, computed: list[str]) -> None:
+def test_a_check_of_other_dates_is_computed_once_and_then_kept(home: Path, computed: list[str]) -> None:
     dates = ("--from", "2026-03-03", "--to", "2026-03-07")
     found = checked(home, *dates)
     assert computed == BOTH
@@ -179,7 +179,7 @@ def test_other_dates_and_one_model_are_other_questions(home: Path, computed: lis
     assert checked(home, "--as-of", "2026-03-08T00:00:00Z") and computed == [*BOTH, *BOTH]
 
 
-def test_another_program_computes_everything(home: Path, computed: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_another_program_version_computes_every_model_again(home: Path, computed: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(kept_findings, "program_digest", lambda: "another")
     checked(home)
     assert computed == BOTH

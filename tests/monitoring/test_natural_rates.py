@@ -48,7 +48,7 @@ def test_the_plain_rule_needs_both_the_fall_and_the_z():
     assert plain_rule(0, 0, 800, 1000)[0] is False
 
 
-def test_rates_leave_out_weeks_without_an_answer_and_tell_unsure_ones_apart():
+def test_alarm_rates_leave_out_unanswered_weeks_and_count_unsure_weeks_separately():
     found = alarm_rates(
         [("degraded", True), ("degraded", False), ("degraded", None), ("sound", True), ("sound", False), ("sound", False), ("unsure", True)]
     )
@@ -65,7 +65,7 @@ def test_auroc_counts_pairs_and_ties_as_half():
     assert np.isnan(auroc([1, 2], [True, True]))
 
 
-def test_power_at_a_false_alarm_rate_spends_no_more_than_allowed():
+def test_the_power_at_a_false_alarm_rate_allows_no_more_false_alarms_than_stated():
     """Of five sound weeks, none may be above the limit at 10 %, and one at 20 %."""
     values, truth = [9, 6, 3, 8, 5, 4, 2, 1], [True, True, True, False, False, False, False, False]
     assert power_at(values, truth, 0.10) == pytest.approx(1 / 3)
@@ -73,7 +73,7 @@ def test_power_at_a_false_alarm_rate_spends_no_more_than_allowed():
     assert power_at(values, truth, 1.0) == 1.0
 
 
-def test_news_is_told_of_a_run_of_degraded_weeks():
+def test_the_expected_news_follow_runs_of_degraded_weeks():
     weeks = ["sound", "degraded", "degraded", "sound", "unsure", "degraded", "sound", "sound"]
     assert expected_news(weeks) == [None, "new", "standing", "recovered", None, None, "recovered", None]
     assert expected_news(["degraded"]) == ["new"]

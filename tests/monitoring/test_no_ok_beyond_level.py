@@ -94,7 +94,7 @@ def test_no_finding_is_ok_beyond_its_limit_and_totals_agree(checked: Checked, na
 
 
 @pytest.mark.parametrize("name", CHECKED)
-def test_what_is_most_urgent_comes_first_and_findings_follow_their_incidents(checked: Checked, name: str) -> None:
+def test_the_most_urgent_incidents_come_first_and_findings_follow_their_incidents(checked: Checked, name: str) -> None:
     report = checked.report(name)
     urgent = [(each.severity != "act", each.standing) for each in report.incidents]
     assert urgent == sorted(urgent)
@@ -105,7 +105,7 @@ def test_what_is_most_urgent_comes_first_and_findings_follow_their_incidents(che
 
 
 @pytest.mark.parametrize("name", CHECKED)
-def test_who_reads_the_findings_as_json_finds_the_same_incidents(checked: Checked, name: str) -> None:
+def test_the_json_of_findings_gives_the_same_incidents_as_the_report(checked: Checked, name: str) -> None:
     """The same holds for assistants, and for programs that count incidents from `check --json` or over HTTP."""
     report = checked.report(name)
     listed = incident_list([each.to_json() for each in report.findings_by_severity])
@@ -118,7 +118,7 @@ def test_who_reads_the_findings_as_json_finds_the_same_incidents(checked: Checke
     assert action_counts(report.incidents).critical == severe.count("act")
 
 
-def test_the_fleet_has_something_new_and_something_worse_that_stands(checked: Checked) -> None:
+def test_the_fleet_has_a_new_warning_and_a_standing_critical_incident(checked: Checked) -> None:
     """Otherwise the test of the order above would prove nothing."""
     incidents = checked.report("last week").incidents
     assert any(each.standing and each.state == "critical" for each in incidents)
@@ -156,7 +156,7 @@ def finding(metric: str, value: float | None, limit: float | tuple[float, float]
         ("null_rate", 0.2, None, 0.1, False),
     ],
 )
-def test_the_bad_side_of_a_limit(
+def test_a_value_on_the_bad_side_of_its_limit_is_beyond_the_limit(
     metric: str, value: float | None, limit: float | tuple[float, float] | None, baseline: float | None, beyond: bool
 ) -> None:
     evidence = {} if baseline is None else {"baseline": baseline}
@@ -164,7 +164,7 @@ def test_the_bad_side_of_a_limit(
 
 
 @pytest.mark.parametrize("name", CHECKED)
-def test_what_is_beyond_its_level_has_news_or_says_why_they_are_unknown(checked: Checked, name: str) -> None:
+def test_every_finding_beyond_its_level_has_news_or_a_reason_for_missing_news(checked: Checked, name: str) -> None:
     """Regression: 22 findings about records had a state but neither news nor a reason."""
     bad = [each for each in checked.report(name).findings if each.state in ("critical", "warning")]
     silent = [each for each in bad if each.news is None and not each.evidence.get(NEWS_UNKNOWN)]

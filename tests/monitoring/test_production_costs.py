@@ -19,7 +19,7 @@ from tests.support.new_store import new_store
 START = datetime(2026, 3, 1, tzinfo=UTC)
 
 
-def test_costs_are_by_day_and_those_of_probes_and_of_later_days_are_left_out(tmp_path: Path) -> None:
+def test_costs_are_summed_by_day_without_probes_and_later_days(tmp_path: Path) -> None:
     with new_store(tmp_path / "home") as store:
         about = {"kind": "prediction", "model": "chat", "version": "1", "prediction": "stop"}
         lines = [
@@ -44,7 +44,7 @@ def test_costs_are_by_day_and_those_of_probes_and_of_later_days_are_left_out(tmp
 
 
 @pytest.mark.parametrize("price", [None, 2.0])
-def test_the_cost_of_calls_is_that_of_the_page_cost_and_of_a_comparison(tmp_path: Path, price: float | None) -> None:
+def test_the_cost_of_calls_agrees_with_the_cost_page_and_with_a_comparison(tmp_path: Path, price: float | None) -> None:
     """Some calls carry a cost in another currency than the settings state. This cost counts, and is not added to tokens in the settings'
     currency.
     """

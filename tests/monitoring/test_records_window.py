@@ -10,7 +10,7 @@ from tests.support.new_store import new_store
 DAY = datetime(2025, 3, 2, tzinfo=UTC)
 
 
-def test_a_later_price_data_set_or_decision_moves_no_window_of_storage_reports(tmp_path: Path) -> None:
+def test_later_prices_datasets_or_decisions_do_not_move_the_window_of_storage_reports(tmp_path: Path) -> None:
     with new_store(tmp_path / "home", threads=1) as store:
         reports = [
             {"kind": "storage_report", "place": "lake", "at": DAY + timedelta(days=day), "used_bytes": 96, "capacity_bytes": 100}

@@ -20,12 +20,12 @@ LONG = " ".join(["word"] * 30)
         (f"Nothing moved: {LONG} {LONG}. So it is.", ["Nothing moved.", f"Word {LONG[5:]} {LONG}.", "So it is."]),
     ],
 )  # fmt: skip
-def test_a_claim_ends_with_a_clause(sentence: str, parts: list[str]) -> None:
+def test_a_claim_is_split_at_the_end_of_a_clause(sentence: str, parts: list[str]) -> None:
     """Regression: the sentence about joint drift had 84 words."""
     assert split_claim(sentence) == parts
 
 
-def test_what_is_cut_off_comes_before_other_details() -> None:
+def test_a_part_that_is_cut_from_a_claim_is_kept_as_a_detail() -> None:
     finding = context_for(None).undecided("a/b", "model", "psi", 0, f"It fell; {LONG}; {LONG}.")
     short = with_short_claim(finding)
     assert len(short.because.split()) <= MAX_WORDS and len(finding_details(short)) == 1

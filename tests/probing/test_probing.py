@@ -102,7 +102,7 @@ def test_a_redirect_is_not_followed(tmp_path: Path) -> None:
         assert other.seen == [] and [each["error"] for each in found.records] == ["HTTP 302"] * 3
 
 
-def test_what_the_environment_calls_a_proxy_is_not_contacted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_proxy_from_the_environment_is_not_contacted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with serving_vendor(right) as proxy, serving_vendor(right) as vendor:
         monkeypatch.setenv("http_proxy", proxy.url)
         assert ask_set(read_probe_set(written(tmp_path, vendor.url)), os.environ).answered == 3 and proxy.seen == []
@@ -129,7 +129,7 @@ def test_time_and_size_are_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert ask_set(read_probe_set(written(tmp_path, vendor.url)), os.environ, stopped=lambda: True).left_out == 3
 
 
-def test_a_missing_token_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_token_raises_an_error_that_names_its_variable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("ACME_TOKEN")
     with pytest.raises(UsageError, match="ACME_TOKEN is not set"):
         ask_set(read_probe_set(written(tmp_path, "http://127.0.0.1:9/")), os.environ)
@@ -148,13 +148,13 @@ def test_a_missing_token_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         ("body", {"q": "nothing"}, "sent nowhere"),
     ],
 )
-def test_a_wrong_file_says_what_is_wrong(key: str, value: object, message: str) -> None:
+def test_a_wrong_probe_file_raises_an_error_that_names_the_mistake(key: str, value: object, message: str) -> None:
     probe = {"model": "m", "url": "https://example.com/x", "body": {"q": "{question}"}, "read": {"answer": "/a"}, key: value}
     with pytest.raises(UsageError, match=message):
         parse_probe_set({"probe": probe, "item": [{"item": "a", "question": "b"}]}, "f.toml")
 
 
-def test_form_is_that_of_the_answers_or_of_the_pattern() -> None:
+def test_well_formed_answers_match_the_answer_list_or_the_pattern() -> None:
     common = {"model": "m", "url": "https://example.com/{question}", "read": {"answer": "/a"}}
     items = [{"item": "a", "question": "b"}]
     classes = parse_probe_set({"probe": {**common, "answers": ["Yes", "No"]}, "item": items}, "f.toml")
@@ -178,7 +178,7 @@ def test_answers_of_a_pattern_are_compared_exactly() -> None:
     assert said == {"classes": "class", "numbers": "class", "text": "text"}
 
 
-def test_the_owner_asks_what_is_due_and_waits_after_a_failure(store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_owner_asks_due_probe_sets_and_waits_after_a_failure(store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     now, stopping = datetime(2026, 3, 2, 3, tzinfo=UTC), threading.Event()
     with serving_vendor(right) as vendor:
         outcome = execute(store, ["probe", str(written(tmp_path, vendor.url)), "--schedule", "--dry-run"], lambda _: None)
@@ -223,7 +223,7 @@ def test_answers_of_free_text_are_encoded_by_the_encoder_of_the_owner(store: Sto
         parse_probe_set({"probe": common, "item": [{"item": "a", "question": "b"}]}, "f.toml")
 
 
-def test_waits_double_where_the_vendor_names_none(tmp_path: Path) -> None:
+def test_waits_between_retries_double_if_the_vendor_states_none(tmp_path: Path) -> None:
     waits = []
     with serving_vendor(lambda _: (500, {}, b"")) as vendor:
         probe = read_probe_set(written(tmp_path, vendor.url, retries="3"))

@@ -44,7 +44,7 @@ def findings(fleet: Store) -> list[Finding]:
         return list(check.check(fleet, now=now, keep=keep).findings)
 
 
-def test_every_proof_of_the_sample_fleet_gives_the_finding_s_value(fleet: Store, findings: list[Finding]) -> None:
+def test_every_proof_of_the_sample_fleet_gives_the_value_of_its_finding(fleet: Store, findings: list[Finding]) -> None:
     print(coverage(findings))
     proven = [finding for finding in findings if finding.proof]
     assert len(proven) >= 440
@@ -69,7 +69,7 @@ def in_turn(found: Iterable[Finding]) -> list[Finding]:
     return proven if LONG else list({(each.analyzer, each.metric): each for each in proven}.values())
 
 
-def test_what_has_no_proof_says_why(findings: list[Finding]) -> None:
+def test_every_finding_without_a_proof_gives_a_reason(findings: list[Finding]) -> None:
     assert without_reason(findings) == []
     assert [finding.metric for finding in findings if finding.proof and (finding.value is None or finding.basis != "measured")] == []
 
@@ -111,7 +111,7 @@ def test_proofs_hold_for_slices_parts_of_days_and_earlier_states(fleet: Store, a
 
 
 @pytest.mark.parametrize(("fault", "metric"), some([("threshold_changed", "threshold_shift"), ("late_arrivals", "late_rate")], 1))
-def test_what_some_days_show_is_proved_from_them(fault: str, metric: str) -> None:
+def test_findings_about_some_days_are_proved_from_these_days(fault: str, metric: str) -> None:
     stream = CleanStream(BASE, seed=2, past=21, days=4, rows_a_day=250, label_delay=0)
     scenario = FaultScenario(stream, fault_targets(BASE, 2), FAULTS[fault], "middle" if metric == "threshold_shift" else "weak")
     with temporary_store(BASE) as store:
@@ -262,7 +262,7 @@ if LONG:
 
 
 @pytest.mark.parametrize("fault", some(PLANTED, 1))
-def test_every_proof_of_a_planted_fault_gives_the_finding_s_value(clean_past: Path, tmp_path: Path, fault: str) -> None:
+def test_every_proof_of_a_planted_fault_gives_the_value_of_its_finding(clean_past: Path, tmp_path: Path, fault: str) -> None:
     scenario = FaultScenario(LAB, fault_targets(BASE, 1), FAULTS[fault], "middle" if fault == "outage" else "strong")
     shutil.copytree(clean_past, tmp_path / "home")
     with new_store(tmp_path / "home") as store:

@@ -52,7 +52,7 @@ def live_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
 @pytest.mark.parametrize(
     ("model", "early"), [(None, timedelta()), ("live", timedelta(days=1, hours=7, minutes=3))], ids=["all-models", "earlier-state"]
 )
-def test_every_proof_over_the_records_of_a_live_model_gives_the_finding_s_value(
+def test_every_proof_over_the_records_of_a_live_model_gives_the_value_of_its_finding(
     live_store: Store, model: str | None, early: timedelta
 ) -> None:
     end = live_world.END
@@ -298,7 +298,7 @@ def test_spikes_jumps_of_the_rate_and_personal_columns_that_left_are_counted_fro
     assert values == {"recipient:bare/dataset:people": 1, "recipient:hashed/dataset:people": 2, "recipient:founded": 0}
 
 
-def test_exports_without_a_recipient_with_tags_of_the_settings_and_of_the_product_are_proved(tmp_path: Path) -> None:
+def test_exports_without_a_recipient_or_with_tags_from_settings_or_product_are_proved(tmp_path: Path) -> None:
     """Regression: the proof read the tags of the export only, no export without a recipient, and the exports of the product itself."""
     left = {"kind": "event", "what": "export", "text": "extract", "at": NIGHT}
     tagged = {"name": {"tag": "personal"}}

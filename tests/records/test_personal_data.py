@@ -26,7 +26,7 @@ def found(texts: list[str]) -> dict[str, int]:
         ("national identifiers", ["12345678Z", "DNI 00000000T"]),
     ],
 )
-def test_each_kind_is_counted_by_texts(kind: str, texts: list[str]) -> None:
+def test_each_kind_of_personal_data_is_counted_by_texts(kind: str, texts: list[str]) -> None:
     wanted = sum(word not in ("no address", "nothing") for word in texts)
     assert found([*texts, "", "plain words"]) == {kind: wanted}
 
@@ -77,7 +77,7 @@ def test_ids_numbers_and_times_are_not_personal_data(texts: list[str]) -> None:
     assert found(texts) == {}
 
 
-def test_the_check_digit_of_a_card() -> None:
+def test_the_check_digit_of_a_card_number_is_verified() -> None:
     assert has_luhn_digit("79927398713") and not any(has_luhn_digit(f"7992739871{digit}") for digit in "012456789")
 
 
@@ -192,11 +192,11 @@ EMAIL, PHONE, CARD, ACCOUNT, IDENTIFIER = (
         ("BG 12 34 56 A", None),
     ],
 )
-def test_forms_of_the_world(text: str, kind: str | None) -> None:
+def test_identifier_formats_of_many_countries_are_recognised(text: str, kind: str | None) -> None:
     assert list(found([text, f"see {text}"])) == ([] if kind is None else [kind])
 
 
-def test_what_was_found_says_by_which_rule() -> None:
+def test_each_kind_of_personal_data_names_the_rule_that_found_it() -> None:
     counts = personal_data_counts(["DE89370400440532013000", "RSSMRA85T10A562S", "12345678Z", "GB82 WEST 1234 5698 7654 32"])
     assert [(count.kind, count.why, count.texts) for count in counts] == [
         ("bank account numbers", "IBAN: length of its country and check digits (ISO 13616)", 2),
@@ -205,7 +205,7 @@ def test_what_was_found_says_by_which_rule() -> None:
     ]
 
 
-def test_forms_of_bare_digits_count_where_chance_does_not_explain_them() -> None:
+def test_bare_digit_identifiers_count_only_if_chance_does_not_explain_them() -> None:
     dutch = [f"{number:09}" for number in range(123_000_000, 123_000_200) if _is_bsn(f"{number:09}")]
     assert found(dutch) == {IDENTIFIER: len(dutch)} and len(dutch) > 6
     assert found(dutch[:3]) == {}, "three nine-digit numbers may be right by chance"

@@ -91,7 +91,7 @@ def test_values_of_another_type_are_rejected(kind, field):
         assert refusal(record(kind, **{field: value})).reason in ("wrong_type", "bad_value", "bad_time", "missing_field"), value
 
 
-def test_typed_values_and_unknown_fields():
+def test_values_are_converted_to_their_types_and_unknown_fields_are_kept_in_extra():
     found = validate(
         record(id=7, version="2", latency_ms=3, at="2013-07-01T12:00:00+02:00", score="NaN", request="r1", groups={"sex": "F"}, device=None)
     )
@@ -161,7 +161,7 @@ def test_a_resource_needs_one_measurement():
         ("2200-12-31T23:59:59Z", datetime(2200, 12, 31, 23, 59, 59)),
     ],
 )
-def test_times(text, instant):
+def test_valid_times_are_parsed_to_utc(text, instant):
     assert parse_time("at", text, None) == instant.replace(tzinfo=UTC)
 
 
@@ -203,7 +203,7 @@ def test_times_without_an_offset_need_a_time_zone():
 
 @settings(deadline=None)
 @given(st.datetimes(datetime(1971, 1, 1), datetime(2200, 12, 30)), st.integers(-23 * 60, 23 * 60))
-def test_a_time_survives_being_written(instant, minutes):
+def test_a_written_time_is_read_back_unchanged(instant, minutes):
     offset = timedelta(minutes=minutes)
     local = (instant + offset).isoformat()
     sign = "-" if minutes < 0 else "+"
@@ -225,7 +225,7 @@ def test_a_time_survives_being_written(instant, minutes):
         (float("nan"), "NaN"),
     ],
 )
-def test_canonical_text(value, text):
+def test_values_have_the_expected_canonical_text(value, text):
     assert canonical_text(value) == text
 
 

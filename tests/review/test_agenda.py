@@ -23,7 +23,7 @@ def said(does, name, text=None):
     return {"item": name, "does": does, "author": "ann", "text": text}
 
 
-def test_what_is_critical_comes_before_warnings_and_what_is_new_before_what_stands():
+def test_critical_items_come_before_warnings_and_new_items_before_standing_ones():
     items = [item("watch", severity="watch"), item("old", change="as before"), item("small", exposure=0.01), item("new")]
     assert [each.item for each in ranked_agenda(items)] == ["new", "small", "old", "watch"]
     by_name = {each.item: each.score for each in ranked_agenda(items)}
@@ -33,14 +33,14 @@ def test_what_is_critical_comes_before_warnings_and_what_is_new_before_what_stan
     assert by_name["small"] == pytest.approx(0.05)  # the least exposure counts
 
 
-def test_what_somebody_promised_weighs_as_much_where_the_traffic_is_small():
+def test_a_promised_action_weighs_as_much_however_small_the_traffic():
     items = [item("busy", change="as before", exposure=0.9), item("promise", change="due", exposure=0.0), item("soon", "watch", "due", 0.0)]
     ordered = ranked_agenda(items)
     assert [each.item for each in ordered] == ["promise", "busy", "soon"]
     assert ordered[0].score == pytest.approx(0.8 * 0.5)
 
 
-def test_a_critical_item_that_stands_is_below_new_warnings_only_where_somebody_acknowledged_it():
+def test_a_standing_critical_item_is_below_new_warnings_only_if_it_is_acknowledged():
     stands, news = item("stands", change="as before", exposure=0.01), item("news", severity="watch", exposure=0.9)
     assert [each.item for each in ranked_agenda([news, stands])] == ["stands", "news"]
     answered = replace(stands, severity="watch", acknowledged=True)
@@ -48,7 +48,7 @@ def test_a_critical_item_that_stands_is_below_new_warnings_only_where_somebody_a
     assert (answered.state, answered.shown_severity) == ("critical", "act")
 
 
-def test_what_nobody_decided_for_three_weeks_comes_first_of_what_is_as_severe():
+def test_items_undecided_for_three_weeks_come_first_among_those_of_the_same_severity():
     """Regression: a waiting warning stood above a critical item without an action."""
     items = [item("new"), item("warns", "watch"), item("waits", "watch", "as before", weeks=3), item("stands", change="as before", weeks=3)]
     ordered = ranked_agenda(items)
@@ -68,7 +68,7 @@ def test_what_nobody_decided_for_three_weeks_comes_first_of_what_is_as_severe():
         ("act", 1.5, {"severity": "act", "value": 1.0}, None, "as before"),
     ],
 )
-def test_an_incident_is_held_against_last_weeks(severity, value, before, higher_is_worse, expected):
+def test_the_change_of_an_incident_is_judged_against_last_week(severity, value, before, higher_is_worse, expected):
     assert incident_change(severity, value, before, higher_is_worse) == expected
 
 
@@ -79,7 +79,7 @@ def test_the_agenda_has_at_most_seven_items_and_folds_the_rest():
     assert [each.item for each in found.folded] == ["i7", "i8", "i9"]
 
 
-def test_what_is_late_is_not_folded_below_seven_critical_items():
+def test_an_overdue_item_is_not_folded_below_seven_critical_items():
     """Regression: a warning without a decision for three weeks, and an overdue action, were folded."""
     late = item("late", "watch", "as before", weeks=3)
     due = [replace(item(name, severity, "due", exposure=0.0), sort="action") for name, severity in (("over", "act"), ("soon", "watch"))]
@@ -110,7 +110,7 @@ def test_people_pin_unpin_and_add():
         assert not undone.pinned | undone.removed
 
 
-def test_an_item_comes_back_from_json_as_it_was():
+def test_an_agenda_item_is_read_back_from_json_unchanged():
     one = replace(item("x"), reasons=("New this week.",), about={"incident": "x"})
     assert Item.from_json(one.to_json()) == one
 
@@ -133,7 +133,7 @@ def test_audits_that_expired_or_soon_expire_are_due(tmp_path):
 
 @pytest.mark.parametrize("late", [0, 2])
 @pytest.mark.parametrize("days", [-1, 0, 1])
-def test_an_audit_has_expired_on_the_agenda_exactly_if_check_says_so_as_of_the_same_end(tmp_path, days, late):
+def test_the_agenda_and_a_check_of_the_same_end_agree_whether_an_audit_has_expired(tmp_path, days, late):
     """Regression: an audit that arrived two days after the week was on its agenda, and unknown to a check as of its end."""
     week, noon = Week(2026, 10), Week(2026, 10).start + timedelta(hours=12)
     results = {"headline": {"value": 0.8, "low": 0.7, "high": 0.9, "n": 100}}

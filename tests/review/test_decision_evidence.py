@@ -14,11 +14,11 @@ from observability.review.decision_evidence import Evidence, read_evidence
         Evidence("", "2013-W27", "action:a1"),
     ],
 )
-def test_it_comes_back_as_it_was(piece):
+def test_decision_evidence_is_read_back_unchanged(piece):
     assert read_evidence(str(piece) if piece.review else piece.title) == piece
 
 
-def test_people_read_no_ids_and_are_led_to_the_step_that_shows_it():
+def test_evidence_is_shown_without_ids_and_links_to_the_step_that_shows_it():
     assert read_evidence("2013-W27: A title [action:a1]").words == "2013-W27: A title"
     assert [read_evidence(f"2013-W27: x [{item}]").step for item in ("action:a1", "challenger:m:2", "incident:m:x")] == [
         "promises",

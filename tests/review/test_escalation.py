@@ -76,7 +76,7 @@ def on_agenda(store, week, item):
     return next((each for each in freeze.stored_week(store, str(week))["agenda"] if each["item"].startswith(item)), None)
 
 
-def test_what_was_not_done_three_weeks_running_is_passed_up_by_itself(store):
+def test_an_action_not_done_for_three_weeks_is_escalated_automatically(store):
     found = [promised(store, week) for week in WEEKS[1:4]]
     assert [(each["moved"]["answer"], each["weeks"], each["escalated"]) for each in found] == [
         ("not done yet", 1, False),
@@ -115,11 +115,11 @@ def test_assigned_done_and_verified_are_three_stages(state, owner, answer, stage
     assert action_stage(state, owner, {"answer": answer}) == stage
 
 
-def test_what_was_put_off_until_a_later_day_waits_for_it(store):
+def test_a_postponed_action_is_not_escalated_before_its_new_date(store):
     assert (promised(store, WEEKS[3], "a2")["weeks"], promised(store, WEEKS[3], "a2")["escalated"]) == (3, False)
 
 
-def test_the_owner_is_told_once_with_a_key(store):
+def test_an_escalation_is_sent_to_the_owner_only_once(store):
     queued = [each for each in alert_log.messages_by_key(store).values() if each.incident == "action:a1"]
     assert [(each.channel, each.state) for each in queued] == [("bobs", "queued")]
     assert "Ask the drivers" in queued[0].text
@@ -133,7 +133,7 @@ def test_the_owner_is_told_once_with_a_key(store):
     assert [address for address, _ in sent if address.endswith("desk")], "the lapsed signature has no owner with a route"
 
 
-def test_a_review_of_old_logs_tells_nobody(store):
+def test_the_review_of_old_logs_sends_no_message(store):
     body = freeze.stored_week(store, str(WEEKS[3]))
     assert list(escalation_messages(body, config.read_alert_config(store.home), NOW))
     before = len(alert_log.messages_by_key(store))
@@ -147,7 +147,7 @@ def test_a_lapsed_signature_waits_on_the_agenda_until_somebody_decides(store):
     assert freeze.stored_week(store, str(WEEKS[3]))["agenda"][0]["weeks"] >= 3
 
 
-def test_a_decision_comes_back_on_its_day_until_it_was_looked_at(store):
+def test_a_decision_returns_to_the_agenda_on_its_date_until_it_is_reviewed(store):
     assert [bool(on_agenda(store, week, "decision:d1")) for week in WEEKS[:4]] == [False, True, True, True]
     item = on_agenda(store, WEEKS[3], "decision:d1")
     assert "Keep version 1" in item["title"]
@@ -168,7 +168,7 @@ def test_a_decision_comes_back_on_its_day_until_it_was_looked_at(store):
     assert on_agenda(store, WEEKS[4], "decision:d1") is None
 
 
-def test_a_week_is_made_anew_as_it_was_frozen(store):
+def test_the_agenda_of_a_frozen_week_is_rebuilt_unchanged(store):
     body = freeze.stored_week(store, str(WEEKS[3]))
     then = NOW + (WEEKS[3].start - WEEKS[0].start) / 1000
     later = {"author": "ann", "model": "eta", "at": then + timedelta(hours=1)}

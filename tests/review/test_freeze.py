@@ -103,7 +103,7 @@ def errors(week, version="1"):
     return np.array([abs(each["score"] - label[each["id"]]) for each in rows if each["id"] in label])
 
 
-def test_the_week_of_the_fault_has_one_thing_on_top_and_the_figures_of_its_records(broken):
+def test_the_week_of_the_planted_fault_leads_with_one_item_and_has_the_figures_of_its_records(broken):
     (part,) = broken["models"]
     by_hand = errors(BROKEN)
     assert part["served"] == 7 * review_world.A_DAY
@@ -218,14 +218,14 @@ def page(store, review):
     return export_review.review_html(store, review, NOW)
 
 
-def test_a_week_that_is_not_over_or_not_there_is_said(store, broken):
+def test_an_unfinished_or_unfrozen_week_raises_an_error(store, broken):
     with pytest.raises(UsageError, match="is not over"):
         freeze.freeze(store, WEEKS[-1].back(-2), author="ann", now=NOW)
     with pytest.raises(NotFoundError, match="is not frozen"):
         freeze.stored_week(store, "2001-W01")
 
 
-def test_the_files_hold_what_was_said_and_nothing_in_them_runs(store, broken):
+def test_exported_files_hold_what_people_wrote_as_inert_text(store, broken):
     html = page(store, str(BROKEN))
     assert invalid(html) == []
     assert "<script" not in html
@@ -264,7 +264,7 @@ def test_every_file_marks_an_agreed_action_from_the_day_after_its_due_date(store
         assert states == [("yes" if late else "no", f"{now:%Y-%m-%d}")]
 
 
-def test_no_file_of_a_week_tells_of_a_group_of_fewer_than_ten_rows_and_each_says_so(store, broken, monkeypatch):
+def test_exported_files_leave_out_groups_below_ten_rows_and_state_that_they_do(store, broken, monkeypatch):
     few = broken["models"][0]["findings"][0] | {"id": "f3w", "slice": "job=cook", "n": 3, "because": "cooks get worse answers"}
     led = broken["models"][0]["incidents"][0] | {"incident": "1nc", "lead": "f3w", "sentence": few["because"], "findings": ["f3w"]}
     item = export_review.items_of(broken)[0].to_json() | {"item": "i", "title": few["because"], "about": {"incident": "1nc"}, "also": []}
@@ -279,7 +279,7 @@ def test_no_file_of_a_week_tells_of_a_group_of_fewer_than_ten_rows_and_each_says
     assert all(said in text for text in files[:4]) and export_review.review_json(store, week, NOW)["suppressed"] == 1
 
 
-def test_an_agenda_item_has_its_line_the_reference_beside_current_and_the_worst_slice(store, broken):
+def test_an_agenda_item_has_a_chart_a_comparison_with_the_reference_and_the_worst_slice(store, broken):
     item = export_review.items_of(broken)[0]
     figure = item_figure(broken, item)
     assert figure is not None and figure.model == "eta" and len(figure.days) >= 7
@@ -329,7 +329,7 @@ def test_a_meeting_is_closed_and_opened_again(store, broken):
     assert closed_by(freeze.said_about(store, str(BROKEN))) is None
 
 
-def test_an_answer_stands_once_beside_its_action(broken):
+def test_the_answer_about_an_action_appears_once_beside_the_action(broken):
     promise = {
         "action": "a1",
         "text": "Mend it",
@@ -350,7 +350,7 @@ def test_an_answer_stands_once_beside_its_action(broken):
     assert "<strong>Not done yet</strong>. The error was not measured." in html
 
 
-def test_the_ledger_holds_the_deploy_and_the_decision(store, broken):
+def test_the_ledger_lists_deploys_and_decisions_newest_first(store, broken):
     found = change_entries(store, BETTER.start - timedelta(days=1), NOW + timedelta(days=1))
     assert {"deploy", "decision"} <= {each.sort for each in found}
     assert [each.at for each in found] == sorted((each.at for each in found), reverse=True)
@@ -358,7 +358,7 @@ def test_the_ledger_holds_the_deploy_and_the_decision(store, broken):
     assert "deploy" not in {each.sort for each in known}
 
 
-def test_the_ledger_holds_what_people_said_the_week_that_was_frozen_and_what_was_told(store, broken):
+def test_the_ledger_holds_entries_of_people_the_frozen_week_and_opened_alerts(store, broken):
     store.write_records(
         [
             {"kind": "action", "action": "a1", "at": NOW + timedelta(minutes=5), "author": "bob", "state": "done", "reason": "Mended"},
@@ -428,7 +428,7 @@ def test_the_files_name_the_model_and_lead_from_a_decision_to_its_item(store, br
     assert "1. eta: " in export_review.review_markdown(store, str(BROKEN), NOW)
 
 
-def test_the_command_names_the_model_and_says_which_file_it_cannot_write(store, broken, tmp_path):
+def test_the_review_command_names_the_model_and_the_file_that_it_cannot_write(store, broken, tmp_path):
     def ask(to):
         return commands.review(
             store, Namespace(week=str(BROKEN), author="ann", out=str(to), json=False, pre_read=False, to=[]), lambda words: None
@@ -456,7 +456,7 @@ def test_a_verdict_belongs_to_the_week_of_its_prediction(store, broken):
     assert later.recurring
 
 
-def test_where_nothing_makes_a_pdf_it_is_said_with_the_way_out(store, broken, monkeypatch, tmp_path):
+def test_without_weasyprint_writing_a_pdf_fails_and_the_error_suggests_alternatives(store, broken, monkeypatch, tmp_path):
     monkeypatch.setitem(sys.modules, "weasyprint", None)
     with pytest.raises(UsageError, match="writing a PDF needs weasyprint") as said:
         commands.review(

@@ -81,7 +81,7 @@ def joined(*real, held=frozenset()):
     return shared_incidents(items, counted_incidents(real))
 
 
-def test_an_incident_of_records_is_not_called_new_after_a_week_that_was_frozen_without_them():
+def test_an_incident_of_records_is_not_called_new_after_a_week_frozen_without_records():
     run = incident("straggler_score", analyzer="training/runs", subject="run:slow", stages=("run",), source="model")
     told = {name: found(part("m", run), last=week(part("m")) | {"format": name})[0].reasons[0] for name in (6, 7)}
     assert told == {6: WITHOUT_RECORDS, 7: "New this week."}
@@ -92,7 +92,7 @@ def test_an_incident_of_records_is_not_called_new_after_a_week_that_was_frozen_w
     assert feed.model is None and feed.models == () and feed.reasons == (FIRST_WEEK,)
 
 
-def test_what_stands_is_not_new_in_the_first_week_nor_where_another_column_leads_it():
+def test_a_standing_incident_is_not_new_in_the_first_week_or_if_another_column_leads_it():
     old, new = incident("psi", "age") | {"standing": True}, incident("null_rate", "zip", value=0.02, severity="watch")
     first, second = found(part("m", old, new))
     assert (first.about["subject"], first.change, second.change) == ("age", "as before", "new")
@@ -101,7 +101,7 @@ def test_what_stands_is_not_new_in_the_first_week_nor_where_another_column_leads
     assert again[0].change == "as before"
 
 
-def test_an_acknowledged_incident_is_still_critical_and_asks_for_watching_only():
+def test_an_acknowledged_incident_stays_critical_and_is_only_to_be_watched():
     old, new = incident("psi", "age") | {"standing": True}, incident("null_rate", "zip", value=0.02, severity="watch")
     held = frozenset({("m", "data/quality|age|psi|")})
     first, second = ranked_agenda(of_incidents(part("m", old, new), 1.0, None, held))
@@ -110,7 +110,7 @@ def test_an_acknowledged_incident_is_still_critical_and_asks_for_watching_only()
     assert not first.acknowledged
 
 
-def test_one_feed_is_critical_as_long_as_one_model_has_not_acknowledged_it():
+def test_a_shared_feed_stays_critical_until_every_model_has_acknowledged_it():
     both = [drift_incident(name) for name in ("a", "b")]
 
     def shared(*models):
@@ -122,18 +122,18 @@ def test_one_feed_is_critical_as_long_as_one_model_has_not_acknowledged_it():
     assert (whole.severity, whole.acknowledged, whole.state) == ("watch", True, "critical")
 
 
-def test_the_error_of_a_model_stands_before_columns_that_moved_by_themselves():
+def test_the_error_of_a_model_comes_before_columns_that_moved_without_an_effect():
     columns = [incident("out_of_range_rate", name, 1.0) for name in ("dew", "heat")]
     names = [each.about["subject"] for each in found(part("delay", *columns, error(severity="act")))]
     assert names == ["model", "dew", "heat"]
 
 
-def test_a_column_that_took_an_error_with_it_stands_before_all():
+def test_a_column_that_raised_the_error_comes_before_the_error_itself():
     broken = incident("null_rate", "dew", 0.9, stages=("input", "outcome"))
     assert [each.about["subject"] for each in found(part("m", error(), broken))] == ["dew", "model"]
 
 
-def test_where_no_answer_can_be_measured_an_input_weighs_more():
+def test_an_input_weighs_more_if_the_performance_cannot_be_measured():
     (blind,), (seen,) = (found(part("m", incident("null_rate", "dew", 0.9), measured=value)) for value in (None, 30.0))
     assert blind.score > seen.score
     assert "cannot be measured" in " ".join(blind.reasons)
@@ -147,14 +147,14 @@ def fallen(each, was=0.76):
     return each | {"strip": {"performance": cell}, "findings": [own, *rest]}
 
 
-def test_no_incident_of_a_model_whose_performance_fell_says_that_it_did_not():
+def test_no_incident_of_a_model_whose_performance_fell_claims_that_there_was_no_loss():
     """Regression: the agenda said so about a model whose error had doubled."""
     (item,) = found(fallen(part("m", incident("psi", "dew"))))
     assert item.weight == 1.0
     assert "No measured performance loss" not in " ".join(item.reasons)
 
 
-def test_a_fall_of_this_week_within_what_stands_is_named_and_new():
+def test_a_fall_of_this_week_within_a_standing_incident_is_named_and_counts_as_new():
     """Regression: the accuracy fell by 15 points, but the agenda named only a standing column of another model."""
     stands = incident("psi", "dew", stages=("input", "outcome")) | {"standing": True}
     late = fallen(part("late", stands | {"findings": [*stands["findings"], "fell"]}))
@@ -172,7 +172,7 @@ def test_a_fall_of_this_week_within_what_stands_is_named_and_new():
     assert [each.change for each in found(better)] == ["as before"]
 
 
-def test_something_new_in_what_goes_on_is_named_and_not_as_before():
+def test_a_new_finding_in_an_ongoing_incident_is_named_and_makes_the_incident_worse():
     """Regression: a new warning within an old incident was listed as recurring."""
     old = incident("psi", "dew", stages=("input", "outcome")) | {"standing": True}
     late = part("m", old | {"findings": [*old["findings"], "fresh"], "new": ["fresh"]})
@@ -182,7 +182,7 @@ def test_something_new_in_what_goes_on_is_named_and_not_as_before():
     assert found(part("m", old), last=week(part("m", old)))[0].change == "as before"
 
 
-def test_a_rate_concerns_the_rows_by_which_it_rose():
+def test_a_rate_that_rose_affects_only_the_rows_of_the_increase():
     one = incident("null_rate", "dew", 0.217)
     (item,) = found(part("m", one, baseline=0.103))
     assert item.exposure == pytest.approx(0.114)
@@ -190,7 +190,7 @@ def test_a_rate_concerns_the_rows_by_which_it_rose():
     assert affected_share(error(), {}) == 1.0
 
 
-def test_of_equals_the_lead_that_ranks_higher_comes_first():
+def test_among_equal_items_the_one_with_the_higher_ranked_lead_comes_first():
     items = found(part("m", incident("psi", "a", rank=0.3), incident("psi", "b", rank=2.0)))
     assert [each.about["subject"] for each in items] == ["b", "a"]
 
@@ -204,7 +204,7 @@ def test_one_feed_of_two_models_is_one_item_that_names_both():
     assert [own.severity for name in item.models for own in item.of_model(name)] == ["watch", "act"]
 
 
-def test_a_fault_of_three_models_is_one_item_as_it_is_one_row_of_home():
+def test_a_fault_of_three_models_is_one_agenda_item_as_on_the_home_page():
     """Regression: the agenda joined two models of one feed and Home three models of one input, so their counts differed."""
     real = [drift_incident("a"), drift_incident("b"), drift_incident("c", metric="wasserstein", rank=9.0)]
     (item,) = joined(*real)
@@ -224,7 +224,7 @@ def test_a_fault_of_three_models_is_one_item_as_it_is_one_row_of_home():
         (20.0, 21.0, "mae", "as before"),
     ],
 )
-def test_a_fault_that_grew_is_worse_and_not_as_last_week(before, now, metric, expected):
+def test_the_change_of_a_fault_compares_its_size_with_last_week(before, now, metric, expected):
     last = week(part("m", error(before, metric=metric)))
     (item,) = found(part("m", error(now, metric=metric)), last=last)
     assert item.change == expected
@@ -240,7 +240,7 @@ def test_an_action_that_was_closed_is_seen_in_two_reviews_however_old_it_is():
     assert [is_settled_action(old, Week(2013, number), []) for number in (30, 31, 32, 33)] == [False, False, False, True]
 
 
-def test_past_weeks_that_are_reviewed_long_after_show_it_twice_too():
+def test_past_weeks_reviewed_long_after_also_show_a_closed_action_twice():
     late = action(datetime(2026, 1, 1, tzinfo=UTC))
     shown = {"promises": [{"action": "a1", "state": "done"}]}
     still = {"promises": [{"action": "a1", "state": "open"}]}

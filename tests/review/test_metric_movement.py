@@ -50,7 +50,7 @@ def test_an_error_that_fell_beyond_chance_moved():
     assert "does not prove causation" in found.sentence
 
 
-def test_an_error_that_rose_did_not():
+def test_an_error_that_rose_has_not_improved_and_is_called_worse():
     found = compare_weeks(Target("m", "serving/performance", "mae"), finding(22.0, 21.0, 23.0), finding(37.8, 35.5, 40.0), JULY, AUGUST)
     assert found.answer == "no"
     assert "worse by 15.8" in found.sentence
@@ -64,17 +64,17 @@ def test_a_rise_whose_interval_holds_zero_is_not_called_worse():
     assert "worse by" not in found.sentence
 
 
-def test_wide_intervals_cannot_tell():
+def test_wide_intervals_do_not_decide_whether_a_metric_improved():
     found = compare_weeks(Target("m", "serving/performance", "mae"), finding(30.0, 20.0, 40.0), finding(28.0, 18.0, 38.0), JULY, AUGUST)
     assert found.answer == "cannot tell"
 
 
-def test_the_same_value_measured_closely_is_no():
+def test_an_unchanged_value_with_a_narrow_interval_has_not_improved():
     found = compare_weeks(Target("m", "serving/performance", "mae"), finding(30.0, 29.8, 30.2), finding(30.0, 29.8, 30.2), JULY, AUGUST)
     assert found.answer == "no"
 
 
-def test_of_an_accuracy_higher_is_better():
+def test_a_higher_accuracy_is_an_improvement():
     before, after = finding(0.70, 0.68, 0.72, "accuracy"), finding(0.78, 0.76, 0.80, "accuracy")
     assert compare_weeks(Target("m", "serving/performance", "accuracy"), before, after, JULY, AUGUST).answer == "yes"
     assert compare_weeks(Target("m", "serving/performance", "accuracy"), after, before, JULY, AUGUST).answer == "no"
@@ -86,33 +86,33 @@ def test_a_bias_is_better_nearer_to_zero():
 
 
 @pytest.mark.parametrize(("goal", "reached"), [(25.0, True), (20.0, False), (None, None)])
-def test_a_goal_is_reached_or_not(goal, reached):
+def test_goal_reached_compares_the_new_value_with_the_goal(goal, reached):
     found = compare_weeks(
         Target("m", "serving/performance", "mae", goal=goal), finding(37.8, 35.5, 40.0), finding(22.0, 21.0, 23.0), JULY, AUGUST
     )
     assert found.goal_reached is reached
 
 
-def test_a_week_without_the_figure_cannot_tell_and_says_which():
+def test_a_week_without_the_figure_gives_no_verdict_and_is_named():
     found = compare_weeks(Target("m", "serving/performance", "mae"), finding(37.8, 35.5, 40.0), None, JULY, AUGUST)
     assert found.answer == "cannot tell"
     assert str(AUGUST) in found.sentence
 
 
-def test_turning_round_keeps_low_below_high():
+def test_reversing_the_sign_of_an_improvement_keeps_low_below_high():
     turned = signed_improvement(Interval(-0.08, -0.10, -0.05, 100), -1.0)
     assert (turned.low, turned.value, turned.high) == (0.05, 0.08, 0.10)
     assert movement_verdict(turned, 0.02) == "yes"
     assert movement_verdict(replace(turned, low=None), 0.02) == "cannot tell"
 
 
-def test_what_is_worthwhile_follows_the_goal_then_the_limits():
+def test_the_relevant_improvement_follows_the_goal_or_otherwise_the_limits():
     assert relevant_improvement(Target("m", "serving/performance", "mae", goal=20.0), 30.0) == 5.0
     assert relevant_improvement(Target("m", "serving/performance", "mae"), 30.0) == pytest.approx(3.0)
     assert relevant_improvement(Target("m", "serving/performance", "accuracy"), 0.7) == pytest.approx(0.02)
     assert relevant_improvement(Target("m", "data/quality", "null_rate"), 0.4) == pytest.approx(0.04)
 
 
-def test_an_improvement_is_positive_where_the_metric_goes_its_better_way() -> None:
+def test_an_improvement_is_positive_if_the_metric_moves_in_its_better_direction() -> None:
     for metric, value, sign in (("mae", 30.0, 1.0), ("accuracy", 0.7, -1.0), ("bias", 2.0, 1.0), ("bias", -2.0, -1.0)):
         assert improvement_sign(metric, finding(value, None, None, metric)) == sign, (metric, value)

@@ -54,7 +54,7 @@ def test_an_expired_audit_counts_and_makes_its_model_critical() -> None:
     assert [model_week_severity(body, part) for part in body["models"]] == ["act", "watch", "unknown"]
 
 
-def test_the_row_of_the_fleet_says_the_counts_and_the_status_of_its_agenda() -> None:
+def test_a_fleet_row_shows_the_counts_of_its_model_and_the_agenda_places() -> None:
     body = week()
     room: Any = SimpleNamespace(body=body, agenda=arranged(body))
     rows = [fleet._fleet_row(room, part)["cells"]["status"] for part in body["models"]]
@@ -65,7 +65,7 @@ def test_the_row_of_the_fleet_says_the_counts_and_the_status_of_its_agenda() -> 
     ]
 
 
-def test_an_estimate_that_is_called_off_is_no_figure_of_the_week() -> None:
+def test_an_estimate_that_was_rejected_is_no_figure_of_the_week() -> None:
     """Regression: the row, the file and the slides gave a value; Home says that there is none."""
     guess = FIGURE | {"metric": "accuracy", "value": 0.755, "unit": "share", "n": 900, "basis": "estimated", "because": "Not trusted."}
     body = week()
@@ -78,7 +78,7 @@ def test_an_estimate_that_is_called_off_is_no_figure_of_the_week() -> None:
     assert main_metric_cell(part["strip"] | {"performance": measured})["value"] == 0.9, "a measurement stays, whatever its severity"
 
 
-def test_an_overdue_action_is_no_state_of_its_model() -> None:
+def test_an_overdue_action_does_not_change_the_state_of_its_model() -> None:
     body = week()
     body["models"][2]["severity"] = "ok"
     body["agenda"] += [entry("action:a1", "action", "act", "quiet"), entry("signature:quiet:x", "signature", "act", "quiet")]
@@ -96,7 +96,7 @@ def test_a_removed_item_is_not_counted_and_an_expired_audit_counts_once() -> Non
     assert model_action_counts(arranged(body, gone), "late") == ActionCounts(critical=1, acknowledged=0, warnings=1)
 
 
-def test_the_slides_say_the_status_of_the_page() -> None:
+def test_the_slides_use_the_model_status_of_the_page() -> None:
     body = week()
     assert model_statuses(body) == {"late": "act", "delay": "watch", "quiet": "unknown"}
     source = (TEMPLATES / "deck.html").read_text(encoding="utf-8")

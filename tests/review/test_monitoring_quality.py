@@ -12,7 +12,7 @@ def part(model, *severities):
     return {"model": model, "incidents": [{"severity": each} for each in severities]}
 
 
-def test_what_people_reported_and_no_finding_said_was_missed():
+def test_an_incident_reported_by_people_without_a_critical_finding_was_missed():
     models = [part("seen", "watch", "act"), part("faint", "watch"), part("quiet")]
     happened = [
         Entry(AT, "incident", "Wrong prices", "faint"),

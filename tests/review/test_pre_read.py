@@ -105,12 +105,12 @@ def test_the_text_names_state_models_reasons_links_and_open_actions() -> None:
         ("monday", MONDAY - timedelta(hours=5), False),
     ],
 )
-def test_it_is_due_on_the_evening_before_in_the_zone_of_the_settings(meeting: str, at: datetime, due: bool) -> None:
+def test_the_pre_read_is_due_on_the_evening_before_the_meeting_in_the_configured_zone(meeting: str, at: datetime, due: bool) -> None:
     config = AlertConfig(zone=ZoneInfo("Europe/Paris"), pre_read=("team",), meeting=meeting)
     assert pre_read.pre_read_is_due(config, at) is due
 
 
-def test_it_is_queued_once_for_each_channel_and_not_before_the_week_is_frozen(tmp_path: Path) -> None:
+def test_the_pre_read_is_queued_once_for_each_channel_and_only_after_the_week_is_frozen(tmp_path: Path) -> None:
     config = AlertConfig(channels={"team": "json://x", "head": "json://y"}, pre_read=("team", "head"), meeting="tuesday")
     evening = MONDAY + timedelta(hours=18)
     with new_store(tmp_path / "empty") as store:
@@ -124,7 +124,7 @@ def test_it_is_queued_once_for_each_channel_and_not_before_the_week_is_frozen(tm
         assert messages[keys[0]].title == "Pre-read: model review 2026-W09" and "1. Critical: eta: km moved" in messages[keys[0]].text
 
 
-def test_the_command_prints_it_and_sends_it_to_channels(command: Command, tmp_path: Path) -> None:
+def test_the_command_prints_the_pre_read_and_sends_it_to_channels(command: Command, tmp_path: Path) -> None:
     home = tmp_path / "home"
     frozen(home, DRIFT).close()
     (home / FILE).write_text('[channels]\nteam = "json://127.0.0.1:9/x"\n', encoding="utf-8")

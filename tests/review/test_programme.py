@@ -75,7 +75,7 @@ ALERTS = [
 ONSETS = {"a": on(1, hour=6), "b": on(1), "c": on(1), "d": None, "e": on(28, 4), "never an alert": on(1)}
 
 
-def test_the_months_are_those_counted_by_hand() -> None:
+def test_the_values_of_each_month_equal_those_counted_by_hand() -> None:
     found = {(each.month, each.measure): each for each in programme_by_month(ACTIONS, ALERTS, ONSETS, TODAY)}
     assert len(found) == 2 * len(MEASURES)
     told = {key: (each.n, each.words) for key, each in found.items()}
@@ -111,7 +111,7 @@ def test_an_action_counts_from_the_day_after_its_date(day: date, known: object) 
     assert promise_of_action(ACTIONS[8], day) is None, "done before a day that is not over: those that are still open would be missing"
 
 
-def test_months_without_anything_stand_between_others_and_a_store_without_anything_has_none() -> None:
+def test_empty_months_between_others_are_listed_and_an_empty_store_has_no_months() -> None:
     assert programme_by_month([], [], {}, TODAY) == []
     found = programme_by_month([action("old", datetime(2025, 11, 3, tzinfo=UTC))], [entry("a", "opened", on(1, 2))], {}, TODAY)
     assert [f"{each.month:%Y-%m}" for each in found if each.measure == "kept"] == ["2025-11", "2025-12", "2026-01", "2026-02"]
@@ -133,7 +133,7 @@ def test_chart_and_table_show_the_same_values() -> None:
     assert latest_month_sentence(found[5:6]) == "No month has 3 values of a measure yet."
 
 
-def test_a_value_of_enough_items_is_filled() -> None:
+def test_a_value_of_enough_items_has_a_filled_marker() -> None:
     values = [MonthValue(MARCH, "kept", 0.5, n, "half") for n in (FEW - 1, FEW)]
     assert list(programme_panels(programme_frame(values), {"kept": "Kept"}, few=FEW).data[0].marker.symbol) == ["circle-open", "circle"]
 
@@ -162,7 +162,7 @@ def freeze_incidents(store: Database, week: Week, **onsets: str | None) -> None:
     store.write_records([{**head, "body": {"models": []}}, {**head, "model": "eta", "body": {"model": "eta", "incidents": incidents}}])
 
 
-def test_the_earliest_frozen_week_dates_an_incident(store: Database) -> None:
+def test_an_incident_is_dated_by_the_earliest_frozen_week(store: Database) -> None:
     week = Week.parse("2026-W10")
     freeze_incidents(store, week, a="2026-03-01T00:00:00Z", b=None)
     freeze_incidents(store, week.back(-1), a="2026-03-02T00:00:00Z", c="2026-03-09T00:00:00Z")
@@ -170,7 +170,7 @@ def test_the_earliest_frozen_week_dates_an_incident(store: Database) -> None:
     assert frozen_onsets(store, week.end) == {"a": on(2, hour=0), "c": on(9, hour=0)}
 
 
-def test_the_page_shows_what_the_records_say(store: Database) -> None:
+def test_the_programme_page_shows_the_values_of_the_records(store: Database) -> None:
     assert "Programme" in [each.value for each in opened("programme").title] and "No predictions yet." in words(opened("programme"))
     done = [{"kind": "action", "author": "ann", "text": "Do it", "model": "eta", "action": f"x{place}"} for place in range(3)]
     store.write_records([each | {"at": on(1), "due": on(10)} for each in done])
@@ -200,7 +200,7 @@ def test_months_without_a_value_are_a_table_alone(store: Database) -> None:
     assert row["cells"]["kept"]["t"] == "0 of 1"
 
 
-def test_a_store_with_predictions_only_says_the_next_step(store: Database, tmp_path: Path) -> None:
+def test_with_predictions_only_the_programme_page_suggests_the_next_step(store: Database, tmp_path: Path) -> None:
     path = tmp_path / "lines.jsonl"
     path.write_text(json.dumps(prediction(id="a1", model="loan", at=on(1).isoformat())) + "\n", encoding="utf-8")
     store.load_files([path], LoadDefaults())

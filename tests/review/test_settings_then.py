@@ -94,7 +94,7 @@ def accuracy(store):
     return next(each for each in findings if each.metric == "accuracy")
 
 
-def test_a_week_made_anew_after_a_change_of_settings_is_the_same(store):
+def test_a_frozen_week_is_rebuilt_unchanged_after_a_change_of_settings(store):
     body = freeze.freeze(store, WEEK, author="ann", now=FROZEN)
     held = accuracy(store).limit
     limits = {"serving/performance/accuracy": 0.4}
@@ -114,7 +114,7 @@ def test_a_week_made_anew_after_a_change_of_settings_is_the_same(store):
     assert restated_since_freezing(store, body, FROZEN + timedelta(days=30)) == [], "another threshold is no late label"
 
 
-def test_answers_under_other_settings_are_those_of_a_store_that_has_them(store):
+def test_answers_under_given_settings_equal_those_of_a_store_with_these_settings(store):
     window = Window("m", WEEK.start, WEEK.end)
     asked = [
         lambda: store.ask(Aggregate("outcomes", keys=(By("decision"), By("label"))), window),
@@ -135,7 +135,7 @@ def test_answers_under_other_settings_are_those_of_a_store_that_has_them(store):
         assert not before.equals(then)
 
 
-def test_settings_are_those_of_the_instant_and_what_nobody_recorded_is_said(store):
+def test_settings_at_an_instant_are_those_valid_then_and_unrecorded_ones_are_marked(store):
     later = replace(BEFORE, limits={})
     alarm_rules.save_settings(store, "m", later, author="bob")
     alarm_rules.save_settings(store, "m", later, author="bob")
@@ -166,7 +166,7 @@ def test_settings_are_those_of_the_instant_and_what_nobody_recorded_is_said(stor
     assert store.cursor().execute("SELECT count(*) FROM settings_kept").fetchall() == [(0,)]
 
 
-def test_a_store_from_before_begins_to_keep_settings_when_it_is_opened(tmp_path):
+def test_an_older_store_begins_to_record_settings_when_it_is_opened(tmp_path):
     with open_store(tmp_path) as store, store.write() as writer:
         catalog_store.add_model(writer, "old", settings=BEFORE)
         writer.execute("DROP TABLE settings_kept")

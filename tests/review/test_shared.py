@@ -95,7 +95,7 @@ def test_the_fault_is_one_item_of_both_models_with_the_incident_of_each(store, i
     assert Item.from_json({**older, "about": {**older["about"], "also": "late"}}).models == ("delay", "late")
 
 
-def test_page_files_and_messages_name_it_at_each_of_the_two(store, item, monkeypatch):
+def test_page_files_and_messages_name_a_shared_item_at_each_of_its_two_models(store, item, monkeypatch):
     monkeypatch.setattr(process_lock, "current_store", lambda: store)
     monkeypatch.setattr(load, "page_clock", lambda: NOW)
     place = [each.item for each in export_review.items_of(freeze.stored_week(store, str(WEEK)))].index(item.item) + 1
@@ -155,7 +155,7 @@ def test_a_headline_of_a_slide_is_the_first_clause_of_its_sentence():
     assert review_deck.slide_headline(replace(one, title="2.5 % are far. Most is in `a`.")) == "2.5 % are far."
 
 
-def test_owners_of_both_are_told_and_it_waits_on_where_only_one_still_shows_it(store, item):
+def test_owners_of_both_models_are_told_and_the_item_keeps_waiting_if_only_one_model_shows_it(store, item):
     body = freeze.stored_week(store, str(WEEK))
     config = AlertConfig(channels={name: f"json://127.0.0.1:9/{name}" for name in ("a", "b")}, routes={"ann": ("a",), "bob": ("b",)})
     waits = {**body, "agenda": [{**item.to_json(), "weeks": 3}]}

@@ -47,7 +47,7 @@ def test_a_week_leaves_out_small_groups_with_their_incidents_and_items() -> None
     assert [each["title"] for each in found["agenda"]] == ["item kept", LED_BY_FEW, "item due"] and found["suppressed"] == 2
 
 
-def test_records_and_what_they_lead_are_left_out_too() -> None:
+def test_records_of_small_groups_and_what_they_lead_are_left_out_too() -> None:
     records = [finding("cook", "job=cook", 3) | {"model": None}, finding("feed") | {"model": None}]
     pipeline = {"model": None, "findings": [], "incidents": [incident("of-cooks", "cook"), incident("late", "feed")]}
     agenda = [item("of-cooks", incident="of-cooks"), item("late", incident="late")]

@@ -24,7 +24,7 @@ def test_a_week_begins_on_its_monday(text, start):
 
 
 @pytest.mark.parametrize("text", ["2013-27", "W27", "2013-W54", "2019-W53", "", "2013-W00", "9999-W52", "0001-W01"])
-def test_what_is_no_week_is_said(text):
+def test_an_invalid_week_raises_an_error(text):
     with pytest.raises(UsageError):
         Week.parse(text)
 

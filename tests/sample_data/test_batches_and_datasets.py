@@ -53,7 +53,7 @@ def test_a_prediction_names_the_batch_of_its_weather_and_none_where_there_was_no
 
 
 @pytest.mark.long  # the files change only when they are made again
-def test_what_a_batch_says_of_its_columns_agrees_with_the_weather_of_the_flights() -> None:
+def test_batch_statistics_agree_with_the_weather_of_the_flights() -> None:
     """Independent check: the share of flights without pressure follows the hours without pressure, by station and month."""
     table, served = pd.read_parquet(FOLDER / "weather.batches.parquet"), predictions(DELAY)
     said = pd.json_normalize(table["stats"].tolist())

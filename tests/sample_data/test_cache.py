@@ -20,7 +20,7 @@ def decisions() -> pd.DataFrame:
     return pd.read_parquet(SAMPLE / cache.DECISIONS).merge(labels, on="id", how="left", suffixes=("", "_label"))
 
 
-def test_the_old_rules_decisions_are_those_of_a_cache_that_is_written_here_again(decisions: pd.DataFrame) -> None:
+def test_decisions_of_the_old_rule_equal_those_of_a_cache_reimplemented_in_the_test(decisions: pd.DataFrame) -> None:
     flights = pd.read_parquet(SAMPLE / "flights-delay.predictions.parquet", columns=["id", "at", "carrier", "origin", "destination"])
     flights = flights.sort_values(["at", "id"], ignore_index=True)
     held: OrderedDict[tuple[str, str, str], bool] = OrderedDict()
@@ -35,7 +35,7 @@ def test_the_old_rules_decisions_are_those_of_a_cache_that_is_written_here_again
     assert (decisions["baseline"].to_numpy() == expected[decisions["id"]].to_numpy()).all()
 
 
-def test_outcomes_come_later_cost_the_whole_route_or_nothing_and_the_rule_admits(decisions: pd.DataFrame) -> None:
+def test_outcomes_come_later_cost_the_whole_route_or_nothing_and_the_old_rule_never_bypasses(decisions: pd.DataFrame) -> None:
     known = decisions[decisions["value"].notna()]
     assert (known["at_label"] >= known["at"]).all() and len(known) > 0.9 * len(decisions)
     for column in ("value", "baseline_outcome"):
@@ -47,7 +47,7 @@ def test_outcomes_come_later_cost_the_whole_route_or_nothing_and_the_rule_admits
     assert (decisions["cached"] == 1).eq(decisions["prediction"] == "keep").all()
 
 
-def test_an_interval_ends_at_nothing_or_the_whole_route_and_holds_the_cost_as_often_as_it_says(decisions: pd.DataFrame) -> None:
+def test_score_intervals_end_at_zero_or_the_whole_route_and_cover_the_cost_as_often_as_stated(decisions: pd.DataFrame) -> None:
     low, high, rows = decisions["score_low"], decisions["score_high"], decisions["rows"]
     assert (low.eq(0) | low.eq(rows)).all() and (high.eq(0) | high.eq(rows)).all() and (low <= high).all()
     assert set(decisions["interval_level"]) == {cache.LEVEL}

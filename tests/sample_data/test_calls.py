@@ -16,7 +16,7 @@ def logged() -> pd.DataFrame:
     return pd.read_parquet(FOLDER / calls.CALLS)
 
 
-def test_the_files_are_made_again_by_the_products_own_door(logged: pd.DataFrame, tmp_path: Path) -> None:
+def test_the_call_files_are_reproduced_by_the_intake_of_the_product(logged: pd.DataFrame, tmp_path: Path) -> None:
     calls.make(tmp_path)
     pd.testing.assert_frame_equal(pd.read_parquet(tmp_path / calls.CALLS), logged)
     pd.testing.assert_frame_equal(pd.read_parquet(tmp_path / calls.FEEDBACK), pd.read_parquet(FOLDER / calls.FEEDBACK))

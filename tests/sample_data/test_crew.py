@@ -24,7 +24,7 @@ def labels() -> pd.DataFrame:
     return pd.read_parquet(FOLDER / ANNOTATIONS)
 
 
-def test_both_files_are_made_again_from_the_fleets_own(texts: pd.DataFrame, labels: pd.DataFrame) -> None:
+def test_both_crew_files_are_reproduced_from_the_fleet_data(texts: pd.DataFrame, labels: pd.DataFrame) -> None:
     again, given = crew_records(texts)
     assert again["label"].tolist() == labels["label"].tolist() and again["item"].tolist() == labels["item"].tolist()
     assert given["reason"].tolist() == pd.read_parquet(FOLDER / ASSIGNMENTS)["reason"].tolist()
@@ -42,7 +42,7 @@ def test_labels_differ_as_the_real_raters_do(texts: pd.DataFrame, labels: pd.Dat
     assert (known["gold"] == known["value"]).all() and 0.09 < len(known) / len(rows) < 0.16
 
 
-def test_a_second_guideline_has_a_before_and_an_after(labels: pd.DataFrame) -> None:
+def test_labels_under_the_second_guideline_are_right_more_often(labels: pd.DataFrame) -> None:
     """Labels under the second guideline are right more often, because its ratings are closer. Every label after it began names it."""
     second = labels["at"] >= pd.Timestamp("2014-05-22T09:00Z")
     assert labels["guideline"].eq("v2").equals(second.rename("guideline")) and 0.3 < second.mean() < 0.5
@@ -51,7 +51,7 @@ def test_a_second_guideline_has_a_before_and_an_after(labels: pd.DataFrame) -> N
     assert right.loc["v2", "mean"] - right.loc["v1", "mean"] > 2 * np.sqrt((0.25 / right["size"]).sum())
 
 
-def test_nobody_follows_and_each_label_was_assigned_before(texts: pd.DataFrame, labels: pd.DataFrame) -> None:
+def test_annotators_do_not_follow_suggestions_and_each_label_was_assigned_before(texts: pd.DataFrame, labels: pd.DataFrame) -> None:
     best = texts.set_index("id")["score"].map(lambda score: max(CLASSES, key=lambda name: score[name]))
     same, seen = labels["label"] == labels["item"].map(best), labels["suggestion"].notna()
     gap = same[seen].mean() - same[~seen].mean()

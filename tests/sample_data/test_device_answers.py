@@ -24,7 +24,7 @@ def both(answers: pd.DataFrame) -> pd.DataFrame:
     return answers.merge(served, on="id", suffixes=("", "_server"), validate="one_to_one")
 
 
-def test_each_answers_a_request_of_production_in_shadow_says_that_its_device_is_simulated_and_the_file_is_small(
+def test_each_device_answer_repeats_a_production_request_in_shadow_and_is_marked_as_simulated(
     answers: pd.DataFrame, both: pd.DataFrame
 ) -> None:
     assert len(both) == len(answers) == 1891 and answers["id"].str.slice(stop=8).min() == "20131220"

@@ -15,7 +15,7 @@ def reports() -> pd.DataFrame:
     return pd.read_parquet(FOLDER / edge.FILE)
 
 
-def test_ring_1_passes_ring_2_stops_and_of_ring_0_too_little_is_known(reports: pd.DataFrame) -> None:
+def test_ring_1_passes_ring_2_stops_and_ring_0_is_unknown(reports: pd.DataFrame) -> None:
     week = reports[reports["at"] >= "2013-12-26"].assign(at=lambda rows: rows["at"].dt.tz_localize(None))
     found = {each.ring: each for each in ring_criteria(week, edge.NEW, STOP_GAP)}
     assert {ring: each.severity for ring, each in found.items()} == {"ring 0": "unknown", "ring 1": "ok", "ring 2": "act"}
@@ -36,7 +36,7 @@ def test_the_new_version_crashes_on_the_newest_firmware_alone_which_ring_1_does_
     assert set(reports["source"]) == {"simulated"} and reports["device"].nunique() == edge.DEVICES
 
 
-def test_the_file_is_what_is_drawn_except_the_counts_of_ring_0(reports: pd.DataFrame) -> None:
+def test_the_edge_file_is_reproduced_except_for_the_counts_of_ring_0(reports: pd.DataFrame) -> None:
     counted = ["compared", "agreed"]
     pd.testing.assert_frame_equal(reports.drop(columns=counted), edge.simulated_table().drop(columns=counted))
     assert (FOLDER / edge.FILE).stat().st_size < 350_000

@@ -34,7 +34,7 @@ BY_NAME = pytest.mark.parametrize("spec", SPECS, ids=lambda spec: spec.name)
 OF_FLIGHTS = pytest.mark.parametrize("spec", FLIGHTS, ids=lambda spec: spec.name)
 
 
-def test_no_record_is_so_young_that_the_days_to_judge_depend_on_today() -> None:
+def test_all_records_are_so_old_that_the_days_to_judge_do_not_depend_on_today() -> None:
     """Regression: records dated this November were judged up to now, so the sample would have shown fewer of them each day until
     Christmas."""
     newest = {}
@@ -51,7 +51,7 @@ def test_no_record_is_so_young_that_the_days_to_judge_depend_on_today() -> None:
     assert len(newest) > 30 and max(newest.values()) < pd.Timestamp(2026, 1, 1, tz="UTC")
 
 
-def test_all_that_ships_is_as_large_as_the_readme_says_and_at_most_16_mb() -> None:
+def test_the_sample_data_has_the_size_stated_in_the_readme_and_at_most_16_mb() -> None:
     sizes = {path.name: path.stat().st_size for path in FOLDER.iterdir() if path.is_file()}
     assert sum(sizes.values()) <= 16_000_000
     said = re.search(r"All in all (\d+) MB\.", (FOLDER / "README.md").read_text(encoding="utf-8"))
@@ -138,7 +138,7 @@ def test_reference_rows_are_labelled_and_none_of_them_was_served_in_production(s
     assert table[list(spec.features)].dtypes.equals(served[list(spec.features)].dtypes)
 
 
-def test_the_challenger_answers_in_shadow_requests_that_the_first_version_answered_and_has_not_learned_from_them() -> None:
+def test_the_challenger_answers_production_requests_in_shadow_that_it_has_not_learned_from() -> None:
     table, learned = pd.read_parquet(FOLDER / "flights-late.2.predictions.parquet"), reference(CHALLENGER)
     assert set(table["version"]) == {"2"} and set(table["environment"]) == {"shadow"} and table["id"].is_unique
     pairs = table.merge(predictions(LATE), on="id", suffixes=("", "_first"))
@@ -270,7 +270,7 @@ def test_weather_that_was_not_observed_is_null_and_nothing_else_is() -> None:
     assert not table[[*(name for name in always if name != "batch"), "distance_miles"]].isna().any(axis=None)
 
 
-def test_every_request_of_december_names_a_client_and_what_was_done_and_one_client_searches_the_boundary() -> None:
+def test_every_december_request_names_a_client_and_an_action_and_one_client_searches_the_boundary() -> None:
     table, asked = predictions(LATE), pd.read_parquet(FOLDER / clients.FILE)
     recent = table["id"].str.slice(stop=8) >= clients.FIRST_DAY
     assert table["subject"].notna().equals(recent.rename("subject")) and set(table.loc[recent, "subject"]) == set(clients.CLIENTS)
@@ -318,7 +318,7 @@ def test_parquet_files_are_compressed_with_zstd() -> None:
         assert pq.ParquetFile(path).metadata.row_group(0).column(0).compression == "ZSTD", path.name
 
 
-def test_the_meetings_are_of_weeks_that_were_served_and_of_items_that_were_on_their_agenda() -> None:
+def test_the_meetings_discuss_served_weeks_and_items_of_their_agendas() -> None:
     records = [json.loads(line) for line in gzip.decompress((FOLDER / meetings.FILE).read_bytes()).decode().splitlines()]
     weeks = {each["review"]: each for each in records if each["kind"] == "review" and "model" not in each}
     assert list(weeks) == [meeting.week for meeting in meetings.MEETINGS]
@@ -340,7 +340,7 @@ def test_the_meetings_are_of_weeks_that_were_served_and_of_items_that_were_on_th
     assert people and all(each.endswith("(sample)") for each in people)
 
 
-def test_a_finding_is_spoken_of_under_the_item_that_it_leads_else_the_one_that_holds_it_and_a_missing_one_ends_the_script() -> None:
+def test_a_finding_is_discussed_under_the_item_that_holds_it_and_a_missing_one_ends_the_script() -> None:
     findings = [{"id": name, "analyzer": "a", "subject": name, "metric": "m", "slice": None} for name in ("led", "held", "alone")]
     incidents = [{"incident": "i1", "findings": ["led", "held"]}, {"incident": "i2", "findings": ["alone"]}]
     agenda = [{"item": "incident:tide:a/led/m/", "about": {"incident": "i1"}, "also": []}, {"item": "action:read", "about": {}, "also": []}]
@@ -365,7 +365,7 @@ def test_the_signature_is_one_that_the_page_of_audits_would_count() -> None:
     assert record["note"].startswith(f"{100 * newest.value:.0f} % of rows keep") and newest.headline["at"] == 0.25
 
 
-def test_the_stored_columns_are_tagged_as_the_people_and_the_crew_need_it() -> None:
+def test_stored_columns_have_the_expected_personal_and_sensitive_tags() -> None:
     """Columns about a disability or the ancestry, columns that identify a person, and the column with the annotator's name."""
     lines = [json.loads(line) for line in (FOLDER / stored.FILE).read_text(encoding="utf-8").splitlines()]
     people, crews = lines[1]["storage"], lines[2]["storage"]

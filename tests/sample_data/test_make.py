@@ -70,7 +70,7 @@ def test_a_batch_is_a_stations_day_in_new_york_closed_at_midnight() -> None:
     )
 
 
-def test_a_weeks_rules_are_counted_a_day_after_it_ended_or_the_source_did() -> None:
+def test_weekly_rules_are_counted_a_day_after_the_week_or_the_source_ended() -> None:
     assert f"{known(pd.Timestamp('2013-06-28')):%Y-%m-%dT%H}" == "2013-07-02T04"  # Tuesday, midnight in New York
     assert f"{known(pd.Timestamp('2013-12-31')):%Y-%m-%dT%H}" == "2014-01-02T05"
     rows = pd.DataFrame({"carrier": ["a", "a", "b"]})
@@ -79,7 +79,7 @@ def test_a_weeks_rules_are_counted_a_day_after_it_ended_or_the_source_did() -> N
     assert found["groups"] == {"carrier": {"a": {"in": 2, "dropped": 1}, "b": {"in": 1, "dropped": 0}}}
 
 
-def test_days_are_assigned_at_equal_distances_within_the_year() -> None:
+def test_people_are_assigned_times_at_equal_distances_within_their_year() -> None:
     people = pd.DataFrame({"id": range(730), "year": [2016] * 366 + [2017] * 364})
     at = assigned_times(people["year"], places(people))
     assert (at.dt.year == people["year"]).all()
@@ -87,7 +87,7 @@ def test_days_are_assigned_at_equal_distances_within_the_year() -> None:
     assert not at[people["year"] == 2016].is_monotonic_increasing
 
 
-def test_requests_carry_plain_values_and_none_where_nothing_was_observed() -> None:
+def test_requests_hold_plain_values_and_none_for_unobserved_features() -> None:
     from sample_data.flights import DELAY
 
     row = dict.fromkeys(DELAY.features, 1.5) | dict.fromkeys(DELAY.categories, "a") | {"rain_in": float("nan")}
@@ -96,7 +96,7 @@ def test_requests_carry_plain_values_and_none_where_nothing_was_observed() -> No
     assert tuple(found) == DELAY.features
 
 
-def test_every_known_label_is_logged_with_what_rides_along_and_others_are_not(tmp_path: Path) -> None:
+def test_every_known_label_is_logged_with_its_extra_fields_and_unknown_labels_are_not(tmp_path: Path) -> None:
     from sample_data.flights import LATE
     from sample_data.sentiment import SENTIMENT
 
@@ -116,7 +116,7 @@ def test_holidays_fall_on_the_days_of_a_printed_calendar() -> None:
     assert len(holidays(2013)) == 10
 
 
-def test_statistics_of_a_text_are_what_a_reader_counts() -> None:
+def test_text_statistics_equal_those_that_a_reader_counts() -> None:
     found = statistics("@anonymous I'm NOT happy!!! Sooo sad :( haha... see http://url_removed #fail 42")
     assert tuple(found) == STATISTICS
     nothing = {"question_marks", "positive_emoticons"}

@@ -40,7 +40,7 @@ def readme_rows(part: str) -> dict[str, list[str]]:
 
 
 @pytest.mark.parametrize(("month", "held_out", "near"), [(1, True, 21), (7, False, 33), (11, False, 20)])
-def test_the_delay_model_errs_by_what_was_promised(month: int, held_out: bool, near: float) -> None:
+def test_the_delay_model_has_the_stated_error_in_each_month(month: int, held_out: bool, near: float) -> None:
     rows = labelled("flights-delay", held_out)
     of_month = rows[rows["at"].dt.tz_convert("America/New_York").dt.month == month]
     assert mean_absolute_error(of_month["label"], of_month["score"]) == pytest.approx(near, abs=1.25)
@@ -66,7 +66,7 @@ def test_employment_is_as_accurate_every_year(year: int, part: str) -> None:
     assert (count, said_accuracy, said_auc) == (f"{len(rows):,}", f"{accuracy:.3f}", f"{auc:.3f}")
 
 
-def test_flights_that_are_late_are_told_from_others_in_every_month() -> None:
+def test_late_flights_are_distinguished_from_others_in_every_month() -> None:
     rows = labelled("flights-late", False)
     month = rows["at"].dt.tz_convert("America/New_York").dt.month
     assert min(roc_auc_score(each["label"], each["score"]) for _, each in rows.groupby(month)) > 0.62
@@ -115,7 +115,7 @@ def sentiment(environment: str) -> pd.DataFrame:
     return table.join(pd.DataFrame(table["score"].tolist(), index=table.index)).set_index("id")
 
 
-def test_a_text_is_told_from_others_as_well_where_it_was_learned_from_as_where_it_was_not() -> None:
+def test_texts_are_classified_equally_well_in_validation_reference_and_production() -> None:
     """No row was scored by a model that had seen it, so accuracy in validation, in the reference and in production is about the same."""
     found = {}
     for part in ("validation", "production"):

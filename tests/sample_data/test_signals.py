@@ -40,7 +40,7 @@ def test_the_gradient_of_each_layer_is_that_of_finite_differences() -> None:
             assert own.reshape(-1)[place] == pytest.approx((near[0] - near[1]) / 2e-6, rel=1e-4)
 
 
-def test_an_update_over_the_weights_and_dead_units_are_what_they_are_called() -> None:
+def test_update_ratios_and_dead_shares_equal_their_definitions() -> None:
     network = signals.Network(4)
     before = [layer[0].copy() for layer in network.layers]
     gradients = [[np.ones_like(part) for part in layer] for layer in network.layers]

@@ -28,7 +28,7 @@ def test_the_shift_of_the_newest_night_is_that_of_the_file_and_dated_to_the_plan
     assert shift.severity == "watch" and shift.onset is not None and shift.onset.date() == date(2024, 11, 21)
 
 
-def test_the_error_is_the_mean_distance_from_what_people_said_of_the_texts(scores: pd.DataFrame) -> None:
+def test_the_score_error_is_the_mean_distance_from_the_ratings_of_people(scores: pd.DataFrame) -> None:
     labels = pd.read_parquet(FOLDER / "sentiment.labels.parquet", columns=["id", "rating_mean"]).set_index("id")["rating_mean"]
     newest = scores[scores["round"] == scores["round"].max()].set_index("item")
     known, answered = newest["expected"].astype(float), newest["prediction"].astype(float)

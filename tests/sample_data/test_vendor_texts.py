@@ -19,7 +19,7 @@ def texts() -> pd.DataFrame:
     return pd.read_parquet(FOLDER / vendor_texts.FILE)
 
 
-def test_every_answer_names_a_class_and_quotes_its_question_and_is_scored_by_what_people_said(texts: pd.DataFrame) -> None:
+def test_every_answer_names_a_class_quotes_its_question_and_is_scored_by_the_labels_of_people(texts: pd.DataFrame) -> None:
     people = pd.read_parquet(FOLDER / "sentiment.labels.parquet", columns=["id", "value"]).set_index("id")["value"]
     place = {"negative": 0, "neutral": 1, "positive": 2}
     named = texts["prediction"].str.extract(r"^(?:This text sounds|I read this text as) (\w+)")[0]

@@ -88,7 +88,7 @@ def test_each_command_is_for_its_roles(command: str, role: Any, tmp_path: Path) 
     assert refused is (COMMANDS[command] not in ALLOWED[role]), outcome
 
 
-def test_showing_settings_is_reading() -> None:
+def test_showing_settings_needs_only_the_permission_to_read() -> None:
     assert execute.command_action(parser().parse_args(["settings", "loan"])) == "read"
     assert execute.command_action(parser().parse_args(["settings", "loan", "--settings", "x.toml"])) == "settings"
 
@@ -268,7 +268,7 @@ def test_records_carry_the_name_of_the_sign_in(store: Database) -> None:
     assert logged[0]["prediction"] == audit_log.prediction_mark(store.home, "loan-1")
 
 
-def test_the_rows_of_a_hidden_model_that_retention_removed_are_not_told(store: Database) -> None:
+def test_rows_of_a_hidden_model_that_retention_removed_are_not_reported(store: Database) -> None:
     removed = [{"what": "rows", "model": model, "before": "2026-01-01", "rows": 5} for model in ("loan", "price")]
     note_done(store.home, "retention", {"removed": removed})
     note_done(store.home, "night", {"retention": {"removed": removed}, "failures": []})
@@ -294,7 +294,7 @@ def test_who_changes_an_earlier_entry_needs_the_role_for_its_model(store: Databa
     assert {item.id: (item.state, item.last.author) for item in store.actions()} == {"a-loan": ("done", "ann"), "a-price": ("done", "vic")}
 
 
-def test_an_answer_is_that_of_the_sign_in_and_a_project_is_as_visible_as_its_model(store: Database) -> None:
+def test_an_answer_gets_the_signed_in_name_and_a_project_is_as_visible_as_its_model(store: Database) -> None:
     """ONE may work on loan alone. A label that is given in another name is stored under the name of ONE, and the project of the hidden
     model does not exist for ONE."""
     answer = {"kind": "annotation", "project": "loan", "item": "loan-1", "annotator": "somebody else", "label": "x"}
@@ -330,7 +330,7 @@ def test_only_an_administrator_removes_a_model(store: Database) -> None:
     assert len(store.catalog().models) == 2
 
 
-def test_what_is_not_in_the_table_is_refused(store: Database) -> None:
+def test_attributes_of_the_store_that_are_not_in_the_table_are_refused(store: Database) -> None:
     with pytest.raises(ForbiddenError):
         guarded_store(store, Person("ann", "administrator")).connection
 
@@ -396,7 +396,7 @@ def test_every_route_of_the_dashboard_is_in_the_table() -> None:
     assert all(route_access.route_needs("GET", f"/{page}") == "read" for page in links.page_files())
 
 
-def test_the_guard_is_one_key_of_a_cache_for_one_person(store: Database) -> None:
+def test_guarded_stores_of_one_person_are_equal_as_cache_keys(store: Database) -> None:
     assert guarded_store(store, ONE) == guarded_store(store, ONE)
     assert len({guarded_store(store, ONE), guarded_store(store, ONE), guarded_store(store, Person("bob", "viewer"))}) == 2
     assert AUTOMATIC_AUTHOR == "the dashboard"

@@ -113,7 +113,7 @@ def test_tokens_are_kept_hashed_and_private(tmp_path: Path) -> None:
         tokens.token_holder(tmp_path, text)
 
 
-def test_a_prediction_is_the_evidence_of_the_command(site: Site, command: Command) -> None:
+def test_a_prediction_from_the_api_equals_the_output_of_the_case_command(site: Site, command: Command) -> None:
     answer = site.ask("GET", "/api/v1/predictions/loan-100?model=loan", site.read).json()
     assert answer["prediction"]["features"]["city"] == HOSTILE
     site.store.close()
@@ -123,7 +123,7 @@ def test_a_prediction_is_the_evidence_of_the_command(site: Site, command: Comman
     assert json.loads(said.out) == answer
 
 
-def test_what_is_not_there_or_not_understood_helps(site: Site) -> None:
+def test_unknown_or_malformed_requests_get_a_helpful_error(site: Site) -> None:
     missing = site.ask("GET", "/api/v1/predictions/nobody/else", site.read)
     assert missing.status == 404
     assert "nobody/else" in missing.json()["error"]
@@ -160,7 +160,7 @@ def test_findings_are_worst_first_whatever_leads_their_incident(site: Site, monk
     assert [each["severity"] for each in answer] == ["act", "watch"]
 
 
-def test_records_are_on_disk_before_the_answer_and_bad_lines_are_told(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_records_are_synced_to_disk_before_the_answer_and_bad_lines_are_reported(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     lines = [json.dumps(GOOD), "", "{", json.dumps({**GOOD, "id": "new-2", "at": "soon"}), json.dumps({**GOOD, "id": "new-3"})]
     synced: list[int] = []
     real = os.fdatasync
@@ -191,7 +191,7 @@ def test_a_body_that_is_too_large_is_refused_and_leaves_nothing(site: Site) -> N
     assert site.ask("POST", "/api/v1/records", site.write, b"").json() == {"accepted": 0, "rejected": []}
 
 
-def test_a_disk_that_refuses_is_said_with_503(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_is_reported_with_status_503(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(_fd: int) -> None:
         raise OSError(28, "No space left on device")
 
@@ -221,7 +221,7 @@ def test_the_commands_of_tokens(command: Command, tmp_path: Path) -> None:
     assert command(home, "token", "list", "--json").json() == []
 
 
-def test_the_text_of_a_case_is_inert(site: Site, command: Command) -> None:
+def test_hostile_text_of_a_case_is_printed_escaped(site: Site, command: Command) -> None:
     site.store.close()
     said = command(site.home, "case", "loan-100")
     assert said.code == 0
@@ -262,7 +262,7 @@ def test_a_token_for_one_model_sends_records_of_that_model_alone(site: Site) -> 
     assert rejected(site.write) == []
 
 
-def test_what_people_say_needs_a_token_of_an_analyst_where_people_sign_in(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_entries_of_people_need_the_token_of_an_analyst_if_sign_in_is_on(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     from observability.server import access_settings
 
     verdict = {"kind": "verdict", "verdict": "v", "at": iso(START), "model": "price", "prediction": "p", "author": "ann", "source": "input"}

@@ -100,7 +100,7 @@ def test_over_stdio_each_tool_gives_the_answer_of_its_command(case_home: Path, c
     anyio.run(work)
 
 
-def test_over_http_a_token_gives_its_own_rights(case_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_over_http_an_assistant_has_only_the_rights_of_its_token(case_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     home = copied(case_home, tmp_path / "home")
     with open_store(home, threads=2) as store:
         monkeypatch.setattr(process_lock, "_current", process_lock.Owner(home, process_lock.Lock(-1), store))

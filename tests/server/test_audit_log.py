@@ -96,7 +96,7 @@ def test_a_torn_last_line_does_not_swallow_the_next(home: Path) -> None:
     assert "Line 2" in str(audit_problem(home))
 
 
-def test_what_cannot_be_logged_is_an_error(home: Path) -> None:
+def test_an_access_that_cannot_be_logged_raises_an_error(home: Path) -> None:
     (home / audit_log.FILE).mkdir()
     with pytest.raises(StoreBrokenError):
         note_access(home, "ann", "removed", what="loan")
@@ -109,7 +109,7 @@ def test_long_and_unknown_fields_are_cut_and_left_out(home: Path) -> None:
     assert "other" not in entry
 
 
-def test_restoring_a_backup_leaves_the_log(home: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_restoring_a_backup_keeps_the_audit_log(home: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
     folder = tmp_path_factory.mktemp("backups")
     store = open_store(home, threads=1)
     note_access(home, "ann", "saw", what="before", subject="s1")
@@ -142,7 +142,7 @@ def test_ids_of_earlier_versions_become_hashes_and_the_chain_holds(home: Path) -
     assert audit_problem(home) is None and len(access_entries(home, prediction="p2")) == 2
 
 
-def test_a_line_that_was_changed_is_still_told_after_its_id_became_a_hash(home: Path) -> None:
+def test_a_changed_line_is_still_detected_after_its_id_became_a_hash(home: Path) -> None:
     lines = plain_lines(["p1", "p2", "p3"]).replace('"p2"', '"p9"')
     (home / audit_log.FILE).write_text(lines + '{"torn')
     audit_log.mark_logged_predictions(home)

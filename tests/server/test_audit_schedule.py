@@ -73,7 +73,7 @@ def test_the_newest_version_with_a_file_is_audited_and_the_longest_due_comes_fir
 
 
 @pytest.mark.parametrize("value", ["daily", {"power": "30 days"}, {"robustness": "0 days"}, {"robustness": "30"}, {"robustness": "soon"}])
-def test_a_schedule_that_is_none_is_refused(value: Any) -> None:
+def test_an_invalid_schedule_is_refused(value: Any) -> None:
     with pytest.raises(UsageError):
         checked_setting("audit_schedule", value, None)
     good = {"robustness": "30 days", "membership": "new version", "explanations": "expired"}
@@ -117,7 +117,7 @@ def test_an_audit_runs_when_it_is_due_and_not_before(store: Database) -> None:
     assert outcome == {"ran": (first + 30 * DAY).isoformat(timespec="seconds"), "failure": None}
 
 
-def test_a_failure_is_told_and_tried_again_a_day_later(store: Database) -> None:
+def test_a_failed_audit_is_reported_and_tried_again_a_day_later(store: Database) -> None:
     def fail(_progress: object) -> None:
         raise UsageError("too few rows with a label", got=3)
 
@@ -130,7 +130,7 @@ def test_a_failure_is_told_and_tried_again_a_day_later(store: Database) -> None:
     assert [each["failure"] for each in schedule_outcomes(store.home).values()] == [None]
 
 
-def test_it_waits_while_something_waits_and_gives_way_to_what_waits_long(store: Database) -> None:
+def test_an_audit_waits_for_idle_time_and_is_interrupted_by_work_that_waits_long(store: Database) -> None:
     now, auditor = datetime.now(UTC) + DAY, Auditor()
     assert run(store, now, auditor, idle=lambda _store: False) is None and not auditor.asked
     seconds = iter([0.0, PATIENCE - 1, PATIENCE + 1])
@@ -157,7 +157,7 @@ def test_a_segment_that_waits_and_a_load_are_no_idle_time(store: Database) -> No
     assert not is_idle(store)
 
 
-def test_the_real_audit_goes_on_after_it_gave_way(store: Database) -> None:
+def test_a_real_audit_continues_after_an_interruption(store: Database) -> None:
     """The confined worker, killed after some steps: finished steps are kept, and the next check of the schedule finishes the audit."""
     now, calls = datetime.now(UTC) + DAY, list[str]()
     real = audit_schedule.run_in_worker
@@ -202,7 +202,7 @@ audit_schedule.run_due_audit(store, datetime.now(UTC) + timedelta(days=1), threa
 
 
 @pytest.mark.long  # tests/enrichment/test_audits.py::test_an_interrupted_audit_goes_on_where_it_stopped
-def test_an_audit_whose_process_is_killed_goes_on_in_the_next(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_killed_audit_continues_in_the_next_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """SIGKILL in the middle of a step: the worker ends as well, finished steps are kept and not run again, and one record results."""
     home = tmp_path / "home"
     with new_store(home, threads=1) as opened:

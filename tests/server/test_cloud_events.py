@@ -97,7 +97,7 @@ def answer(accepted=0, waiting=0, duplicates=0, rejected=()):
 
 
 @pytest.mark.parametrize("order", [("request", "response"), ("response", "request")])
-def test_the_halves_are_joined_in_either_order_and_over_a_restart(sink, order):
+def test_request_and_response_are_joined_in_either_order_and_across_a_restart(sink, order):
     bodies = {"request": V1_REQUEST, "response": V1_RESPONSE}
     times = {"request": "2026-11-01T10:00:00Z", "response": "2026-11-01T10:00:00.040Z"}
     first = sink.event(order[0], bodies[order[0]], time=times[order[0]])
@@ -170,7 +170,7 @@ def test_seldons_events_are_joined_by_their_request_id_in_one_batch(sink):
     assert one.json() == answer(waiting=1)
 
 
-def test_the_address_names_model_and_version_or_the_attributes_that_do(sink):
+def test_model_and_version_come_from_the_address_or_from_the_attributes_it_names(sink):
     query = "?model=loan&version_from=endpoint&environment=shadow"
     sink.event("request", V1_REQUEST, query=query, endpoint="canary")
     assert sink.event("response", V1_RESPONSE, query=query, endpoint="canary").json() == answer(accepted=1)
@@ -197,7 +197,7 @@ def test_a_half_whose_partner_never_comes_is_a_rejected_line_and_is_counted(sink
     assert 'observability_ingest_waiting_halves{part="request"} 0' in text
 
 
-def test_beyond_the_most_that_may_wait_the_oldest_go_first(sink, monkeypatch):
+def test_beyond_the_limit_of_waiting_halves_the_oldest_are_dropped(sink, monkeypatch):
     monkeypatch.setattr(waiting_halves, "MAX_HALVES", 2)
     for name in "abc":
         sink.event("request", V1_REQUEST, name)
@@ -207,7 +207,7 @@ def test_beyond_the_most_that_may_wait_the_oldest_go_first(sink, monkeypatch):
     assert sink.event("response", V1_RESPONSE, "c").json() == answer(accepted=1)
 
 
-def test_a_pair_that_does_not_fit_is_told_and_its_acknowledged_half_is_kept(sink):
+def test_a_mismatched_pair_is_reported_and_its_acknowledged_half_is_kept(sink):
     sink.event("request", {"instances": [[1], [2]]})
     reply = sink.event("response", V1_RESPONSE)
     assert reply.status == 422
@@ -217,7 +217,7 @@ def test_a_pair_that_does_not_fit_is_told_and_its_acknowledged_half_is_kept(sink
     assert sink.owner.waiting.count() == {"request": 0, "response": 0}
 
 
-def test_protected_features_never_reach_the_disk_as_they_came(sink):
+def test_protected_features_are_never_written_to_disk_in_plain_text(sink):
     (sink.home / "protect.json").write_text(json.dumps({"income": {"name": "hash", "age": 10}}))
     secret = "Ada Lovelace of Marylebone"
     sink.event("request", {"instances": [{"name": secret, "age": 36}]})
@@ -228,7 +228,7 @@ def test_protected_features_never_reach_the_disk_as_they_came(sink):
     assert sink.load().stored == 1
 
 
-def test_who_may_not_write_is_refused_and_a_token_of_one_model_writes_only_that(sink):
+def test_a_token_without_write_access_is_refused_and_a_model_token_writes_only_its_model(sink):
     reading = tokens.create_token(sink.home, "read")[1]
     assert sink.event("request", V1_REQUEST, token=reading).status == 403
     assert sink.event("request", V1_REQUEST, token="none").status == 401
@@ -252,7 +252,7 @@ def test_who_may_not_write_is_refused_and_a_token_of_one_model_writes_only_that(
         (b"{}", {**KSERVE, "ce-id": "a", "ce-type": "org.kubeflow.serving.inference.request", "ce-time": "soon"}, 422),
     ],
 )
-def test_what_is_no_event_is_refused_with_what_to_do(sink, body, headers, status):
+def test_a_body_that_is_no_event_is_refused_with_advice(sink, body, headers, status):
     reply = sink.post(body, headers)
     assert reply.status == status
     assert {"error", "try"} <= set(reply.json())
@@ -278,7 +278,7 @@ def test_a_hostile_request_is_rejected_and_nothing_waits(sink, data):
     assert sink.owner.waiting.count() == {"request": 0, "response": 0}
 
 
-def test_a_feature_that_is_no_value_costs_that_feature_alone(sink):
+def test_a_feature_with_an_invalid_value_does_not_reject_the_record(sink):
     sink.event("request", {"instances": [{"a": 1, "b": {"c": json.loads("[" * 50 + "]" * 50)}}]})
     assert sink.event("response", V1_RESPONSE).json() == answer(accepted=1)
     assert sink.rows("id, score") == [("e1", 0.25)]
@@ -322,12 +322,12 @@ def test_an_answer_is_a_score_or_a_prediction(value, model, fields):
 @pytest.mark.parametrize(
     ("value", "model"), [(None, None), ({}, None), ([], None), ([0.1, 0.2], NUMBERS), ({"a": 1.5, "b": "x"}, None), (["a", "b"], None)]
 )
-def test_an_answer_that_is_neither_is_refused(value, model):
+def test_an_answer_that_is_neither_a_score_nor_a_prediction_is_refused(value, model):
     with pytest.raises(PayloadError):
         answer_fields(value, model)
 
 
-def test_values_are_named_by_the_request_the_model_or_their_place():
+def test_features_are_named_by_the_request_by_the_model_or_by_their_position():
     names = ("age", "job")
     assert feature_rows({"instances": [[1, "x"]]}, names) == [{"age": 1, "job": "x"}]
     assert feature_rows({"instances": [[1, "x", None]]}, names) == [{"f0": 1, "f1": "x", "f2": None}]
@@ -375,7 +375,7 @@ def test_the_version_of_events_without_one_is_the_only_registered_one():
     assert cloud_events._version_of(None, None) == "unknown"
 
 
-def test_a_forgotten_subject_is_in_no_byte_of_what_waits(sink):
+def test_a_forgotten_subject_is_erased_from_waiting_halves(sink):
     subject = "jane-77.Q@mail"
     named = {"inputs": [{"name": "asked_by", "shape": [1], "datatype": "BYTES", "parameters": {"content_type": "str"}, "data": [subject]}]}
     about = {"inputs": [{**named["inputs"][0], "name": "subject"}]}
@@ -400,7 +400,7 @@ def test_a_forgotten_subject_is_in_no_byte_of_what_waits(sink):
     assert sink.rows('id, "feature.asked_by"') == [("mentions", "[erased]")]
 
 
-def test_a_forgotten_subject_leaves_what_waits_without_a_dashboard(sink):
+def test_a_forgotten_subject_is_erased_from_waiting_halves_without_a_running_dashboard(sink):
     subject = "jane-77.Q@mail"
     sink.event("request", V1_REQUEST, f"{subject}-1")
     sink.owner.waiting.close()

@@ -380,7 +380,7 @@ def test_a_forgotten_subject_and_a_removed_model_leave_the_segments_of_collector
         assert any("did not finish" in problem for problem in store.problems())
 
 
-def test_what_a_killed_collector_left_half_written_goes_with_an_erasure_and_with_the_hourly_purge(home, place, tmp_path):
+def test_a_half_written_file_of_a_killed_collector_is_removed_by_erasure_and_by_the_hourly_purge(home, place, tmp_path):
     (home / "lake.toml").write_text(f'[collectors]\nplace = "{place.address}"\n', encoding="utf-8")
     folder = tmp_path / "shared" / SEGMENTS
     folder.mkdir(parents=True)
@@ -468,7 +468,7 @@ def test_three_collectors_that_are_killed_at_random_lose_nothing_and_store_nothi
     assert [name for name, count in stored.items() if count > 1] == [], "stored twice"
 
 
-def test_the_page_about_collectors_holds():
+def test_the_commands_and_settings_on_the_page_about_collectors_agree():
     import re
     import shlex
     import tomllib
@@ -483,7 +483,7 @@ def test_the_page_about_collectors_holds():
     assert checked_lake_config(tomllib.loads(text)).place == args.to == "s3://ml-logs/collected"
 
 
-def test_the_owner_brings_segments_by_itself_and_tells_why_not(home, place):
+def test_the_owner_fetches_segments_automatically_and_reports_why_it_cannot(home, place):
     from observability.server.health import collectors_problems, collectors_status
     from observability.server.lake_schedule import lake_work
 

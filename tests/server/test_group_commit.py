@@ -13,7 +13,7 @@ def ready_lines(landing):
     return sorted(line for path in (landing / "ready").glob("*.jsonl") for line in path.read_text().splitlines())
 
 
-def test_what_waits_for_a_sync_shares_the_next_one(tmp_path, monkeypatch):
+def test_records_that_wait_for_a_sync_share_the_next_sync(tmp_path, monkeypatch):
     records, entered, go_on = GroupCommit(tmp_path), threading.Event(), threading.Event()
     real = os.fdatasync
     synced, acknowledged = [], []

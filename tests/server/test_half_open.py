@@ -138,7 +138,7 @@ def test_a_large_body_is_no_header(unhurried_port: int) -> None:
         assert connection.recv(1000).startswith(b"HTTP/1.1 200")
 
 
-def test_a_slow_answer_and_the_half_header_after_it(port: int) -> None:
+def test_an_incomplete_header_after_a_slow_answer_closes_the_connection(port: int) -> None:
     with socket.create_connection(("127.0.0.1", port)) as connection:
         connection.settimeout(60)
         connection.sendall(REQUEST)

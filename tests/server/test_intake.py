@@ -133,7 +133,7 @@ def test_a_body_of_a_thousand_model_names_makes_a_few_models_and_says_why(post):
     assert len(post.store.catalog().models) == 50
 
 
-def test_a_store_takes_so_many_unregistered_models_from_whatever_writer(post, limit):
+def test_the_limit_of_unregistered_models_holds_for_every_writer(post, limit):
     limit("[limits]\nunregistered_models = 3\n")
     lines = b"".join(json.dumps(record | {"model": f"m{i}"}).encode() + b"\n" for i, record in enumerate(records(*"abcdef")))
     post.owner.records.commit(lines, 6)  # as a writer on this machine does
@@ -154,7 +154,7 @@ def test_a_line_with_too_many_features_or_too_long_a_text_is_rejected_alone(post
     assert [(line["line"], line["reason"].split()[0]) for line in answer.json()["rejected"]] == [(2, "'features'"), (3, "a")]
 
 
-def test_a_token_past_its_quota_is_told_when_to_come_back_and_others_go_on(post, limit):
+def test_a_token_over_its_quota_is_told_when_to_retry_and_other_tokens_continue(post, limit):
     other, text = tokens.create_token(post.store.home, "write")
     limit(f"[limits]\nrecords_per_minute = 2\n[tokens.{other.id}]\nrecords_per_minute = 100\n")
     body = json.dumps(records("a", "b", "c")).encode()
@@ -167,7 +167,7 @@ def test_a_token_past_its_quota_is_told_when_to_come_back_and_others_go_on(post,
         assert ask_routes(api.routes(), "POST", "/api/v1/records", text, body).status == 202
 
 
-def test_new_features_beyond_the_hours_are_refused_and_nothing_is_kept(post, limit):
+def test_new_features_beyond_the_hourly_limit_are_refused_and_nothing_is_stored(post, limit):
     limit("[limits]\nnew_columns_per_hour = 3\n")
     answer = post(json.dumps([record | {"features": dict.fromkeys("abcd", 1)} for record in records("a")]).encode())
     assert answer.status == 429
@@ -189,7 +189,7 @@ def test_slow_bodies_are_bounded(post, limit):
         asyncio.run(half_open())
 
 
-def test_a_number_that_is_rounded_is_told_with_the_answer_and_kept_exactly(post):
+def test_a_rounded_number_is_reported_in_the_answer_and_kept_exactly(post):
     """Regression: 9007199254740993 was stored as ...992, and neither the answer, the load nor the case said so."""
     number = 2**53 + 1
     lines = [record | {"features": {"account": number, "age": 41}, "groups": {"desk": number}} for record in records("a", "b")]
@@ -205,7 +205,7 @@ def test_a_number_that_is_rounded_is_told_with_the_answer_and_kept_exactly(post)
     assert post(json.dumps(records("c")[0]).encode()).json() == {"accepted": 1, "rejected": []}
 
 
-def test_two_numbers_that_round_to_one_are_two_contents(post):
+def test_two_numbers_that_round_to_the_same_double_are_different_contents(post):
     """Regression: under the id of a stored prediction, another number that rounds to the same double counted as the same content."""
     told = []
     for number in (2**53 + 1, 2**53 + 1, 2**53):

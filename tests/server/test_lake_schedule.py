@@ -55,7 +55,7 @@ def test_a_source_is_loaded_when_it_is_due_and_only_what_is_new(store, exports):
     assert source_states(store.home)["loans"]["report"]["present"] == 1
 
 
-def test_a_failure_is_told_and_tried_sooner_than_the_next_turn(store, exports):
+def test_a_failed_source_is_reported_and_tried_again_before_its_next_turn(store, exports):
     (exports / "b.parquet").write_bytes(b"PAR1 is no file")
     assert run(store) == []
     (problem,) = source_problems(store.home)
@@ -73,7 +73,7 @@ def test_too_many_rejected_rows_are_a_failure(store, exports):
     assert run(store) == [] and "more than allow_rejected allows" in source_problems(store.home)[0]
 
 
-def test_a_wrong_file_and_an_address_that_is_not_allowed_are_told(store, exports):
+def test_a_wrong_file_and_a_disallowed_address_are_reported(store, exports):
     (store.home / "lake.toml").write_text('[sources.loans]\naddress = "http://example.com/a.csv"\n', encoding="utf-8")
     assert source_problems(store.home)[0].startswith("The sources are not loaded: ")
     (store.home / "lake.toml").write_text("[lake", encoding="utf-8")
@@ -100,7 +100,7 @@ def test_the_end_of_the_process_ends_a_load_between_two_blocks(store, exports, m
     assert store.status()["sources"][0]["lines"] == 20
 
 
-def test_the_version_of_a_model_with_one_is_taken_as_load_does(store, exports):
+def test_a_source_without_a_version_takes_the_only_version_of_its_model(store, exports):
     store.write_records([{"kind": "prediction", "id": "x", "model": "loan", "version": "1", "features": {"age": 1}, "score": 0.5}])
     text = (store.home / "lake.toml").read_text(encoding="utf-8").replace('version = "1"\n', "")
     (store.home / "lake.toml").write_text(text, encoding="utf-8")
@@ -109,7 +109,7 @@ def test_the_version_of_a_model_with_one_is_taken_as_load_does(store, exports):
     assert (row["name"], row["version"], row["stored"]) == ("loans", "1", 19)
 
 
-def test_when_a_source_is_due():
+def test_a_source_is_due_after_its_interval_or_sooner_after_a_failure():
     def ran(hours, failure=None):
         return {"ran": (NOW - timedelta(hours=hours)).isoformat(), "failure": failure}
 

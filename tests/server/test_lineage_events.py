@@ -54,7 +54,7 @@ def test_events_become_runs_and_data_sets_once(owner: process_lock.Owner) -> Non
     assert ("postgres://db/public.people", "7", 900) in versions, "the second run read the version that is known"
 
 
-def test_what_is_refused_is_named_by_its_place(owner: process_lock.Owner) -> None:
+def test_refused_events_are_named_by_their_position(owner: process_lock.Owner) -> None:
     answer = post(owner, [EVENT, {**EVENT, "job": None}])
     assert answer.status == 202 and answer.json()["accepted"] == 1
     assert answer.json()["rejected"] == [{"line": 2, "reason": "'job' is a JSON object that every run event has"}]

@@ -98,7 +98,7 @@ def cookies(browser: httpx.Client) -> str:
     return "; ".join(f"{cookie.name}={cookie.value}" for cookie in browser.cookies.jar)
 
 
-def test_a_person_of_the_provider_gets_pages_and_websocket_and_loses_them_with_the_sign_out(place: Place) -> None:
+def test_a_user_of_the_provider_gets_pages_and_websocket_and_loses_them_at_sign_out(place: Place) -> None:
     assert not enters(place, None)
     with signed_in(place) as browser:
         assert browser.get(place.url).status_code == 200
@@ -115,7 +115,7 @@ def test_a_person_of_the_provider_gets_pages_and_websocket_and_loses_them_with_t
     assert {"signed out", "refused"} <= set(does)
 
 
-def test_the_role_comes_from_the_groups_and_no_role_is_no_access(place: Place) -> None:
+def test_the_role_comes_from_the_groups_and_without_a_role_there_is_no_access(place: Place) -> None:
     with claims(place.provider, email="root@x.org", groups=["admins"]), signed_in(place) as browser:
         assert browser.put(f"{place.url}/_stcore/upload_file/a/b", headers={"origin": place.url}).status_code != 401
         assert "does not allow" not in browser.put(f"{place.url}/_stcore/upload_file/a/b", headers={"origin": place.url}).text
@@ -141,7 +141,7 @@ def test_a_changed_list_of_roles_counts_at_once(place: Place) -> None:
 
 
 @pytest.mark.parametrize("change", ["audience", "issuer", "expired", "nonce", "key"])
-def test_an_id_token_that_is_not_for_us_signs_nobody_in(place: Place, change: str) -> None:
+def test_an_invalid_id_token_signs_nobody_in(place: Place, change: str) -> None:
     provider = place.provider
     wrong = {
         "audience": {"aud": "other"},
@@ -159,7 +159,7 @@ def test_an_id_token_that_is_not_for_us_signs_nobody_in(place: Place, change: st
         provider.changes, provider.signing = {}, None
 
 
-def test_a_code_is_of_no_use_to_another_browser_or_twice(place: Place) -> None:
+def test_an_authorisation_code_works_only_once_and_only_in_its_own_browser(place: Place) -> None:
     with httpx.Client(headers={"accept": "text/html"}) as victim, httpx.Client(headers={"accept": "text/html"}) as thief:
         to_provider = victim.get(login_address(place, victim)).headers["location"]
         assert "select_account" not in to_provider, "a provider may refuse a prompt that it does not know"
@@ -174,7 +174,7 @@ def test_a_code_is_of_no_use_to_another_browser_or_twice(place: Place) -> None:
             assert again.get(place.url).status_code == 303
 
 
-def test_a_changed_or_made_up_cookie_is_nobody(place: Place) -> None:
+def test_a_changed_or_invented_cookie_gives_no_access(place: Place) -> None:
     with signed_in(place) as browser:
         held = browser.cookies["_streamlit_user"]
     for wrong in (held[:-2] + "AA", held.split(".")[0] + ".x.y", "eyJhIjoxfQ.aaaa.bbbb", ""):
@@ -193,7 +193,7 @@ def test_a_websocket_of_another_site_is_refused_with_the_right_cookie(place: Pla
     assert httpx.get(place.url, headers={"host": f"evil.example:{port}", "cookie": held}).status_code == 421
 
 
-def test_every_response_has_the_headers_and_pages_are_kept_by_nobody(place: Place) -> None:
+def test_every_response_has_the_security_headers_and_pages_are_not_cached(place: Place) -> None:
     with signed_in(place) as browser:
         page = browser.get(place.url)
     assert "frame-ancestors 'self'" in page.headers["content-security-policy"]

@@ -52,7 +52,7 @@ def values(answer):
     return {(sample.name, *sorted(sample.labels.values())): sample.value for family in families for sample in family.samples}
 
 
-def test_what_happened_is_counted_and_the_text_is_valid(site):
+def test_the_metrics_count_what_happened_and_their_text_is_valid(site):
     owner = site.owner
     body = b"\n".join(json.dumps(prediction(i, at="2026-11-01T00:00:00Z")).encode() for i in range(3)) + b'\n{"kind": "prediction"}\n{'
     assert site("POST", "/api/v1/records", "write", body, observability_dropped="7").status == 202
@@ -114,7 +114,7 @@ def test_a_token_for_one_model_gets_the_metrics_of_that_model_alone(site):
     assert "salaries" in site("GET", "/metrics", "read").body.decode()
 
 
-def test_counts_are_given_again_only_while_records_wait(site):
+def test_earlier_counts_are_reused_only_while_records_wait(site):
     owner = site.owner
     first = owner.store.status()
     body = json.dumps(prediction()).encode()
@@ -133,7 +133,7 @@ def test_counts_are_given_again_only_while_records_wait(site):
     assert owner.store.counted is not held
 
 
-def test_where_counting_takes_long_a_status_gives_the_last_counts_and_counts_beside(site, monkeypatch):
+def test_if_counting_is_slow_the_status_gives_the_last_counts_and_counts_in_the_background(site, monkeypatch):
     def counted_predictions():
         return [model["predictions"] for model in health.store_status(owner.store)["models"]]
 
@@ -154,7 +154,7 @@ def test_where_counting_takes_long_a_status_gives_the_last_counts_and_counts_bes
         time.sleep(0.01)
 
 
-def test_the_alert_rules_name_only_metrics_that_there_are(site):
+def test_the_alert_rules_name_only_existing_metrics(site):
     text = RULES.read_text(encoding="utf-8")
     site("POST", "/api/v1/records", "write", b"{")
     note_done(site.owner.home, "backup", {})

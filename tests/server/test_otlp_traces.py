@@ -131,7 +131,7 @@ def sink(tmp_path, monkeypatch):
     store.close()
 
 
-def test_protobuf_and_json_say_the_same(sink):
+def test_protobuf_and_json_requests_give_the_same_records(sink):
     request = export(OWN, GEN_AI, service_name="shop")
     binary = request.SerializeToString()
     assert read_spans(binary, "protobuf") == read_spans(json_form(request), "json")
@@ -199,7 +199,7 @@ def test_a_call_of_a_language_model_is_a_prediction_of_the_model_that_was_asked(
     assert span_record(span({"http.request.method": "GET"})) is None
 
 
-def test_own_attributes_of_a_call_add_to_what_its_span_says():
+def test_own_attributes_of_a_call_are_added_to_the_fields_of_its_span():
     more = {"observability.cost": 0.0021, "observability.refused": True, "observability.feature.topic": "refund"}
     record = span_record(span({**GEN_AI, **more}))
     assert (record["model"], record["version"], record["prediction"]) == ("gpt-4o", "gpt-4o-2024-08-06", "stop")
@@ -225,7 +225,7 @@ def test_rejected_spans_are_a_partial_success_and_other_spans_are_passed_over(si
     assert sink.load().stored == 1
 
 
-def test_what_is_no_request_of_otlp_is_refused(sink):
+def test_a_body_that_is_no_otlp_request_is_refused(sink):
     for body, media, status in (
         (b"\xff\xff", "application/x-protobuf", 400),
         (b"[]", "application/json", 400),

@@ -16,7 +16,7 @@ from tests.support.new_store import new_store
 NOTE = {"kind": "event", "at": datetime(2026, 11, 1, tzinfo=UTC), "what": "note"}
 
 
-def test_the_owner_publishes_what_changed_and_rests(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_owner_publishes_what_changed_and_then_pauses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     clock = [time.monotonic()]
     monkeypatch.setattr(time, "monotonic", lambda: clock[0])
     with new_store(tmp_path / "home") as store:
@@ -53,7 +53,7 @@ def test_the_owner_publishes_what_changed_and_rests(tmp_path: Path, monkeypatch:
         assert publisher.state.folder.exists()
 
 
-def test_findings_come_along_and_again_when_there_are_more(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_findings_are_published_with_the_state_and_again_when_there_are_more(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     saved: list[Path] = []
     monkeypatch.setattr("observability.monitoring.kept_findings.KeptFindings.save", lambda self, folder, numbers: saved.append(folder))
     with new_store(tmp_path / "home") as store:
@@ -87,7 +87,7 @@ def test_a_failure_that_took_long_is_not_tried_again_at_once(tmp_path: Path, mon
         assert [round(later - earlier, -1) for earlier, later in pairwise(tried)] == [600]
 
 
-def test_a_thread_that_ended_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_publishing_thread_that_ended_is_reported_as_a_problem(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     owner = process_lock.own_home(tmp_path / "home")
     try:
         monkeypatch.setattr(Publisher, "run_until", lambda *_: None)
@@ -100,7 +100,7 @@ def test_a_thread_that_ended_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyP
         process_lock._current = None
 
 
-def test_a_state_that_fails_is_told(tmp_path: Path) -> None:
+def test_a_state_that_cannot_be_published_is_reported_as_a_problem(tmp_path: Path) -> None:
     owner = process_lock.own_home(tmp_path / "home")
     try:
         (owner.home / "keeping.toml").write_text("[publish]\nevery = 1\n")

@@ -29,7 +29,7 @@ from tests.support.reading_process import NOTE, PREDICTION, event_texts, publish
 pytestmark = pytest.mark.usefixtures("own_process")
 
 
-def test_a_newer_state_is_taken_over_and_a_run_of_a_page_keeps_its_own(owner: DuckStore, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_newer_state_is_shown_and_a_running_page_keeps_its_own_state(owner: DuckStore, monkeypatch: pytest.MonkeyPatch) -> None:
     reads = reading_process(owner)
     process_lock.stand_for_owner(cast("process_lock.Owner", reads))
     run: Any = SimpleNamespace(parallel_coordinator=type("Coordinator", (), {})())
@@ -199,7 +199,7 @@ def test_a_state_of_another_version_is_not_shown_and_the_older_one_stays(owner: 
     reads.close()
 
 
-def test_what_the_owner_withdrew_is_shown_no_longer(owner: DuckStore, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_state_that_the_owner_withdrew_is_no_longer_shown(owner: DuckStore, monkeypatch: pytest.MonkeyPatch) -> None:
     reads = reading_process(owner)
     owner.rewrite()
     reads.look()
@@ -226,9 +226,7 @@ def shown_for_a_minute(reads: Replica, clock: list[float]) -> None:
         _ = reads.store
 
 
-def test_a_state_without_what_was_removed_that_cannot_be_opened_takes_the_older_one_away(
-    owner: DuckStore, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_withdrawn_state_is_removed_even_if_its_replacement_cannot_be_opened(owner: DuckStore, monkeypatch: pytest.MonkeyPatch) -> None:
     reads = reading_process(owner)
     clock = [time.monotonic()]
     monkeypatch.setattr(time, "monotonic", lambda: clock[0])
@@ -260,7 +258,7 @@ def test_a_database_that_was_copied_in_part_is_told_and_the_older_state_stays(ow
     reads.close()
 
 
-def test_a_failure_that_nobody_foresaw_ends_no_looking(owner: DuckStore, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unexpected_failure_does_not_end_the_search_for_new_states(owner: DuckStore, monkeypatch: pytest.MonkeyPatch) -> None:
     reads = reading_process(owner)
     looks = iter([RuntimeError("torn"), None])
 
@@ -290,7 +288,7 @@ def test_a_state_is_not_shown_for_ever_where_nothing_can_be_read_any_more(owner:
     reads.close()
 
 
-def test_what_was_removed_is_shown_no_longer_with_the_next_state(owner: DuckStore) -> None:
+def test_removed_records_are_not_shown_in_the_next_state(owner: DuckStore) -> None:
     """DuckDB takes a path that this process has open for the same database. So no state may have the path of a withdrawn one."""
     reads = reading_process(owner)
     with owner.write() as writer:
@@ -302,7 +300,7 @@ def test_what_was_removed_is_shown_no_longer_with_the_next_state(owner: DuckStor
     reads.close()
 
 
-def test_a_reader_tells_nothing_of_the_owner_that_it_cannot_know(owner: DuckStore) -> None:
+def test_a_reader_reports_no_problem_of_the_owner_that_it_cannot_know(owner: DuckStore) -> None:
     """The record of erasures is at the owner, with the key that is needed to read it."""
     owner.write_records([{**PREDICTION, "subject": "somebody"}])
     owner.forget("somebody")
@@ -345,7 +343,7 @@ def test_the_page_says_how_far_it_is_behind(seconds: float, words: str) -> None:
         (("--replica", "{}/owner/nowhere", "--owner", "http://owner:8501"), "t", 3, "nothing is published there"),
     ],
 )
-def test_wrong_use_of_serve_is_told(
+def test_wrong_options_of_serve_are_reported(
     argv: tuple[str, ...],
     token: str,
     code: int,

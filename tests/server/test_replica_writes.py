@@ -21,7 +21,7 @@ from tests.support.reading_process import NOTE, PREDICTION, READING, event_texts
 pytestmark = pytest.mark.usefixtures("own_process")
 
 
-def test_nothing_is_written_in_a_process_that_reads(owner: DuckStore) -> None:
+def test_a_reading_process_writes_nothing(owner: DuckStore) -> None:
     reads = reading_process(owner)
     changing = [
         name for name, method in METHODS.items() if method.action not in ("read", "query", "write", "rules") and name not in READING
@@ -37,7 +37,7 @@ def test_nothing_is_written_in_a_process_that_reads(owner: DuckStore) -> None:
 
 
 @pytest.mark.parametrize("lost", [0, 1, 2])
-def test_what_is_saved_arrives_once_though_answers_are_lost(owner: DuckStore, lost: int) -> None:
+def test_a_saved_record_arrives_once_even_if_answers_are_lost(owner: DuckStore, lost: int) -> None:
     calls, told = CallsOfTest(owner, lose=lost), list[datetime]()
     calls.told = told.append
     reads = reading_process(owner, calls)
@@ -63,7 +63,7 @@ def test_a_person_is_told_what_the_owner_refuses_or_does_not_answer(owner: DuckS
     reads.close()
 
 
-def test_calls_are_for_people_as_the_owner_knows_them(owner: DuckStore) -> None:
+def test_calls_use_the_rights_of_the_person_that_the_owner_knows(owner: DuckStore) -> None:
     """The token must have the role administrator. The owner looks up the rights of the person, and logs each call once in the person's
     name.
     """
@@ -219,7 +219,7 @@ def test_an_access_is_logged_once_though_the_answer_is_lost(owner: DuckStore) ->
     reads.close()
 
 
-def test_files_that_were_made_at_a_reader_are_noted_for_whoever_asked(owner: DuckStore) -> None:
+def test_files_made_at_a_reader_are_recorded_for_the_person_who_asked(owner: DuckStore) -> None:
     """This holds for viewers too, who may write nothing else."""
     accounts.add_account(owner.home, "root", "administrator", "four random words")
     publish_now(owner)

@@ -115,7 +115,7 @@ def test_streamlit_run_refuses_other_interfaces_without_sign_in(tmp_path: Path) 
     assert "account add" in ended.stderr
 
 
-def test_sign_in_without_its_packages_is_said_at_the_start(
+def test_sign_in_without_its_packages_fails_at_the_start_with_advice(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "accounts.json").write_text('{"accounts": []}', encoding="utf-8")
@@ -140,7 +140,7 @@ def test_sign_in_without_its_packages_is_said_at_the_start(
         ('url = "https://o"\n[oidc]\nclient_id = "c"\nclient_secret = "s"\nserver_metadata_url = "https://i"', "read by others"),
     ],
 )
-def test_wrong_settings_say_what_is_wrong_and_let_nobody_in(tmp_path: Path, text: str, named: str) -> None:
+def test_wrong_access_settings_are_named_and_let_nobody_in(tmp_path: Path, text: str, named: str) -> None:
     running = site()
     (tmp_path / "access.toml").write_text(text, encoding="utf-8")
     (tmp_path / "access.toml").chmod(0o644)

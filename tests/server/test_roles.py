@@ -105,7 +105,7 @@ def test_each_method_of_the_store_is_for_its_roles(name: str, role: Role | None,
     assert allowed or role is None or "refused" in logged
 
 
-def test_the_table_by_hand_is_about_methods_that_are_there() -> None:
+def test_the_handwritten_table_names_only_existing_methods() -> None:
     assert ROLE_OF.keys() | OF_THE_GUARD <= METHODS.keys() and OF_THE_GUARD == METHODS.keys() & vars(GuardedStore).keys()
 
 

@@ -96,7 +96,7 @@ def signed_in(name: str) -> dict[str, str]:
     return {"cookie": f"{sign_in.COOKIE}={reply.cookies()[sign_in.COOKIE]}"}
 
 
-def test_without_a_session_only_the_doors_answer() -> None:
+def test_without_a_session_only_the_sign_in_routes_answer() -> None:
     assert http(site(), "GET", "/").status == 401
     page = http(site(), "GET", "/?model=loan&x=1", BROWSER)
     assert (page.status, page.header("location")) == (303, "/sign-in?next=%2F%3Fmodel%3Dloan%26x%3D1")
@@ -195,7 +195,7 @@ def test_a_form_of_another_site_is_refused(path: str, origin: str | None) -> Non
     "target",
     ["//evil.example", "https://evil.example", "/\\evil.example", "javascript:alert(1)", "", "/sign-out", "/auth/logout", "/a\r\nb: c"],
 )
-def test_the_way_back_leads_nowhere_else(target: str) -> None:
+def test_the_redirect_after_sign_in_stays_on_this_site(target: str) -> None:
     reply = post("/sign-in", {"name": "vic", "password": PASSWORDS["vic"], "next": target})
     assert reply.header("location") == "/"
     assert b"evil" not in http(site(), "GET", f"/sign-in?{urlencode({'next': target})}").body
@@ -233,7 +233,7 @@ def test_pages_run_no_script_but_their_own() -> None:
     assert all("*" not in sources and "http:" not in sources for sources in rules.values())
 
 
-def test_without_accounts_nothing_of_it_runs(home: Path) -> None:
+def test_without_accounts_sign_in_is_off_and_nothing_is_logged(home: Path) -> None:
     (home / accounts.ACCOUNTS_FILE).unlink()
     assert http(site(), "GET", "/").body == b"anybody"
     assert http(site(), "GET", "/sign-in").header("location") == "/"
@@ -313,7 +313,7 @@ def test_on_a_schedule_roles_by_group_and_by_default_count_for_nothing() -> None
 
 
 @pytest.mark.parametrize("claims", [{}, {"email": ""}, {"email": 7}, {"email": "ann@x.org", "email_verified": False}])
-def test_claims_that_name_nobody_for_sure_are_nobody(claims: dict[str, Any]) -> None:
+def test_ambiguous_identity_claims_give_no_person(claims: dict[str, Any]) -> None:
     assert sign_in.oidc_person(AccessSettings("oidc", ("https://o",), 12, OIDC, LISTS), claims) is None
 
 

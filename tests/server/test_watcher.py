@@ -26,7 +26,7 @@ def store(tmp_path_factory):
         yield opened
 
 
-def test_from_the_fault_to_its_end(store):
+def test_alerts_open_at_the_fault_and_are_resolved_after_its_end(store):
     sent = []
     state = watcher.Watching()
     state.started = BROKEN.end
@@ -62,7 +62,7 @@ def test_from_the_fault_to_its_end(store):
     assert [after[each.incident].state for each in opened] == ["resolved"] * len(opened)
 
 
-def test_while_the_settings_cannot_be_read_nothing_is_decided_and_it_is_said(store, monkeypatch):
+def test_with_unreadable_settings_no_alert_is_decided_and_the_failure_is_reported(store, monkeypatch):
     (store.home / FILE).write_text("[chanels]\n", encoding="utf-8")
     state, stopping, said = watcher.Watching(), _Stops(2), len(alert_log.alert_records(store))
     frozen = []
@@ -73,7 +73,7 @@ def test_while_the_settings_cannot_be_read_nothing_is_decided_and_it_is_said(sto
     assert len(frozen) == 2, "Monday's week is frozen whatever the settings of alerts"
 
 
-def test_a_run_that_diverges_is_told_and_an_old_one_is_not(tmp_path):
+def test_a_new_diverging_run_is_reported_and_an_old_one_is_not(tmp_path):
     with open_store(tmp_path) as store:
         now = datetime.now(UTC).replace(microsecond=0)
         for name, end in (("old", now - timedelta(days=60)), ("new", now)):

@@ -24,7 +24,7 @@ def audits() -> list[AugmentationAudit]:
 
 
 @pytest.mark.parametrize("name", some(list(FAULTS), 2))
-def test_a_middle_fault_is_among_the_first_three_in_nine_of_ten_audits(
+def test_a_fault_of_middle_strength_is_in_the_first_three_alarms_in_nine_of_ten_audits(
     name: str, audits: list[AugmentationAudit], named_share: NamedShare
 ) -> None:
     named = 0
@@ -41,10 +41,10 @@ def test_a_harmed_group_is_named_by_its_slice(audits: list[AugmentationAudit]) -
     assert slices == {"=".join(found.detail.split(" ", 1))}
 
 
-def test_without_an_audit_nothing_can_be_planted() -> None:
+def test_without_an_augmentation_audit_no_fault_can_be_planted() -> None:
     with pytest.raises(UsageError, match="no audit to plant"):
         replay_augmentation_fault([], FAULTS["augmentation_harms_a_group"])
 
 
-def test_weak_middle_and_strong_amounts_rise() -> None:
+def test_the_amounts_of_a_fault_rise_from_weak_to_strong() -> None:
     assert all(np.all(np.diff(fault.amounts) > 0) for fault in FAULTS.values())

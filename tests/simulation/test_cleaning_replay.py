@@ -15,7 +15,7 @@ DRAWS = repeats(2, 40)
 
 
 @pytest.mark.parametrize("name", some(list(FAULTS), 2))
-def test_a_middle_fault_is_among_the_first_three_in_nine_of_ten_rules(named_share: NamedShare, name: str) -> None:
+def test_a_fault_of_middle_strength_is_in_the_first_three_alarms_in_nine_of_ten_rules(named_share: NamedShare, name: str) -> None:
     named = planted = 0
     for seed in range(DRAWS):
         runs = cleaning_frame(seed)
@@ -30,10 +30,10 @@ def test_a_middle_fault_is_among_the_first_three_in_nine_of_ten_rules(named_shar
     named_share(name, named, planted)
 
 
-def test_a_rule_without_a_past_cannot_have_one() -> None:
+def test_a_fault_that_needs_a_past_cannot_be_planted_on_a_rule_without_one() -> None:
     with pytest.raises(UsageError, match="no cleaning rule to plant group_lost on"):
         replay_cleaning_fault(cleaning_frame(1, days=7), FAULTS["group_lost"])
 
 
-def test_weak_middle_and_strong_amounts_rise() -> None:
+def test_the_amounts_of_a_fault_rise_from_weak_to_strong() -> None:
     assert all(np.all(np.diff(fault.amounts) > 0) for fault in FAULTS.values())

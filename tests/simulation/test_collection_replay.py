@@ -26,7 +26,7 @@ def fleets() -> list[pd.DataFrame]:
 
 
 @pytest.mark.parametrize("name", list(FAULTS) if LONG else ["miscalibrated_sensor"])
-def test_a_fault_is_named_first_at_middle_strength(name: str) -> None:
+def test_a_fault_of_middle_strength_is_the_first_alarm(name: str) -> None:
     found = replay_device_fault(frame(), FAULTS[name], seed=1)
     assert found.first_named is not None and found.first_named <= 1, found.sentence
     last = found.looks[-1]
@@ -35,7 +35,9 @@ def test_a_fault_is_named_first_at_middle_strength(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", some(FAULTS, 2))
-def test_a_middle_fault_is_the_first_alarm_in_nine_of_ten_fleets(fleets: list[pd.DataFrame], named_share: NamedShare, name: str) -> None:
+def test_a_fault_of_middle_strength_is_the_first_alarm_in_nine_of_ten_fleets(
+    fleets: list[pd.DataFrame], named_share: NamedShare, name: str
+) -> None:
     named = 0
     for seed, clean in enumerate(fleets):
         (last,) = (found := replay_device_fault(clean, FAULTS[name], seed=seed, looks=1)).looks
@@ -43,6 +45,6 @@ def test_a_middle_fault_is_the_first_alarm_in_nine_of_ten_fleets(fleets: list[pd
     named_share(name, named, DRAWS)
 
 
-def test_what_a_fault_needs_is_said() -> None:
+def test_planting_a_fault_without_a_suitable_device_raises_an_error() -> None:
     with pytest.raises(UsageError, match="no device to plant stuck_sensor on"):
         replay_device_fault(frame(before=3), FAULTS["stuck_sensor"])

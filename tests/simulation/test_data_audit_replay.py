@@ -21,7 +21,7 @@ FRAMES = {"cleanings": cleaning_frame(0).iloc[:0], "past cleanings": cleaning_fr
 
 
 @pytest.mark.parametrize("name", some(list(FAULTS), 1))
-def test_a_middle_fault_is_among_the_first_three(name: str) -> None:
+def test_a_fault_of_middle_strength_is_in_the_first_three_alarms_in_nine_of_ten_runs(name: str) -> None:
     fault, named = FAULTS[name], 0
     for seed in range(RUNS):
         found = replay_frame_fault(FRAMES, CONTEXT, fault, seed=seed)
@@ -30,7 +30,7 @@ def test_a_middle_fault_is_among_the_first_three(name: str) -> None:
     assert named >= 0.9 * RUNS, named
 
 
-def test_clean_tables_ask_for_nothing() -> None:
+def test_clean_tables_raise_nothing_critical_and_hardly_any_warning() -> None:
     raised = []
     for seed in range(CLEAN):
         plant = FramesPlant(FRAMES, CONTEXT, 0.0, np.random.default_rng([seed, 83]))

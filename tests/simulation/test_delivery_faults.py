@@ -23,7 +23,7 @@ def source(seed: int) -> tuple[Mapping[str, pd.DataFrame], Context]:
 
 
 @pytest.mark.parametrize("name", some(FAULTS, 2))
-def test_a_middle_fault_is_named_in_nine_of_ten(name: str) -> None:
+def test_a_fault_of_middle_strength_is_named_in_nine_of_ten_runs(name: str) -> None:
     fault, named = FAULTS[name], 0
     for seed in range(RUNS):
         found = replay_frame_fault(*source(seed), fault, seed=seed)
@@ -39,7 +39,7 @@ def test_clean_sources_raise_nothing_critical_and_next_to_nothing_else() -> None
     assert sum(needs_action(each.severity) for each in found) <= allowed(0.03, CLEAN)
 
 
-def test_what_a_fault_needs_and_is_not_there_is_said() -> None:
+def test_planting_a_fault_without_batches_raises_an_error() -> None:
     frames, context = source(1)
     for fault in FAULTS.values():
         for lacking in ("batches", "past batches"):

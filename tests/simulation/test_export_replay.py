@@ -30,7 +30,7 @@ ROWS = {"sample": sample_rows(), "own": export_frame([noised(1), export(2), expo
 
 @pytest.mark.parametrize("rows", ROWS.values(), ids=list(ROWS))
 @pytest.mark.parametrize("name", some(list(FAULTS), 2))
-def test_a_middle_fault_of_exports_is_among_the_first_three_and_its_twin_is_silent(
+def test_an_export_fault_of_middle_strength_is_in_the_first_three_alarms_and_its_twin_is_silent(
     named_share: NamedShare, name: str, rows: pd.DataFrame
 ) -> None:
     found = [replay_export_fault(rows, FAULTS[name], seed=seed) for seed in range(RUNS)]
@@ -39,7 +39,7 @@ def test_a_middle_fault_of_exports_is_among_the_first_three_and_its_twin_is_sile
     assert not [one.because for each in found for one in each.looks[0].twin if needs_action(one.severity)]
 
 
-def test_weak_faults_are_named_too_and_nothing_to_plant_on_is_said() -> None:
+def test_weak_export_faults_are_named_and_planting_without_exports_raises_an_error() -> None:
     assert all(replay_export_fault(ROWS["own"], fault, "weak").first_named == 0 for fault in FAULTS.values())
     with pytest.raises(UsageError, match="no export to plant"):
         replay_export_fault(ROWS["own"].head(0), FAULTS["returning_canary"])

@@ -44,7 +44,7 @@ def wrong(rows: LogRows) -> float:
     return float(((rows["score"] >= 0.5) != (rows["label"] == 1)).mean())
 
 
-def test_there_are_thirty_over_every_section() -> None:
+def test_there_are_at_least_thirty_faults_over_every_section() -> None:
     assert len(FAULTS) >= 30
     assert {"data", "serving", "trust", "operations"} <= {each.section for each in FAULTS.values()}
     with pytest.raises(NotFoundError, match="null_surge"):
@@ -85,7 +85,7 @@ def changes(rows: LogRows) -> bool:
     return any(not np.array_equal(values, CLEAN[name], equal_nan=values.dtype.kind in "fM") for name, values in rows.columns.items())
 
 
-def test_the_weakest_are_the_smallest_effects_that_matter() -> None:
+def test_the_weakest_faults_have_the_smallest_effects_that_matter() -> None:
     group, south = CLEAN["group.sex"] == "F", CLEAN["feature.region"] == "south"
     assert moved(planted("unit_change"), "feature.age") == pytest.approx(0.3, abs=0.01)
     assert moved(planted("covariate_shift"), "feature.age") == pytest.approx(0.3, abs=0.03)
@@ -106,21 +106,21 @@ def test_the_weakest_are_the_smallest_effects_that_matter() -> None:
     assert np.mean(planted("miscalibration")["score"] - CLEAN["score"]) == pytest.approx(0.05, abs=0.002)
 
 
-def test_marginals_stay_where_only_the_relation_breaks() -> None:
+def test_a_broken_correlation_leaves_the_distribution_of_each_feature_unchanged() -> None:
     rows = planted("correlation_broken", "strong")
     np.testing.assert_array_equal(np.sort(rows["feature.age"]), np.sort(CLEAN["feature.age"]))
     debt = planted("correlation_broken", "strong")["feature.debt"]
     np.testing.assert_array_equal(debt, CLEAN["feature.debt"])
 
 
-def test_scores_follow_what_the_model_was_fed() -> None:
+def test_scores_follow_the_changed_inputs_and_labels_stay() -> None:
     rows = planted("unit_change", "strong")
     assert abs(np.mean(rows["score"]) - np.mean(CLEAN["score"])) > 0.05
     np.testing.assert_array_equal(rows["label"], CLEAN["label"])
     np.testing.assert_array_equal(planted("slow_replica")["score"], CLEAN["score"])
 
 
-def test_marks_extras_copies_and_times() -> None:
+def test_planted_faults_set_marks_extra_fields_copies_and_times() -> None:
     renamed = planted("renamed_feature", "strong")
     assert set(renamed["mark.age"].tolist()) == {ABSENT}
     np.testing.assert_array_equal(renamed["extra.age_v2"], CLEAN["feature.age"])
@@ -135,7 +135,7 @@ def test_marks_extras_copies_and_times() -> None:
     assert first >= np.datetime64((STREAM.onset + DAY * 0.75).replace(tzinfo=None))
 
 
-def test_what_a_base_lacks_is_said() -> None:
+def test_the_missing_parts_of_a_base_are_named() -> None:
     bare = replace(BASE, pool=LogRows({name: values for name, values in BASE.pool.columns.items() if name not in ("replica", "energy_j")}))
     scene = fault_targets(bare, 1)
     assert scene.lacks(FAULTS["slow_replica"].needs) == TARGET_PARTS["replica"]
@@ -156,5 +156,5 @@ def test_what_a_base_lacks_is_said() -> None:
         ("slow_replica", "2.5 times"),
     ],
 )
-def test_a_fault_says_how_large_it_is(name: str, said: str) -> None:
+def test_a_fault_states_the_size_of_its_effect(name: str, said: str) -> None:
     assert FAULTS[name].size("middle") == said

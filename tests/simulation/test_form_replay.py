@@ -14,7 +14,7 @@ RUNS = 30
 
 
 @pytest.mark.parametrize("name", some(list(FAULTS), 2))
-def test_a_middle_fault_is_among_the_first_three_in_nine_of_ten_audits(named_share: NamedShare, name: str) -> None:
+def test_a_fault_of_middle_strength_is_in_the_first_three_alarms_in_nine_of_ten_audits(named_share: NamedShare, name: str) -> None:
     named = 0
     for seed in range(RUNS):
         audits = form_audits([audit_row([clean_form(np.random.default_rng(seed), "int8")])])
@@ -23,6 +23,6 @@ def test_a_middle_fault_is_among_the_first_three_in_nine_of_ten_audits(named_sha
     named_share(name, named, RUNS)
 
 
-def test_without_a_form_beside_the_served_one_nothing_can_be_planted() -> None:
+def test_without_a_second_form_no_form_fault_can_be_planted() -> None:
     with pytest.raises(UsageError, match="no form to plant"):
         replay_form_fault(form_audits([audit_row([])]), FAULTS["lossy_form"])

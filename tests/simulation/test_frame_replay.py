@@ -125,7 +125,7 @@ WORLDS: dict[str, Callable[[int], tuple[Frames, Context]]] = {
 
 
 @pytest.mark.parametrize("name", some(list(FAULTS), 3))
-def test_a_middle_fault_is_named_in_nine_of_ten(name: str) -> None:
+def test_a_fault_of_middle_strength_is_named_in_nine_of_ten_runs(name: str) -> None:
     fault, named = FAULTS[name], 0
     for seed in range(RUNS):
         found = replay_frame_fault(*WORLDS[fault.analyzer](seed), fault, seed=seed)
@@ -134,7 +134,7 @@ def test_a_middle_fault_is_named_in_nine_of_ten(name: str) -> None:
 
 
 @pytest.mark.parametrize("analyzer", some(list(WORLDS), 1))
-def test_twins_ask_for_nothing_critical(analyzer: str) -> None:
+def test_twins_without_the_fault_raise_nothing_critical(analyzer: str) -> None:
     faults = [fault for fault in FAULTS.values() if fault.analyzer == analyzer]
     found = [
         each
@@ -145,7 +145,7 @@ def test_twins_ask_for_nothing_critical(analyzer: str) -> None:
     assert sum(needs_action(each.severity) for each in found) <= max(0.03 * CLEAN, 1)
 
 
-def test_what_a_fault_needs_and_is_not_there_is_said() -> None:
+def test_planting_a_fault_without_the_rows_that_it_needs_raises_an_error() -> None:
     for fault in FAULTS.values():
         frames, context = WORLDS[fault.analyzer](1)
         with pytest.raises(UsageError, match="to plant a fault"):

@@ -37,7 +37,7 @@ def test_the_key_has_each_fault() -> None:
 
 @pytest.mark.long
 @pytest.mark.parametrize("name", FAULTS)
-def test_the_middle_strength_is_named_and_the_same_days_without_it_are_silent(project, name: str) -> None:
+def test_a_fault_of_middle_strength_is_named_and_the_same_days_without_it_are_silent(project, name: str) -> None:
     before = project.annotated.copy(deep=True), project.assigned.copy(deep=True), project.prices.copy(deep=True)
     told = replay_labelling_fault(project, LOAN, FAULTS[name], "middle", 2)
     right = right_of_labelling(name, told.target)
@@ -54,7 +54,9 @@ def projects() -> list[LabellingRecords]:
 
 
 @pytest.mark.parametrize("name", some(FAULTS, 2))
-def test_a_middle_fault_is_among_the_first_three_in_nine_of_ten_projects_after_a_week(projects, named_share: NamedShare, name: str) -> None:
+def test_a_fault_of_middle_strength_is_in_the_first_three_after_a_week_in_nine_of_ten_projects(
+    projects, named_share: NamedShare, name: str
+) -> None:
     named = 0
     for seed, clean in enumerate(projects):
         told = replay_labelling_fault(clean, LOAN, FAULTS[name], "middle", seed, looks=1)
@@ -65,7 +67,7 @@ def test_a_middle_fault_is_among_the_first_three_in_nine_of_ten_projects_after_a
 @pytest.mark.parametrize(
     ("name", "seed", "cause"), [("guidelines_changed", 2, "label_agreement"), ("tired_annotators", 6, "fatigue_slope")]
 )
-def test_what_a_new_rule_or_fatigue_explains_stands_behind_it(name: str, seed: int, cause: str) -> None:
+def test_effects_of_a_new_rule_or_of_fatigue_are_listed_behind_their_cause(name: str, seed: int, cause: str) -> None:
     """In these draws, two critical gold findings and wrong suggestions came before the cause. Severities stay unchanged."""
     clean = simulated_labelling_records("loan", SHARES, 60, seed + 10, END)
     alarms = replay_labelling_fault(clean, LOAN, FAULTS[name], "middle", seed, looks=1).looks[-1].alarms
@@ -76,7 +78,7 @@ def test_what_a_new_rule_or_fatigue_explains_stands_behind_it(name: str, seed: i
 
 
 @pytest.mark.parametrize("name", some(FAULTS, 3))
-def test_what_was_before_the_fault_stays_and_a_stronger_one_changes_more(project, name: str) -> None:
+def test_records_before_the_fault_stay_unchanged_and_a_stronger_fault_changes_more(project, name: str) -> None:
     onset, changed = END - timedelta(days=DAYS), []
     for strength in STRENGTHS:
         after = FAULTS[name].plant(LabelFaultPlant(project, onset, FAULTS[name].amount(strength), np.random.default_rng(1))).project
@@ -90,7 +92,7 @@ def test_what_was_before_the_fault_stays_and_a_stronger_one_changes_more(project
     assert changed == sorted(changed) and changed[0] < changed[-1]
 
 
-def test_clean_projects_raise_no_act() -> None:
+def test_clean_projects_raise_no_critical_finding() -> None:
     said, projects = [], repeats(4, 16)
     for seed in range(projects):
         clean = simulated_labelling_records("loan", SHARES, 40, seed, END)
@@ -109,7 +111,7 @@ def lines(project) -> list[dict]:
     return found
 
 
-def test_a_projects_own_records_are_taken_where_they_tell_enough(tmp_path) -> None:
+def test_the_own_records_of_a_project_are_used_if_they_are_sufficient(tmp_path) -> None:
     path = tmp_path / "labels.jsonl"
     model = {"kind": "prediction", "id": "p", "model": "loan", "version": "1", "at": "2026-04-30T12:00:00Z", "features": {}, "score": 0.5}
     logged = lines(simulated_labelling_records("loan", SHARES, 30, 4, END))

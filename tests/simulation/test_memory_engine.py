@@ -36,7 +36,7 @@ def replayed_in_a_store(scenario: FaultScenario) -> list[ReplayDay]:
 
 
 @pytest.mark.parametrize(("fault", "delay"), [("worse_version", 7), *([("clock_skew", 0), ("renamed_feature", 0)] if LONG else [])])
-def test_both_roads_say_the_same(fault: str, delay: int) -> None:
+def test_the_replay_in_memory_and_the_replay_in_a_store_give_the_same_findings(fault: str, delay: int) -> None:
     stream = CleanStream(BASE, seed=1, past=14, days=1, rows_a_day=250, label_delay=delay)
     scenario = FaultScenario(stream, fault_targets(BASE, 1), FAULTS[fault])
     fast, honest = (list(road) for road in (ReplayLab.of(stream).judge(scenario), replayed_in_a_store(scenario)))
@@ -48,7 +48,7 @@ def test_both_roads_say_the_same(fault: str, delay: int) -> None:
         assert [name for name in mine if not same(mine[name], theirs[name])] == []
 
 
-def test_what_is_said_again_is_what_would_be_said_anew() -> None:
+def test_reused_findings_equal_newly_computed_findings() -> None:
     stream, scene = CleanStream(BASE, seed=3, past=14, days=1, rows_a_day=250), fault_targets(BASE, 3)
     lab = ReplayLab.of(stream)
     judged = {}
@@ -66,7 +66,7 @@ def test_what_is_said_again_is_what_would_be_said_anew() -> None:
     assert "serving/drift" not in judged["slow_replica"]
 
 
-def test_frames_are_equal_only_where_each_value_is() -> None:
+def test_digests_of_frames_are_equal_only_if_every_value_is_equal() -> None:
     frame = pd.DataFrame({"n": [1, 2], "at": pd.to_datetime(["2026-01-01", None]), "text": ["a", None], "mixed": [True, None]})
     assert frame_digest(frame) == frame_digest(frame.copy())
     for name, value in (("n", 3), ("at", pd.Timestamp("2026-01-02")), ("text", "b"), ("mixed", False)):

@@ -57,7 +57,7 @@ def scene(lab: ReplayLab) -> FaultTargets:
 
 
 @pytest.mark.parametrize("name", some(RELIABLE, 2))
-def test_a_fault_of_middle_strength_is_named_first_of_three(name: str, lab: ReplayLab, scene: FaultTargets) -> None:
+def test_a_fault_of_middle_strength_is_among_the_first_three_alarms(name: str, lab: ReplayLab, scene: FaultTargets) -> None:
     scenario = FaultScenario(lab.stream, scene, FAULTS[name])
     (day,) = lab.judge(scenario, read_for(name), first=DAY)
     assert judged(day, right(scenario)) in ("first", "top three"), [each.lead.because for each in day.incidents]
@@ -84,7 +84,9 @@ def test_a_fault_that_only_rows_show_is_named_with_its_place(name: str, lab: Rep
 
 @pytest.mark.long
 @pytest.mark.parametrize("name", [name for name in BY_ROWS if name not in RELIABLE])
-def test_a_middle_fault_that_only_rows_show_is_named_in_nine_of_ten_labs(name: str, labs: LabOf, named_share: NamedShare) -> None:
+def test_a_fault_of_middle_strength_that_only_rows_show_is_named_in_nine_of_ten_labs(
+    name: str, labs: LabOf, named_share: NamedShare
+) -> None:
     """Any finding at the end of a week counts. The fault may share an incident with the drift that it causes, and the drift may lead."""
     named = 0
     for seed in range(DRAWS):
@@ -97,7 +99,9 @@ def test_a_middle_fault_that_only_rows_show_is_named_in_nine_of_ten_labs(name: s
 
 @pytest.mark.long
 @pytest.mark.parametrize("name", [name for name in FAULTS if name in RELIABLE or name not in (*BY_ROWS, *ON_WEEKDAY)])
-def test_a_middle_fault_is_among_the_first_three_in_nine_of_ten_labs(name: str, labs: LabOf, named_share: NamedShare) -> None:
+def test_a_fault_of_middle_strength_is_in_the_first_three_alarms_in_nine_of_ten_labs(
+    name: str, labs: LabOf, named_share: NamedShare
+) -> None:
     named = 0
     for seed in range(DRAWS):
         scenario = FaultScenario(labs(seed).stream, fault_targets(labs(seed).stream.base, seed), FAULTS[name])

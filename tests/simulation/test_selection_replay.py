@@ -38,7 +38,7 @@ def answers(model: Model, seed: int, rows: int = 2000) -> pd.DataFrame:
 
 @pytest.mark.parametrize("task", list(MODELS))
 @pytest.mark.parametrize("name", some(FAULTS, 1))
-def test_a_middle_fault_is_named_in_nine_of_ten_and_equal_versions_are_silent(name: str, task: str) -> None:
+def test_a_fault_of_middle_strength_is_named_in_nine_of_ten_draws_and_equal_versions_are_silent(name: str, task: str) -> None:
     model, runs, named, loud = MODELS[task], repeats(5, 100), 0, 0
     for seed in range(runs):
         found = replay_selection_fault(model, VERSION, answers(model, seed), FAULTS[name], "middle", NOW, seed)
@@ -47,7 +47,7 @@ def test_a_middle_fault_is_named_in_nine_of_ten_and_equal_versions_are_silent(na
     assert named >= 0.9 * runs and loud <= 0.03 * runs
 
 
-def test_it_is_planted_beside_a_version_with_labels_and_refused_without() -> None:
+def test_a_fault_is_planted_beside_a_version_with_labels_and_refused_without_one() -> None:
     rows = answers(BINARY, 1)
     found = replay_on_selection(lambda *_: rows, BINARY, FAULT, "strong", NOW)
     assert found.target == "challenger=challenger" and found.first_named == 0 and "avoids" in found.sentence

@@ -20,7 +20,7 @@ def weeks() -> list[pd.DataFrame]:
 
 
 @pytest.mark.parametrize("name", some(list(FAULTS), 2))
-def test_a_middle_fault_is_among_the_first_three_in_nine_of_ten_weeks(
+def test_a_fault_of_middle_strength_is_in_the_first_three_alarms_in_nine_of_ten_weeks(
     name: str, weeks: list[pd.DataFrame], named_share: NamedShare
 ) -> None:
     fault, named = FAULTS[name], 0

@@ -20,7 +20,7 @@ def searches() -> list[list[TrainingRun]]:
 
 
 @pytest.mark.parametrize("name", some(list(FAULTS), 2))
-def test_a_middle_fault_is_among_the_first_three_in_nine_of_ten_searches(
+def test_a_fault_of_middle_strength_is_in_the_first_three_alarms_in_nine_of_ten_searches(
     name: str, searches: list[list[TrainingRun]], named_share: NamedShare
 ) -> None:
     fault, named, planted = FAULTS[name], 0, 0

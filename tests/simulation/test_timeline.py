@@ -69,7 +69,7 @@ def told(store: Database) -> FaultTimeline:
     return found
 
 
-def test_a_store_gives_the_log_that_it_holds(store: Database) -> None:
+def test_the_simulation_base_equals_the_log_of_the_store(store: Database) -> None:
     base = simulation_base(store, "credit")
     assert base.source_note == "Days are drawn from 1,618 of its past predictions, 1,618 of them labelled."
     assert {each.reference: (each.kind, each.role, each.sensitive) for each in base.columns} == {
@@ -109,7 +109,7 @@ def test_a_strong_fault_is_named_and_the_twin_is_silent_about_it(told: FaultTime
     assert [day.end for day in told.planted] == [day.end for day in told.twin]
 
 
-def test_rows_and_json_say_the_same(told: FaultTimeline) -> None:
+def test_the_rows_and_the_json_of_a_timeline_agree(told: FaultTimeline) -> None:
     body = json.loads(json.dumps(told.to_json(), default=str))
     assert body["basis"] == "simulated"
     assert body["days"] == json.loads(json.dumps(told.rows(), default=str))
@@ -117,7 +117,7 @@ def test_rows_and_json_say_the_same(told: FaultTimeline) -> None:
     assert {each["day"] for each in body["days"]} == {1, 2}
 
 
-def test_a_day_on_which_nothing_was_said_has_a_row(told: FaultTimeline) -> None:
+def test_a_day_without_findings_has_a_row(told: FaultTimeline) -> None:
     quiet = replace(told, planted=tuple(replace(day, incidents=()) for day in told.planted))
     assert quiet.first_said is None
     assert quiet.sentence.startswith("No finding in 2 days")
@@ -127,7 +127,7 @@ def test_a_day_on_which_nothing_was_said_has_a_row(told: FaultTimeline) -> None:
     assert same.first_said is None
 
 
-def test_wrong_use_is_said(store: Database) -> None:
+def test_wrong_choices_raise_an_error_that_names_the_problem(store: Database) -> None:
     with pytest.raises(UsageError, match="days"):
         replace(CHOICE, days=0)
     scene = request_targets(store, CHOICE)
@@ -140,7 +140,7 @@ def test_wrong_use_is_said(store: Database) -> None:
         build_fault_timeline(bare, replace(CHOICE, fault="slow_replica"))
 
 
-def test_the_command_lists_and_refuses(store: Database) -> None:
+def test_the_lab_command_lists_faults_and_refuses_unknown_ones(store: Database) -> None:
     listed = execute.execute(store, ["lab", "--list", "--json"], lambda text: None)
     body = json.loads(listed.out)
     assert [each["fault"] for each in body] == [
@@ -166,7 +166,7 @@ def test_the_command_lists_and_refuses(store: Database) -> None:
     assert execute.execute(store, ["lab"], lambda text: None).exit_code == 2
 
 
-def test_one_job_at_a_time_that_can_be_cancelled(store: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_one_simulation_job_runs_at_a_time_and_it_can_be_cancelled(store: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     scene, other = request_targets(store, CHOICE), replace(CHOICE, seed=1)
     assert LAB.start(CHOICE, "one", lambda note: build_fault_timeline(scene, CHOICE, note))
     assert LAB.start(other, "another", lambda note: build_fault_timeline(scene, other, note))
@@ -193,7 +193,7 @@ def test_homes_of_throw_away_stores_are_gone(told: FaultTimeline, tmp_path: Path
     assert list(tmp_path.iterdir()) == []
 
 
-def test_what_is_said_without_the_fault_is_folded_on_the_page(told: FaultTimeline) -> None:
+def test_findings_that_also_appear_without_the_fault_are_folded_on_the_page(told: FaultTimeline) -> None:
     shown = lab_page.timeline_day_rows(told, also=False)
     assert {day for day, _ in shown} == {1, 2} and any(said is not None for _, said in shown)
     assert not any(said.twin for _, said in shown if said is not None)

@@ -53,7 +53,7 @@ def test_the_key_has_each_fault() -> None:
 
 
 @pytest.mark.parametrize("name", some(FAULTS, 2))
-def test_the_middle_strength_is_named_and_the_clean_run_is_silent(store: Database, name: str) -> None:
+def test_a_fault_of_middle_strength_is_named_and_the_clean_run_is_silent(store: Database, name: str) -> None:
     run = run_that_can_have(name)
     frames = records_of(store, run)
     before = [frames[kind].to_json(date_format="iso") for kind in ("steps", "resources")]
@@ -75,7 +75,9 @@ def clean_runs() -> Callable[[str, int], dict[str, pd.DataFrame]]:
 
 
 @pytest.mark.parametrize("name", some(FAULTS, 4))
-def test_a_middle_fault_is_named_in_nine_of_ten_runs_at_their_end(clean_runs: Callable, named_share: NamedShare, name: str) -> None:
+def test_a_fault_of_middle_strength_is_named_in_nine_of_ten_runs_at_their_end(
+    clean_runs: Callable, named_share: NamedShare, name: str
+) -> None:
     run, named = run_that_can_have(name), 0
     for seed in range(10, 10 + DRAWS):
         told = replay_training_fault(clean_runs(run, seed), run, FAULTS[name], "middle", seed, looks=1)
@@ -93,7 +95,7 @@ def test_a_fault_of_a_device_falls_on_the_device_that_its_finding_names(clean_ru
 
 
 @pytest.mark.parametrize("name", some(FAULTS, 1))
-def test_a_look_sees_only_what_had_been_logged(store: Database, name: str) -> None:
+def test_each_evaluation_of_a_replay_sees_only_what_had_been_logged(store: Database, name: str) -> None:
     run = run_that_can_have(name)
     frames = records_of(store, run)
     whole = replay_training_fault(frames, run, FAULTS[name], "strong")
@@ -113,8 +115,8 @@ def test_a_look_sees_only_what_had_been_logged(store: Database, name: str) -> No
     assert all(each.n <= look.at for look in whole.looks for each in look.findings)
 
 
-@pytest.mark.long  # test_the_middle_strength_is_named_and_the_clean_run_is_silent
-def test_the_newest_clean_run_that_can_have_it_is_taken(store: Database) -> None:
+@pytest.mark.long  # test_a_fault_of_middle_strength_is_named_and_the_clean_run_is_silent
+def test_the_newest_clean_run_that_can_have_the_fault_is_used(store: Database) -> None:
     assert replay_on_run(ask(store), FAULTS["slow_rank"], "middle", NOW).name == "ranks"
     found = replay_on_run(ask(store), FAULTS["memory_beyond_past"], "middle", NOW)
     assert found.name == "accelerators" and found.first_named is not None, "earlier runs of its kind are read with it"
@@ -125,7 +127,7 @@ def test_the_newest_clean_run_that_can_have_it_is_taken(store: Database) -> None
             replay_on_run(ask(store), FAULTS[fault], "middle", NOW, name=run)
 
 
-def test_the_command_says_it(store: Database) -> None:
+def test_the_lab_command_reports_the_first_step_at_which_the_fault_is_named(store: Database) -> None:
     said = execute.execute(store, ["lab", "--fault", "loss_not_finite", "--run", "curves"], lambda text: None)
     assert said.exit_code == 0 and "Simulated" in said.out and "first at step 101" in said.out
     body = json.loads(execute.execute(store, ["lab", "--fault", "loss-spike", "--run", "curves", "--json"], lambda text: None).out)

@@ -33,7 +33,7 @@ def vendors() -> list[VendorNights]:
 
 
 @pytest.mark.parametrize("name", some(FAULTS, 1))
-def test_a_middle_fault_is_named_in_nine_of_ten_sets(vendors: list[VendorNights], named_share: NamedShare, name: str) -> None:
+def test_a_fault_of_middle_strength_is_named_in_nine_of_ten_sets(vendors: list[VendorNights], named_share: NamedShare, name: str) -> None:
     named = 0
     for seed, nights in enumerate(vendors):
         found = replay_vendor_fault(asked_nights(nights, FAULTS[name].metric).rows(), FAULTS[name], seed=seed)
@@ -46,7 +46,7 @@ def test_a_set_that_changed_already_is_replayed_before_its_change() -> None:
     assert replay_vendor_fault(rows, FAULTS["silent_answer_change"]).first_named == 0
 
 
-def test_a_middle_change_of_meaning_of_free_texts_is_named_in_nine_of_ten_sets(
+def test_a_change_of_meaning_in_free_texts_of_middle_strength_is_named_in_nine_of_ten_sets(
     vendors: list[VendorNights], named_share: NamedShare
 ) -> None:
     """A fifth of the questions get the answer to another question."""
@@ -57,7 +57,7 @@ def test_a_middle_change_of_meaning_of_free_texts_is_named_in_nine_of_ten_sets(
     named_share("silent_answer_change of free texts", named, DRAWS)
 
 
-def test_a_reworded_answer_keeps_the_share_of_its_words_and_fallen_scores_theirs() -> None:
+def test_reworded_answers_and_fallen_scores_change_by_the_stated_share() -> None:
     """Of twelve words, four are drawn anew (0.3 of 12 is 3.6). A score of 4 that falls by a fifth is 3.2."""
     rows = asked_nights(NIGHTS, SIMILAR).rows()
     plant = VendorFaultPlant(rows, {}, (), 0.3, words=("besides",))
@@ -74,7 +74,7 @@ def test_a_reworded_answer_keeps_the_share_of_its_words_and_fallen_scores_theirs
     assert "with scores of a rubric" in str(told.value)
 
 
-def test_nights_of_texts_that_a_judge_rates_are_quiet() -> None:
+def test_nights_of_judge_rated_texts_without_a_fault_raise_nothing_critical() -> None:
     nights = repeats(8, 300)
     (rounds,) = probe_rounds(replace(asked_nights(NIGHTS, RUBRIC), nights=nights, items=24, seed=5).rows())
     found = [
@@ -85,6 +85,6 @@ def test_nights_of_texts_that_a_judge_rates_are_quiet() -> None:
     assert {SIMILAR, RUBRIC} <= {each.metric for each in found} and len(raised) <= allowed(0.01, nights), [each.because for each in raised]
 
 
-def test_too_few_rounds_are_said() -> None:
+def test_too_few_rounds_to_plant_a_vendor_fault_raise_an_error() -> None:
     with pytest.raises(UsageError, match="no vendor to plant vendor_fails on"):
         replay_vendor_fault(VendorNights(5).rows(), FAULTS["vendor_fails"])

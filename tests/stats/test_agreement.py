@@ -15,14 +15,14 @@ OBSERVERS = [
 ]
 
 
-def test_the_worked_example() -> None:
+def test_krippendorffs_alpha_equals_that_of_the_worked_example() -> None:
     found = krippendorff_alpha([[each for each in unit if each is not None] for unit in zip(*OBSERVERS)])
     assert found.value == pytest.approx(0.743, abs=0.0005)
     assert found.n == 11
     assert found.low < found.value < found.high <= 1.0
 
 
-def test_on_complete_data_it_is_fleiss_kappa_but_for_the_small_sample_term() -> None:
+def test_alpha_on_complete_data_equals_fleiss_kappa_up_to_the_small_sample_term() -> None:
     rng = np.random.default_rng(4)
     truth = rng.integers(0, 3, 200)
     labels = np.where(rng.random((200, 4)) < 0.7, truth[:, None], rng.integers(0, 3, (200, 4)))
@@ -33,7 +33,7 @@ def test_on_complete_data_it_is_fleiss_kappa_but_for_the_small_sample_term() -> 
 
 
 @pytest.mark.parametrize("missing", [0.0, 0.3])
-def test_alpha_is_that_of_the_package_of_its_name(missing: float) -> None:
+def test_alpha_equals_that_of_the_krippendorff_package(missing: float) -> None:
     krippendorff = pytest.importorskip("krippendorff", reason="an oracle of the tests")
     rng = np.random.default_rng(7)
     truth = rng.integers(0, 3, 150)
@@ -43,7 +43,7 @@ def test_alpha_is_that_of_the_package_of_its_name(missing: float) -> None:
     assert found.value == pytest.approx(krippendorff.alpha(labels.T, level_of_measurement="nominal"), rel=1e-9)
 
 
-def test_what_cannot_be_told_is_not_told() -> None:
+def test_without_enough_data_alpha_or_its_interval_is_none() -> None:
     assert krippendorff_alpha([["a"], ["b"]]).value is None
     assert krippendorff_alpha([["a", "a"]] * 30).value is None
     few = krippendorff_alpha([["a", "a"], ["b", "b"], ["a", "b"]])

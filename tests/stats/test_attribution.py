@@ -51,7 +51,7 @@ def test_intervals_are_as_wide_as_a_bootstrap_says() -> None:
     assert np.concatenate([found.high - found.low, found.share_high - found.share_low]) == pytest.approx(spread, rel=0.15)
 
 
-def test_ndcg_is_scikit_learns() -> None:
+def test_ndcg_equals_that_of_scikit_learn() -> None:
     rng = np.random.default_rng(3)
     for _ in range(20):
         before, now = rng.random(8), rng.random(8)
@@ -60,14 +60,14 @@ def test_ndcg_is_scikit_learns() -> None:
     assert np.isnan(ndcg([0.0, 0.0], [1.0, 2.0]))
 
 
-def test_a_swap_of_the_top_two_passes_ndcg_and_is_seen_by_the_distance() -> None:
+def test_a_swap_of_the_top_two_barely_lowers_ndcg_and_is_seen_in_the_distance() -> None:
     before, now = np.array([0.6, 0.25, 0.1, 0.05]), np.array([0.25, 0.6, 0.1, 0.05])
     doubled = np.array([0.75, 0.15625, 0.0625, 0.03125])
     assert 0.8 < ndcg(before, now) < 1 and total_variation(before, now) == pytest.approx(0.35)
     assert ndcg(before, doubled) == 1.0 and total_variation(before, doubled) == pytest.approx(0.15)
 
 
-def test_chance_is_not_taken_for_a_change() -> None:
+def test_without_a_change_small_p_values_are_as_rare_as_stated() -> None:
     rng = np.random.default_rng(4)
     p_values = []
     for _ in range(200):
@@ -92,7 +92,7 @@ def test_a_change_is_found_with_an_interval_that_holds_the_truth() -> None:
     assert found.shares[0] < 0 < found.shares[1] and found.low[1] > 0 and found.p_values[:2].max() < 1e-6
 
 
-def test_the_order_of_rows_and_what_weights_stand_for() -> None:
+def test_the_order_of_rows_does_not_matter_and_weights_count_as_repeated_rows() -> None:
     rng = np.random.default_rng(6)
     before, now, weights = rows(rng, 150), rows(rng, 100), rng.choice([1.0, 2.0], 100)
     found = attribution_change(before, now, None, weights, resamples=499)
@@ -110,7 +110,7 @@ def test_a_sample_too_small_for_the_limit_is_told_how_many_more_it_needs() -> No
     assert attribution_rows_needed(0.2, 0.1, 100, 30) is None
 
 
-def test_rows_add_up_or_not_and_scores_go_through_links() -> None:
+def test_additivity_is_checked_by_row_and_scores_are_transformed_by_their_link() -> None:
     assert additive_rows([[1.0, -2.0], [1.0, -2.0], [0, 0]], [1, 1, 0], [0.039, 0.041, np.nan]).tolist() == [True, False, False]
     scores = np.array([0.01, 0.5, 0.9])
     assert apply_link(scores, "logit") == pytest.approx(logit(scores)) and apply_inverse_link(logit(scores), "logit") == pytest.approx(
@@ -123,13 +123,13 @@ def test_rows_add_up_or_not_and_scores_go_through_links() -> None:
     assert not np.isfinite(apply_link([0.0, 1.0], "logit")).any()
 
 
-def test_nothing_gives_nothing() -> None:
+def test_no_rows_give_no_shares_and_zero_attributions_give_zero_shares() -> None:
     found = feature_importance(np.empty((0, 3)))
     assert found.n == 0 and np.isnan(found.share).all()
     assert feature_importance(np.zeros((5, 2))).share.tolist() == [0, 0]
 
 
-def test_of_many_names_the_largest_are_kept_and_the_others_added_up() -> None:
+def test_only_the_largest_of_many_attributions_are_kept_and_the_others_are_summed() -> None:
     rng = np.random.default_rng(2)
     names = [f"f{place}" for place in range(250)]
     values = rng.normal(size=(40, 250)) * rng.uniform(0, 3, 250)
@@ -143,7 +143,7 @@ def test_of_many_names_the_largest_are_kept_and_the_others_added_up() -> None:
     assert folded[:, 0] == pytest.approx(values[:, names.index(order[0])])
 
 
-def test_few_names_and_stored_places_stay() -> None:
+def test_few_names_are_all_kept_and_stored_names_keep_their_places() -> None:
     assert kept_attributions(("a", "b"), ("b", "c"), [[1.0, 2.0]]) == ("a", "b", "c")
     stored = tuple(f"s{place}" for place in range(99))
     new = [f"n{place}" for place in range(5)]
@@ -155,14 +155,14 @@ def test_few_names_and_stored_places_stay() -> None:
     assert kept_attributions(whole, whole[:5], [[1.0] * 5], started=True) == whole
 
 
-def test_a_feature_that_is_called_like_the_sum_is_none() -> None:
+def test_a_feature_named_like_the_sum_is_not_taken_for_the_sum() -> None:
     assert is_other_inputs("1,200 other inputs", ["a"]) and not is_other_inputs("number of other inputs", [])
     assert not is_other_inputs("3 other inputs", ["3 other inputs"])
     for last in ("number of other inputs", "3 other inputs"):
         assert kept_attributions(("a", last), ["a", "b"], [[1.0, 2.0]], started=True, features=("a", last)) == ("a", last, "b")
 
 
-def test_one_input_alone_is_no_sum() -> None:
+def test_a_single_remaining_input_is_kept_and_not_summed() -> None:
     names = [f"f{place}" for place in range(MOST_EXPLAINED + 2)]
     assert kept_attributions((), names[:-1], np.ones((1, len(names) - 1))) == tuple(names[:-1])
     assert kept_attributions((), names, np.ones((1, len(names))))[-1] == "2 other inputs"

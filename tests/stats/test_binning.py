@@ -49,14 +49,14 @@ def test_codes_equal_a_plain_count(engine, values, edges, masked, random) -> Non
 
 
 @pytest.mark.parametrize("spread", [1e-300, 1.0, 1e150])
-def test_codes_on_made_edges(engine, spread: float) -> None:
+def test_bin_codes_on_generated_edges_equal_a_plain_search(engine, spread: float) -> None:
     rng = np.random.default_rng(11)
     values = rng.standard_cauchy(5000) * spread
     edges = numeric_edges(values[:3000]).edges
     np.testing.assert_array_equal(bin_numbers(values, edges), np.searchsorted(edges, values, side="right"))
 
 
-def test_infinities_null_and_nan(engine) -> None:
+def test_infinities_nulls_and_nans_are_binned_and_counted_separately(engine) -> None:
     values, valid = np.array([-np.inf, 0.5, 1.0, 2.0, np.inf, np.nan, np.nan]), np.array([1, 1, 1, 1, 1, 1, 0], bool)
     assert bin_numbers(values, [1.0, 2.0], valid).tolist() == [0, 0, 1, 2, 2, -2, -1]
     found = histogram_numbers(values, [1.0, 2.0], valid=valid)
@@ -97,7 +97,7 @@ def test_weights_of_one_equal_no_weights(engine) -> None:
     np.testing.assert_array_equal(plain.n, weighted.w2)
 
 
-def test_columns_in_threads_equal_one_by_one(engine) -> None:
+def test_columns_counted_in_threads_equal_columns_counted_one_by_one(engine) -> None:
     rng = np.random.default_rng(6)
     columns = [(rng.normal(size=2000), rng.random(2000) < 0.8, bin_plan(np.linspace(-2, 2, 20 + i))) for i in range(6)]
     for together, (values, valid, plan) in zip(histogram_columns(columns, threads=2), columns, strict=True):
@@ -105,7 +105,7 @@ def test_columns_in_threads_equal_one_by_one(engine) -> None:
     assert histogram_columns([]) == []
 
 
-def test_empty_and_other_dtypes(engine) -> None:
+def test_empty_columns_and_other_dtypes_are_binned(engine) -> None:
     assert histogram_numbers([], [0.0, 1.0]).n.tolist() == [0] * 5
     assert bin_numbers(np.array([1, 2, 3]), []).tolist() == [0, 0, 0]
     assert bin_numbers(np.array([1, 2, 3], np.int32), [2]).tolist() == [0, 1, 1]

@@ -34,7 +34,7 @@ def test_the_mean_of_blocks_has_the_error_of_a_regression_with_clusters() -> Non
     assert found.error > 2.5 * values.std() / np.sqrt(values.size), "rows are not the units"
 
 
-def test_the_quantile_of_a_binomial_is_scipy_s() -> None:
+def test_the_binomial_quantile_equals_that_of_scipy() -> None:
     for n in (1, 2, 7, 100, 12_345):
         for share in (0.01, 0.3, 0.5, 0.9, 0.999):
             for p in (0.0005, 0.025, 0.4, 0.975, 0.9995):

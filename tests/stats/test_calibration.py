@@ -121,7 +121,7 @@ def test_a_fault_of_five_points_is_found_and_placed() -> None:
     assert error.value > error.null_95 and error.excess > 0.02 and error.low > 0
 
 
-def test_weights_widen_what_chance_gives() -> None:
+def test_unequal_weights_raise_the_ece_expected_by_chance() -> None:
     place, _, label = world(2000, 7)
     w = np.where(np.arange(2000) % 2, 9.0, 1.0)
     plain, heavy = (counted(place, label, weights) for weights in (None, w))
@@ -132,7 +132,7 @@ def test_weights_widen_what_chance_gives() -> None:
     assert np.mean(rejected) < 0.09
 
 
-def test_a_change_is_found_and_no_change_seldom() -> None:
+def test_a_calibration_change_is_detected_and_no_change_hardly_ever_alarms() -> None:
     p_values = []
     for seed in range(200):
         now = reliability_curve(*counted(*world(1000, 3000 + seed, 0.03)[::2])[:2])
@@ -143,7 +143,7 @@ def test_a_change_is_found_and_no_change_seldom() -> None:
     assert calibration_change_p_value(now, reliability_curve(*counted(*world(5000, 9)[::2])[:2], index=now.index)) < 1e-3
 
 
-def test_rare_events_are_no_false_alarm() -> None:
+def test_the_calibration_of_rare_events_raises_few_false_alarms() -> None:
     p_values = []
     for seed in range(100):
         rng = np.random.default_rng(seed)
@@ -166,7 +166,7 @@ def test_brier_parts_add_up() -> None:
     assert base == pytest.approx(label.mean() * (1 - label.mean()))
 
 
-def test_nothing_can_be_said_without_rows() -> None:
+def test_without_rows_there_is_no_calibration_curve_or_error() -> None:
     nothing = np.zeros(MIDDLES.size)
     assert reliability_curve(nothing, nothing) is None and cumulative_calibration_error(nothing, nothing) is None
 

@@ -21,7 +21,7 @@ def test_poisson_is_the_exact_conditional_test() -> None:
     assert (found.low, found.high) == pytest.approx((4 * exact.low / (1 - exact.low), 4 * exact.high / (1 - exact.high)), rel=1e-9)
 
 
-def test_negative_binomial_where_the_history_spreads() -> None:
+def test_the_overdispersed_test_is_used_if_the_history_spreads() -> None:
     history = np.array([50, 150, 90, 110, 200, 40])
     found = c.poisson_or_overdispersed_test(10, history)
     assert found.overdispersed is True and found.dispersion == pytest.approx(history.var(ddof=1) / history.mean())
@@ -32,7 +32,7 @@ def test_negative_binomial_where_the_history_spreads() -> None:
     assert found.low is not None and found.high is not None and found.low <= 10 / mean <= found.high
 
 
-def test_a_steady_stream_that_stops() -> None:
+def test_a_steady_stream_that_stops_has_a_tiny_p_value() -> None:
     stopped = c.poisson_or_overdispersed_test(0, [1000, 1010, 990, 1005])
     assert stopped.p_value is not None and stopped.p_value < 1e-50 and stopped.ratio == 0 and stopped.low == 0
     rough = c.poisson_or_overdispersed_test(0, [1000, 1300, 800])
@@ -70,7 +70,7 @@ def test_counts_keep_order_and_bounds(observed: int, history: list[int]) -> None
         assert found.low <= found.ratio + 1e-9 and found.ratio <= found.high + 1e-9
 
 
-def test_two_proportions() -> None:
+def test_the_score_of_two_proportions_equals_the_chi_squared_test() -> None:
     found = c.proportion_score(30, 200, 55, 220)
     table = scipy.stats.chi2_contingency([[30, 170], [55, 165]], correction=False)
     assert found == pytest.approx(-np.sqrt(table.statistic)) and two_sided_p_value(found) == pytest.approx(table.pvalue, rel=1e-9)
@@ -79,7 +79,7 @@ def test_two_proportions() -> None:
     assert c.proportion_score(60, 400, 110, 440, 800, 880) == pytest.approx(found)
 
 
-def test_runs() -> None:
+def test_runs_of_equal_values_are_found_and_missing_values_form_no_run() -> None:
     runs = c.runs_of_equal_values([1, 1, None, None, 2.0, float("nan"), float("nan"), 2, 2, 2])
     assert [(run.start, run.length) for run in runs] == [(0, 2), (2, 1), (3, 1), (4, 1), (5, 1), (6, 1), (7, 3)]
     assert c.runs_of_equal_values(np.array(["a", "b", "b"])) == [c.ValueRun(0, 1, "a"), c.ValueRun(1, 2, "b")]

@@ -5,7 +5,7 @@ import numpy as np
 from observability.stats.column_quantiles import column_quantiles, quantiles_of_others
 
 
-def test_quantiles_with_missing_values_are_numpys() -> None:
+def test_quantiles_with_missing_values_equal_those_of_numpy() -> None:
     rng = np.random.default_rng(6)
     values = rng.normal(0, 1, (41, 30))
     values[rng.random(values.shape) < 0.3] = np.nan

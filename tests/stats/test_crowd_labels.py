@@ -63,7 +63,7 @@ def test_dawid_skene_gives_the_figures_of_crowd_kit() -> None:
 
 @pytest.mark.filterwarnings("ignore:The copy keyword is deprecated")
 @pytest.mark.parametrize("seed", range(5))
-def test_dawid_skene_is_that_of_crowd_kit(seed: int) -> None:
+def test_dawid_skene_equals_crowd_kit_on_the_same_labels(seed: int) -> None:
     aggregation = pytest.importorskip("crowdkit.aggregation", reason="an oracle of the tests")
     votes, _ = crowd(seed, 80)
     given = pd.DataFrame({"task": votes.item, "worker": votes.annotator, "label": votes.label})
@@ -101,7 +101,7 @@ def test_ties_go_to_the_model_and_then_to_the_rarer_class() -> None:
     assert majority_labels(votes, np.array([[0.6, 0.3, 0.1]] * 4)).tolist() == [0, 0, 2, 0]
 
 
-def test_ranks_hold_the_true_order_and_few_items_give_none() -> None:
+def test_annotator_ranks_cover_the_true_order_and_too_few_items_give_none() -> None:
     votes, truth = crowd(11, 400, skills=(0.95, 0.9, 0.9, 0.88, 0.3))
     ranks = annotator_ranks(votes, crowdlab(votes, model_of(truth)))
     assert ranks[4].tolist() == [5, 5, 5] and ranks[0, 1] == 1
@@ -134,7 +134,7 @@ def test_the_gain_of_another_label_is_bayes_rule_by_hand() -> None:
     assert found == pytest.approx([0.3, 0.2, 0.0])
 
 
-def test_without_an_item_of_two_labels_crowdlab_says_what_it_needs() -> None:
+def test_crowdlab_without_an_item_of_two_labels_raises_an_error() -> None:
     votes = Votes(np.arange(3), np.zeros(3, int), np.zeros(3, int), 3, 1, 2)
     with pytest.raises(ValueError, match="two labels"):
         crowdlab(votes, np.full((3, 2), 0.5))
@@ -154,7 +154,7 @@ def test_the_kappas_are_those_of_statsmodels() -> None:
         fleiss_kappa_of_counts(np.array([[2.0, 0.0], [1.0, 0.0]]))
 
 
-def test_a_single_label_leaves_doubt_where_smoothing_is_asked_for() -> None:
+def test_smoothing_leaves_doubt_about_a_single_label() -> None:
     one = Votes(np.array([0]), np.array([0]), np.array([1]), 1, 1, 2)
     assert dawid_skene(one).posterior[0, 1] > 0.999
     assert 0.6 < dawid_skene(one, smoothing=1.0).posterior[0, 1] < 0.95

@@ -39,7 +39,7 @@ def test_nothing_is_found_on_clean_curves(kind: str, n: int, sd: float) -> None:
 
 
 @pytest.mark.parametrize(("n", "window"), [(7, 5), (12, 7), (83, 27), (250, 83), (400, 101)])
-def test_the_noise_of_a_curve_is_around_the_parabolas_of_savitzky_and_golay(n: int, window: int) -> None:
+def test_curve_noise_is_measured_around_savitzky_golay_parabolas(n: int, window: int) -> None:
     values = learning(n, 3, 0.02)
     residuals = values - signal.savgol_filter(values, window, 2)
     sd = curve.robust_sd(residuals) / np.sqrt(max(1 - signal.savgol_coeffs(window, 2)[window // 2], 0.05))
@@ -66,7 +66,7 @@ def test_a_spike_is_found_where_it_was_planted_and_its_recovery_too() -> None:
     assert found == 40
 
 
-def test_a_spike_that_stays_and_one_at_the_very_end() -> None:
+def test_a_lasting_spike_has_no_recovery_and_one_at_the_end_is_marked_as_early() -> None:
     loss = learning(200, 1, 0.01)
     stays, late = loss.copy(), loss.copy()
     stays[150:] += 0.5
@@ -110,7 +110,7 @@ def test_overfitting_names_the_best_stretch_and_needs_training_to_improve() -> N
     assert curve.overfitting_onset(t[:60], held_out[:60], t[:60], training[:60]) is None
 
 
-def test_overfitting_of_metrics_that_are_logged_at_other_steps() -> None:
+def test_overfitting_is_found_for_metrics_logged_at_different_steps() -> None:
     t = np.arange(400)
     training = 0.2 + np.exp(-t / 150)
     every = t[::20]
@@ -135,14 +135,14 @@ def test_a_curve_that_still_improves_or_is_too_noisy_or_too_short_has_no_plateau
     assert curve.plateau_start(np.ones(15)) is None and curve.plateau_start(np.ones(100)) is None
 
 
-def test_a_curve_that_falls_and_rises_is_not_flat_from_before_its_fall() -> None:
+def test_the_plateau_of_a_curve_does_not_begin_before_its_fall() -> None:
     t = np.arange(90)
     loss = np.where(t < 30, 1 - t / 30, 0) + 0.06 * np.abs(t - 55) / 30 + np.random.default_rng(7).normal(0, 0.002, 90)
     found = curve.plateau_start(loss)
     assert found is not None and found.at >= 40  # from 40 on less than 2 % of the progress is still to come
 
 
-def test_noise_is_that_which_was_put_in_whatever_the_trend() -> None:
+def test_the_estimated_noise_equals_the_added_noise_whatever_the_trend() -> None:
     for kind in ("power", "line"):
         sds = [curve.curve_noise(learning(300, seed, 0.03, kind=kind)[60:]).sd for seed in range(30)]
         assert np.median(sds) == pytest.approx(0.03, rel=0.12)
@@ -153,7 +153,7 @@ def test_noise_is_that_which_was_put_in_whatever_the_trend() -> None:
     assert np.isnan(curve.curve_noise(np.ones(5)).sd)
 
 
-def test_smoothing_is_pandas_exponential_mean() -> None:
+def test_smoothing_equals_the_exponential_mean_of_pandas() -> None:
     values = np.random.default_rng(9).normal(size=200)
     assert curve.exponential_moving_average(values, 0.8) == pytest.approx(pd.Series(values).ewm(alpha=0.2, adjust=True).mean().to_numpy())
     gaps = values.copy()
@@ -166,7 +166,7 @@ def test_smoothing_is_pandas_exponential_mean() -> None:
         curve.exponential_moving_average(values, 1.0)
 
 
-def test_an_average_of_nothing_is_unknown() -> None:
+def test_the_moving_average_of_no_values_is_empty_or_nan() -> None:
     assert len(curve.exponential_moving_average(np.empty(0), 0.5)) == 0
     assert np.isnan(curve.exponential_moving_average(np.full(3, np.nan), 0.5)).all()
     assert curve.exponential_moving_average(np.array([np.nan, 2.0, np.inf, 4.0]), 0.5)[1:] == pytest.approx([2.0, 2.0, 3.6])
@@ -179,7 +179,7 @@ def test_progress_is_measured_on_medians_of_three() -> None:
         assert curve.training_progress(cost) == max(level[n // 20] - level.min(), 0.0)
 
 
-def test_a_curve_is_drawn_without_the_modules_of_scipy_that_take_half_a_second_to_import() -> None:
+def test_drawing_a_curve_imports_no_slow_module_of_scipy() -> None:
     drawn = "import sys, numpy; from observability.stats import curve; curve.exponential_moving_average(numpy.ones(9), 0.5)"
     found = subprocess.run(
         [sys.executable, "-c", f"{drawn}; print(*sys.modules)"], check=True, capture_output=True, text=True

@@ -22,7 +22,7 @@ def sides(seed: int, shift: float, drift: float, n: int = 1500):
 
 
 @pytest.mark.parametrize(("shift", "drift"), [(0.0, 0.0), (0.8, 0.0), (0.0, 1.5), (0.8, 1.5)])
-def test_parts_are_what_was_put_in(shift: float, drift: float) -> None:
+def test_the_decomposed_parts_equal_the_simulated_parts(shift: float, drift: float) -> None:
     x = np.random.default_rng(1).normal(size=400_000)
     inputs = 2 * (np.clip(x + shift, -2, 3).mean() - np.clip(x, -2, 3).mean())
     held, values = np.zeros(2), []
@@ -44,7 +44,7 @@ def test_rows_without_a_counterpart_are_counted() -> None:
     assert near.alone_now < 0.02 and near.overlap > 0.95
 
 
-def test_few_rows_and_columns_that_stand_still_tell_nothing() -> None:
+def test_too_few_rows_or_constant_columns_give_no_decomposition() -> None:
     assert decompose_loss_change(*sides(1, 0.0, 0.0, n=150)) is None
     still = {"x": np.ones(500)}
     assert decompose_loss_change(still, still, np.ones(500), np.ones(500)) is None

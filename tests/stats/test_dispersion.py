@@ -33,7 +33,7 @@ def test_the_trimmed_variance_is_that_of_a_normal_with_and_without_a_fault() -> 
 
 
 @pytest.mark.parametrize("days", [DAYS, DAYS[:30], DAYS[[0, 1, 2, 5, 7, 8, 14, 21, 22, 28, 29, 35, 40, 41, 50]]])
-def test_each_day_is_held_against_the_middle_of_its_weekday(days: np.ndarray) -> None:
+def test_each_day_is_compared_with_the_middle_value_of_its_weekday(days: np.ndarray) -> None:
     values = np.random.default_rng(7).normal(size=(days.size, 3))
     left = day_residuals(values, days, weekly=True)
     for day, row, found in zip(days, values, left, strict=True):
@@ -43,7 +43,7 @@ def test_each_day_is_held_against_the_middle_of_its_weekday(days: np.ndarray) ->
         assert found == pytest.approx((row - middle) * scale, rel=1e-14)
 
 
-def test_what_days_add_is_found_and_the_pattern_of_the_week_is_left_out() -> None:
+def test_the_variance_between_days_is_estimated_without_the_weekly_pattern() -> None:
     rng = np.random.default_rng(2)
     found, plain, none = [], [], []
     for _ in range(60):
@@ -58,7 +58,7 @@ def test_what_days_add_is_found_and_the_pattern_of_the_week_is_left_out() -> Non
     assert np.mean(none) < 0.0025 * 0.45
 
 
-def test_days_that_resemble_the_next_are_told_from_days_that_do_not() -> None:
+def test_correlated_days_are_distinguished_from_uncorrelated_days() -> None:
     rng = np.random.default_rng(3)
     slow, quick = [], []
     for _ in range(60):
@@ -78,7 +78,7 @@ def test_the_variance_of_a_mean_of_days_equals_that_of_the_covariance_matrix() -
     assert DayVariation(np.array([0.7]), 0.0, 28).of_mean(7) == pytest.approx([0.1])
 
 
-def test_without_days_the_stated_doubt_is_taken() -> None:
+def test_with_too_few_days_the_stated_prior_variance_is_used() -> None:
     few = estimate_day_variation([[0.1]] * 3, 0.01, DAYS[:3])
     assert few.days == 0 and few.between == pytest.approx([0.01])
     assert few.freedom == 2 * PRIOR_DAYS - 1
@@ -127,7 +127,7 @@ def test_clean_weeks_exceed_the_null_as_seldom_as_it_says(between: float) -> Non
 
 @pytest.mark.parametrize("correlation", [0.0, 0.02, 0.05, 0.2])
 @pytest.mark.parametrize("skew", [0.0, 1.0])
-def test_the_resemblance_of_days_is_told_about_right_on_skewed_days_too(correlation: float, skew: float) -> None:
+def test_the_correlation_of_days_is_estimated_about_right_on_skewed_days_too(correlation: float, skew: float) -> None:
     """There are ten quantities over four weeks. Each is an AR(1) process by day, made lognormal by `skew`, plus noise of rows half as
     large.
     """
@@ -145,7 +145,7 @@ def test_the_resemblance_of_days_is_told_about_right_on_skewed_days_too(correlat
     assert correlation - 0.03 < np.mean(found) < correlation + (0.12 if skew else 0.06)
 
 
-def test_the_variance_of_consecutive_days_is_that_of_days_and_neither_of_a_slide_nor_of_a_step() -> None:
+def test_the_variance_of_consecutive_days_ignores_slides_and_steps() -> None:
     rng, days = np.random.default_rng(7), np.arange(20_000, 20_400)
     noise = rng.normal(0, 0.02, days.size)
     slide, step = np.linspace(0, -0.3, days.size), np.where(days >= 20_200, -0.3, 0.0)
@@ -156,12 +156,12 @@ def test_the_variance_of_consecutive_days_is_that_of_days_and_neither_of_a_slide
     assert float(estimate_day_variation(slide + noise, 0.0, days, weekly=False).between[0]) > 5 * found["still"]
 
 
-def test_days_apart_are_no_pair_and_too_few_leave_the_prior() -> None:
+def test_days_that_are_not_consecutive_form_no_pair_and_too_few_pairs_leave_the_prior() -> None:
     alone = consecutive_day_variation([0.1, 0.9, 0.2, 0.7], 0.01, [20_000, 20_002, 20_004, 20_006])
     assert alone.days == 0 and alone.between[0] == pytest.approx(0.01)
 
 
-def test_where_a_day_is_one_draw_seven_days_in_one_of_ten_groups_are_no_chance_and_one_rare_day_is() -> None:
+def test_the_psi_null_of_days_detects_a_single_group_and_ignores_one_rare_day() -> None:
     tenths, rare = np.full(10, 0.1), [0.97, 0.03]
     alone = distance.psi(tenths, np.eye(10)[0])
     assert psi_null_of_days(tenths, 7, 90).p_value(alone) < 1e-3 < 0.9 < psi_null_of_days(tenths, 7, 90).p_value(1.5)
@@ -171,7 +171,7 @@ def test_where_a_day_is_one_draw_seven_days_in_one_of_ten_groups_are_no_chance_a
     assert np.mean([psi_null_of_days(tenths, 14, 90).p_value(value) < 0.05 for value in draws]) == pytest.approx(0.05, abs=0.04)
 
 
-def test_many_series_vary_as_each_alone() -> None:
+def test_the_variation_of_many_series_equals_that_of_each_series_alone() -> None:
     rng = np.random.default_rng(3)
     values, noise = rng.normal(0, 1, (6, 28, 4)), rng.uniform(0.01, 0.5, (6, 28, 4))
     values[1, 5], values[2, :, 1], noise[2, :, 1] = np.nan, 0.0, 0.0  # an unknown day, and a quantity that never varies

@@ -41,7 +41,7 @@ def test_distances_of_many_rows_are_those_of_each() -> None:
     assert np.flatnonzero(np.isnan(found)).tolist() == [0, 3]
 
 
-def test_by_hand() -> None:
+def test_distances_equal_those_computed_by_hand() -> None:
     p, q = [0.1, 0.2, 0.3, 0.4], [0.1, 1e-4, 0.3, 0.6]
     assert d.psi(P, Q) == pytest.approx(sum((b - a) * math.log(b / a) for a, b in zip(p, q, strict=True)))
     assert d.largest_share_changes(P, Q) == pytest.approx(0.2)
@@ -56,7 +56,7 @@ def test_the_psi_of_many_rows_is_that_of_each() -> None:
     assert np.isnan(d.psi_by_row(np.zeros(4), rows)).all() and np.isnan(d.psi_by_row(P, rows)[3])
 
 
-def test_as_scipy() -> None:
+def test_distances_and_psi_nulls_equal_those_of_scipy() -> None:
     assert d.jensen_shannon_distances(P, Q) == pytest.approx(scipy.spatial.distance.jensenshannon(P, Q, base=2), rel=1e-12)
     assert d.psi_null_quantile(1000, 500, 10) == pytest.approx(scipy.stats.chi2.ppf(0.95, 9) * (1 / 1000 + 1 / 500))
     assert d.psi_p_value(0.04, 1000, 500, 10) == pytest.approx(scipy.stats.chi2.sf(0.04 / 0.003, 9))
@@ -71,7 +71,7 @@ def test_p_values_of_many_psis_are_those_of_chi_squared() -> None:
 
 
 @pytest.mark.parametrize(("n", "m"), [(100, 80), (1000, 5000), (30, 100_000)])
-def test_kolmogorov_smirnov_p_value(n: int, m: int) -> None:
+def test_the_kolmogorov_smirnov_p_value_matches_the_level_of_its_critical_gap(n: int, m: int) -> None:
     for level in (0.5, 0.1, 0.01, 0.001):
         gap = scipy.stats.kstwo.isf(level, round(n * m / (n + m)))
         assert d.kolmogorov_smirnov_p_values(gap, n, m) == pytest.approx(level, rel=0.12)
@@ -102,7 +102,7 @@ def test_one_outlier_does_not_move_the_winsorised_distance() -> None:
     assert wasserstein(made.counts, counts, made.edges, made.scale, (made.low, made.high)) == pytest.approx(0.24, abs=0.03)
 
 
-def test_unknown_is_nan() -> None:
+def test_distances_of_empty_counts_are_nan() -> None:
     empty = np.zeros(4)
     for function in (d.psi, d.jensen_shannon_distances, d.largest_share_changes, d.kolmogorov_smirnov_distances):
         assert math.isnan(function(P, empty)) and math.isnan(function(empty, P))
@@ -116,7 +116,7 @@ def test_unknown_is_nan() -> None:
 
 @settings(max_examples=repeats(50, 150), deadline=None)
 @given(COUNTS)
-def test_bounds_symmetry_and_scale(pairs: list[tuple[int, int]]) -> None:
+def test_distances_are_bounded_symmetric_and_independent_of_scale(pairs: list[tuple[int, int]]) -> None:
     a, b = np.array(pairs, float).T
     assume(a.sum() > 0 and b.sum() > 0)
     for function in (d.jensen_shannon_distances, d.largest_share_changes, d.kolmogorov_smirnov_distances):
@@ -130,7 +130,7 @@ def test_bounds_symmetry_and_scale(pairs: list[tuple[int, int]]) -> None:
 
 @settings(max_examples=repeats(33, 100), deadline=None)
 @given(st.lists(st.integers(0, 50), min_size=2, max_size=40), st.integers(1, 25), st.randoms(use_true_random=False))
-def test_coarsening(counts: list[int], target: int, random) -> None:
+def test_coarsening_keeps_totals_and_protected_bins_and_raises_no_distance(counts: list[int], target: int, random) -> None:
     protected = np.array([random.random() < 0.2 for _ in counts], bool)
     group = d.coarsen_bins(counts, target, protected)
     assert group[0] == 0 and set(np.diff(group)) <= {0, 1}

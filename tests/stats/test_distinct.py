@@ -6,7 +6,7 @@ import pytest
 from observability.stats.distinct import rarefaction
 
 
-def test_expected_equals_drawing_without_replacement() -> None:
+def test_the_expected_distinct_values_equal_those_of_drawing_without_replacement() -> None:
     rng = np.random.default_rng(1)
     others = rng.poisson(20, 600).astype(float)
     drawn = [np.unique(rng.choice(others, 80, replace=False)).size for _ in range(3000)]

@@ -19,7 +19,7 @@ def side(n: int, seed: int, *, together: float = 0.8, shift: float = 0.0, wide: 
     return columns | {f"level_{place}": rng.choice(np.array(["a", "b", "c", None], object), n) for place in range(2)}
 
 
-def test_nothing_to_tell_is_told_as_often_as_chance_allows() -> None:
+def test_without_a_difference_small_p_values_are_as_rare_as_stated() -> None:
     found = [domain.separate_samples(side(500, seed), side(400, 1000 + seed), permutations=39) for seed in range(40)]
     p_values = np.array([each.p_value for each in found])
     assert 0.25 < np.mean(p_values < 0.5) < 0.75
@@ -38,7 +38,7 @@ def test_a_correlation_that_broke_is_seen_and_named_though_every_distribution_st
 
 
 @pytest.mark.parametrize(("rows", "columns"), [(90, 20), (90, 89), (90, 91), (90, 400)])
-def test_a_ridge_of_more_columns_than_rows_is_the_ridge_all_the_same(rows: int, columns: int) -> None:
+def test_ridge_scores_of_more_columns_than_rows_equal_those_of_scikit_learn(rows: int, columns: int) -> None:
     rng = np.random.default_rng(8)
     x, labels, fold = rng.normal(size=(rows, columns)), rng.random((rows, 3)) < 0.4, np.arange(rows) % domain.FOLDS
     weights, scores = domain.cross_fitted_scores(x, labels, fold)
@@ -49,7 +49,7 @@ def test_a_ridge_of_more_columns_than_rows_is_the_ridge_all_the_same(rows: int, 
 
 
 @pytest.mark.filterwarnings("error::RuntimeWarning")
-def test_a_number_that_is_constant_on_one_side_has_no_correlation_there() -> None:
+def test_numbers_that_are_constant_on_one_side_give_no_changed_correlation() -> None:
     reference, current = side(600, 9), side(600, 10)
     for name in ("number_0", "number_1"):
         current[name] = np.full(600, 3.0)
@@ -112,7 +112,7 @@ def test_products_shuffled_with_a_feature_are_those_of_its_shuffled_values() -> 
     assert found["number_0"] == pytest.approx(np.mean(lost))
 
 
-def test_the_same_rows_give_the_same_answer_and_few_or_constant_ones_none() -> None:
+def test_equal_rows_give_equal_answers_and_too_few_or_constant_rows_give_none() -> None:
     one, other = side(200, 10), side(150, 11)
     assert domain.separate_samples(one, other) == domain.separate_samples(one, other)
     assert domain.separate_samples(side(99, 12), one) is None

@@ -99,13 +99,13 @@ def test_deciles_hold_a_tenth_each() -> None:
         [np.nan, 2, np.inf, -np.inf, 3, 3],
     ],
 )
-def test_edge_cases_hold_the_promises(values: list[float]) -> None:
+def test_edges_of_special_values_keep_their_guarantees(values: list[float]) -> None:
     check(np.array(values, float))
 
 
 @settings(max_examples=repeats(50, 150), deadline=None)
 @given(st.lists(st.one_of(st.floats(allow_nan=True), st.integers(-5, 5).map(float)), max_size=200), st.integers(1, 30))
-def test_promises_for_any_reference(values: list[float], repeat: int) -> None:
+def test_edges_of_any_reference_keep_their_guarantees(values: list[float], repeat: int) -> None:
     check(np.array(values * repeat, float))
 
 
@@ -132,7 +132,7 @@ def check(values: np.ndarray) -> None:
         assert atom in made.edges and next_float(atom) in made.edges
 
 
-def test_means_of_bins() -> None:
+def test_the_position_of_a_bin_is_the_mean_of_its_values() -> None:
     values = np.random.default_rng(5).lognormal(size=3000)
     made = numeric_edges(values)
     codes = np.searchsorted(made.edges, values, side="right")
@@ -162,7 +162,7 @@ def test_one_outlier_moves_neither_scale_nor_width() -> None:
     assert np.sum((spoiled.edges > -2) & (spoiled.edges < 2)) > 80
 
 
-def test_category_levels() -> None:
+def test_category_levels_are_the_most_frequent_values_up_to_the_limit() -> None:
     made = category_levels(["b", "a", "b", None, float("nan"), "c", "a", "d"], limit=3)
     assert made.levels == ("a", "b", "c") and made.counts == (2, 2, 1)
     assert made.other == 1 and made.n == 6

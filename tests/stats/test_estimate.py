@@ -115,7 +115,7 @@ def test_weights_count_and_widen() -> None:
     assert found["accuracy"].window_error == pytest.approx(np.sqrt((w**2 * p * (1 - p)).sum()) / w.sum())
 
 
-def test_the_reference_is_flattered_as_much_as_new_rows_are() -> None:
+def test_calibration_flatters_its_own_rows_no_more_than_new_rows() -> None:
     """Noisy calibration gives uninformative scores an AUC above 0.5. This holds equally for its own rows and for other rows."""
     rng = np.random.default_rng(9)
     own, new = [], []
@@ -128,7 +128,7 @@ def test_the_reference_is_flattered_as_much_as_new_rows_are() -> None:
     assert np.mean(own) > 0.53 and np.mean(own) == pytest.approx(np.mean(new), abs=0.004)
 
 
-def test_what_is_not_defined_is_left_out() -> None:
+def test_undefined_metric_estimates_are_left_out() -> None:
     chances = score_calibrator(*of_reference(2000, 10))
     assert binary_metric_estimates(np.zeros((2, MIDDLES.size)), None, chances) == {}
     only = np.zeros((2, MIDDLES.size))

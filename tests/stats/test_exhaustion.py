@@ -29,7 +29,7 @@ def test_even_growth_gives_the_day_exactly() -> None:
     assert gaps is not None and gaps.days.value == pytest.approx(15.0), "steps of three days count three days"
 
 
-def test_what_does_not_grow_is_never_full_and_what_is_full_is_full_now() -> None:
+def test_a_level_that_does_not_grow_is_never_exhausted_and_a_full_one_is_exhausted_now() -> None:
     rng = np.random.default_rng(1)
     shrinking = days_until_exhausted(rng.normal(-1, 0.1, 30), np.ones(30), 10.0)
     assert shrinking is not None and shrinking.days.value == HORIZON

@@ -27,7 +27,7 @@ def test_a_rate_at_few_false_positives_is_that_of_the_threshold_within_them() ->
     assert attack_true_positive_rate(members, others, 0.0001).value == 1 / 4
 
 
-def test_the_interval_at_few_false_positives_covers_where_members_are_told_by_chance_only() -> None:
+def test_the_interval_at_few_false_positives_covers_the_rate_under_chance() -> None:
     rng = np.random.default_rng(2)
     for rate in (0.01, 0.001):
         covered = 0
@@ -65,6 +65,6 @@ def test_ranks_of_canaries_that_were_not_seen_are_chance() -> None:
 
 
 @pytest.mark.parametrize("members", [[], [np.nan]])
-def test_values_that_say_nothing_are_refused(members: list[float]) -> None:
+def test_values_that_are_not_finite_are_refused(members: list[float]) -> None:
     with pytest.raises(ValueError, match="finite"):
         attack_curve(members, [1.0])

@@ -46,7 +46,7 @@ def test_of_neighbouring_high_blocks_the_farthest_is_returned_and_series_stay_ap
     assert outlying_blocks(np.repeat([0, 1], 40), values).tolist() == [11, 39, 40, 60, 62]
 
 
-def test_a_constant_series_has_none_and_its_only_other_value_stands_out() -> None:
+def test_a_constant_series_has_no_outlying_block_and_its_only_other_value_is_one() -> None:
     values = np.full(20, 3.0)
     assert not len(outlying_blocks(np.zeros(20, int), values)) and not len(outlying_blocks(np.zeros(0, int), np.zeros(0)))
     values[19] = 3.1

@@ -14,7 +14,7 @@ def test_independent_models_stay_as_they_are():
     assert peer_adjusted_p_values(p) == pytest.approx(p, rel=0.02)
 
 
-def test_what_moves_all_models_is_no_news_of_one_of_them():
+def test_a_change_of_all_models_is_no_news_of_one_model():
     rng = np.random.default_rng(1)
     z = 4.0 + 0.4 * rng.normal(size=200)
     beside = peer_adjusted_p_values(norm.sf(z))

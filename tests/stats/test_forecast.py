@@ -24,7 +24,7 @@ def series(kind: str, days: int, rng: np.random.Generator) -> np.ndarray:
 @pytest.mark.parametrize(
     ("kind", "history", "ahead"), some([("level", 14, 15), ("level", 60, 10), ("weekly", 40, 20), ("walk", 60, 10), ("skewed", 40, 15)], 2)
 )
-def test_the_interval_covers_the_sum_that_comes(kind: str, history: int, ahead: int) -> None:
+def test_the_forecast_interval_covers_the_later_sum(kind: str, history: int, ahead: int) -> None:
     rng, hits, rounds = np.random.default_rng(3), 0, repeats(30, 120)
     for _ in range(rounds):
         days = series(kind, history + ahead, rng)
@@ -42,7 +42,7 @@ def test_weekdays_are_learned_from_four_weeks_on() -> None:
     assert forecast_sum(days[:20], 7).method == METHOD
 
 
-def test_a_shift_is_followed_and_more_days_are_less_sure() -> None:
+def test_a_forecast_follows_a_shift_and_is_less_certain_over_more_days() -> None:
     rng = np.random.default_rng(5)
     days = np.concatenate([100 + rng.normal(0, 5, 40), 200 + rng.normal(0, 5, 16)])
     near, far = forecast_sum(days, 5), forecast_sum(days, 25)
@@ -51,7 +51,7 @@ def test_a_shift_is_followed_and_more_days_are_less_sure() -> None:
     assert (np.diff(far.by_day[:, 2] - far.by_day[:, 1]) > 0).all()
 
 
-def test_what_never_varies_goes_on_with_an_interval_and_few_days_are_unknown() -> None:
+def test_a_constant_series_is_forecast_with_an_interval_and_too_few_days_are_unknown() -> None:
     flat = forecast_sum([3.0] * 20, 10)
     reach = 2.085963447265837 * 3 * np.sqrt((10 + 100 / 20) / 21)
     assert (flat.value, flat.low, flat.high) == pytest.approx((30, 30 - reach, 30 + reach)) and flat.by_day is not None

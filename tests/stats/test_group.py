@@ -30,7 +30,7 @@ def test_rates_and_intervals_are_those_of_each_group_alone() -> None:
     assert np.isnan(group_rates([0], [0])[0]) and np.isnan(rate_intervals([0], [0])[1][0])
 
 
-def test_the_largest_gap_and_its_places() -> None:
+def test_the_largest_gap_names_its_lowest_and_highest_group() -> None:
     found = rate_spread([80, 60, 75], [100, 100, 100])
     assert found.difference == pytest.approx(0.2)
     assert (found.lowest, found.highest, found.n) == (1, 0, 300)
@@ -107,7 +107,7 @@ def test_a_tiny_group_hides_no_certain_gap() -> None:
     assert found.null_95 < 0.03
 
 
-def test_a_sure_small_gap_lends_a_doubtful_wide_one_no_certainty() -> None:
+def test_a_certain_small_gap_does_not_make_a_doubtful_wide_gap_certain() -> None:
     hits, n = [300_000, 310_000, 21], [1_000_000, 1_000_000, 50]
     assert rate_spread(hits, n).p_value < 1e-20
     assert rate_spread(hits, n, least=0.1).p_value > 0.05
@@ -167,7 +167,7 @@ def test_a_change_of_one_group_against_the_others_by_hand() -> None:
     assert found.grown[1] < found.grown[0]
 
 
-def test_what_happens_to_all_or_shrinks_is_no_growth() -> None:
+def test_a_gap_that_stays_or_shrinks_is_no_growth() -> None:
     n, variance = np.array([100.0, 100.0]), np.array([0.2, 0.2])
     same = gap_changes([0.5, 0.6], variance, n, [0.7, 0.8], variance, n)
     assert same.grown == pytest.approx([0, 0], abs=1e-12)

@@ -30,7 +30,7 @@ def ordered(found: Interval) -> bool:
 
 
 @pytest.mark.parametrize(("successes", "n"), [(0, 10), (10, 10), (450, 1000), (12, 24), (988, 1000)])
-def test_wilson_is_scipys(successes: int, n: int) -> None:
+def test_the_wilson_interval_equals_that_of_scipy(successes: int, n: int) -> None:
     expected = scipy.stats.binomtest(successes, n).proportion_ci(method="wilson")
     found = i.rate_interval(successes, n)
     assert (found.value, found.n) == (successes / n, n)
@@ -39,7 +39,7 @@ def test_wilson_is_scipys(successes: int, n: int) -> None:
 
 
 @pytest.mark.parametrize(("hits", "n"), [(1, 100), (3, 10), (5, 40), (99, 100)])
-def test_a_rate_of_few_hits_is_opened_to_the_exact_one_sided_bound(hits: int, n: int) -> None:
+def test_the_interval_of_few_hits_is_widened_to_the_exact_one_sided_bound(hits: int, n: int) -> None:
     wilson = scipy.stats.binomtest(hits, n).proportion_ci(method="wilson")
     least = scipy.stats.binomtest(hits, n, alternative="greater").proportion_ci(method="exact").low
     most = scipy.stats.binomtest(hits, n, alternative="less").proportion_ci(method="exact").high
@@ -70,14 +70,14 @@ def test_a_rate_holds_at_any_rate_counted_exactly(n: int) -> None:
     assert wilson.min() < 0.91
 
 
-def test_mean_is_student() -> None:
+def test_the_interval_of_a_mean_equals_students() -> None:
     values = np.random.default_rng(0).exponential(size=40)
     expected = scipy.stats.ttest_1samp(values, 0).confidence_interval()
     found = i.mean_interval(moments(values))
     assert (found.value, found.low, found.high) == pytest.approx((values.mean(), expected.low, expected.high), rel=1e-9)
 
 
-def test_newcombe_of_the_paper() -> None:
+def test_the_newcombe_interval_equals_the_example_of_the_paper() -> None:
     found = di.rate_difference_interval(56, 70, 48, 80)  # Newcombe 1998, table II, case a, method 10: 0.0524 to 0.3339
     assert (found.low, found.high) == pytest.approx((0.0524, 0.3339), abs=5e-5)
 
@@ -99,14 +99,14 @@ def test_koopman_inverts_the_score_test(a: int, n: int, b: int, m: int) -> None:
         assert square == pytest.approx(3.8415, abs=0.02)
 
 
-def test_koopman_of_the_paper() -> None:
+def test_the_koopman_interval_equals_the_example_of_the_paper() -> None:
     found = di.rate_ratio_interval(36, 40, 16, 80)  # Koopman 1984: 2.94 to 7.15
     assert (found.low, found.high) == pytest.approx((2.94, 7.15), abs=0.01)
     nothing = di.rate_ratio_interval(3, 10, 0, 10)
     assert nothing.value is None and nothing.high is None and nothing.low is not None and nothing.low > 0
 
 
-def test_garwood() -> None:
+def test_the_interval_of_a_poisson_rate_equals_garwoods() -> None:
     for count in (0, 1, 7, 200):
         found = i.poisson_rate_interval(count, 2.0)
         low = scipy.stats.chi2.ppf(0.025, 2 * count) / 4 if count else 0
@@ -114,7 +114,7 @@ def test_garwood() -> None:
         assert found.value == count / 2
 
 
-def test_bonett_and_price() -> None:
+def test_the_interval_of_a_paired_rate_difference_equals_that_of_bonett_and_price() -> None:
     p, q = 16 / 102, 6 / 102  # 15 rows only a, 5 only b, of 100
     half = 1.959964 * math.sqrt((p + q - (p - q) ** 2) / 102)
     found = di.paired_rate_difference_interval(15, 5, 100)
@@ -136,7 +136,7 @@ def test_delong_from_bins_is_delong_on_rows(positive: list[int], negative: list[
     assert found.low < found.high, "even perfect separation of a few rows is not certain"
 
 
-def test_auc_of_weights_and_of_too_few() -> None:
+def test_the_auc_interval_uses_effective_rows_and_is_none_for_too_few() -> None:
     positive, negative = np.array([1.0, 4, 9, 6]), np.array([8.0, 7, 3, 1])
     plain, same = si.auc_interval(positive, negative), si.auc_interval(positive * 2, negative * 2, 80.0, 76.0)
     assert (same.value, same.low, same.high, same.n) == pytest.approx((plain.value, plain.low, plain.high, plain.n))
@@ -151,7 +151,7 @@ def test_f1_is_the_transformed_jaccard_share() -> None:
     assert si.f1_interval(0, 0, 0).value is None
 
 
-def test_rmse_by_the_delta_method() -> None:
+def test_the_interval_of_the_rmse_uses_the_delta_method() -> None:
     squares = np.random.default_rng(3).normal(0, 3, 400) ** 2
     found = si.rmse_interval(moments(squares))
     half = float(scipy.stats.t.ppf(0.975, 40)) * squares.std(ddof=1) / math.sqrt(400) / (2 * squares.mean())
@@ -160,14 +160,14 @@ def test_rmse_by_the_delta_method() -> None:
     assert si.rmse_interval(Moments(5, 0, 0)) == Interval(0, 0, 0, 5)
 
 
-def test_average_of_classes() -> None:
+def test_the_macro_average_of_classes_has_an_interval_unless_a_class_is_unknown() -> None:
     parts = [i.rate_interval(8, 10), i.rate_interval(40, 50), i.rate_interval(1, 4)]
     found = si.macro_average_interval(parts)
     assert found.value == pytest.approx((0.8 + 0.8 + 0.25) / 3) and ordered(found) and found.n == 64
     assert si.macro_average_interval([*parts, i.rate_interval(0, 0)]).value is None and si.macro_average_interval([]).value is None
 
 
-def test_nothing_counted_is_none() -> None:
+def test_without_observations_an_interval_is_none() -> None:
     none = Moments(0, 0, 0)
     some = Moments(9, 3, 4)
     for found in (
@@ -190,7 +190,7 @@ def test_nothing_counted_is_none() -> None:
 
 @settings(max_examples=repeats(66, 200), deadline=None)
 @given(COUNT, COUNT, COUNT, COUNT, st.floats(0.5, 0.999))
-def test_order_and_bounds_of_counts(a: int, b: int, c: int, d: int, confidence: float) -> None:
+def test_intervals_of_counts_are_ordered_and_bounded(a: int, b: int, c: int, d: int, confidence: float) -> None:
     n, m = a + b, c + d
     rate = i.rate_interval(a, n, confidence=confidence)
     if n:
@@ -213,7 +213,7 @@ def test_order_and_bounds_of_counts(a: int, b: int, c: int, d: int, confidence: 
 
 @settings(max_examples=repeats(50, 150), deadline=None)
 @given(WEIGHTED, WEIGHTED)
-def test_order_of_weighted_means(a: list[tuple[float, float]], b: list[tuple[float, float]]) -> None:
+def test_intervals_of_weighted_means_are_ordered(a: list[tuple[float, float]], b: list[tuple[float, float]]) -> None:
     sides = [moments(np.array([x for x, _ in rows]), np.array([w for _, w in rows])) for rows in (a, b)]
     squared = [moments(np.array([x * x for x, _ in rows]), np.array([w for _, w in rows])) for rows in (a, b)]
     for found in (i.mean_interval(sides[0]), si.rmse_interval(squared[0]), si.r2_interval(squared[0], sides[0])):
@@ -223,7 +223,7 @@ def test_order_of_weighted_means(a: list[tuple[float, float]], b: list[tuple[flo
 
 @settings(max_examples=repeats(30, 60), deadline=None)
 @given(st.lists(st.floats(-100, 100), min_size=3, max_size=30), st.floats(0.1, 10))
-def test_equal_weights_say_what_no_weights_say(values: list[float], weight: float) -> None:
+def test_equal_weights_give_the_same_interval_as_no_weights(values: list[float], weight: float) -> None:
     array = np.array(values)
     assume(array.std() > 1e-3)
     plain, weighted = i.mean_interval(moments(array)), i.mean_interval(moments(array, np.full(len(values), weight)))
@@ -243,7 +243,7 @@ def coverage(draw, truth: float, seed: int, repeats: int = 300) -> float:
     return hits / repeats
 
 
-def test_rates_and_means_cover() -> None:
+def test_intervals_of_rates_and_means_cover_the_truth() -> None:
     assert 0.92 <= coverage(lambda rng: i.rate_interval(rng.binomial(60, 0.1), 60), 0.1, 1) <= 0.99
     assert 0.92 <= coverage(lambda rng: i.mean_interval(moments(rng.normal(3, 2, 15))), 3.0, 2) <= 0.98
 
@@ -254,7 +254,7 @@ def test_rates_and_means_cover() -> None:
     assert 0.92 <= coverage(weighted, 3.0, 3) <= 0.98
 
 
-def test_auc_covers() -> None:
+def test_intervals_of_the_auc_cover_the_truth() -> None:
     def one(rng: np.random.Generator) -> Interval:
         sides = (np.clip(np.round(rng.normal(mean, 1, size) * 20 + 100), 0, 250).astype(int) for mean, size in ((1.2, 40), (0, 120)))
         return si.auc_interval(*(np.bincount(side, minlength=251) for side in sides))
@@ -262,7 +262,7 @@ def test_auc_covers() -> None:
     assert 0.91 <= coverage(one, float(scipy.stats.norm.cdf(1.2 / math.sqrt(2))), 4) <= 0.985
 
 
-def test_rmse_and_r2_cover() -> None:
+def test_intervals_of_rmse_and_r2_cover_the_truth() -> None:
     def rmse(rng: np.random.Generator) -> Interval:
         return si.rmse_interval(moments(rng.standard_t(8, 300) ** 2))
 
@@ -275,7 +275,7 @@ def test_rmse_and_r2_cover() -> None:
     assert 0.92 <= coverage(r2, 0.8, 6)
 
 
-def test_f1_covers() -> None:
+def test_intervals_of_f1_cover_the_truth() -> None:
     def one(rng: np.random.Generator) -> Interval:
         tp, fp, fn, _ = rng.multinomial(400, [0.1, 0.04, 0.06, 0.8])
         return si.f1_interval(tp, fp, fn)

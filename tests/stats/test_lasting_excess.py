@@ -29,7 +29,7 @@ def test_the_first_day_is_found(means: list[float], first: int) -> None:
     assert all(each is not None and abs(each - first) <= 2 for each in found), found
 
 
-def test_what_ended_or_is_not_surely_beyond_has_no_first_day() -> None:
+def test_an_excess_that_ended_or_is_uncertain_has_no_first_day() -> None:
     assert set(starts([3.0] * 20 + [-3.0] * 15)) == {None}
     assert set(starts([0.0] * DAYS)) == {None}
     assert lasting_excess_start([4.0, 4.0], [1.0, 1.0]) is None
@@ -42,12 +42,12 @@ def test_a_weekend_within_the_level_ends_nothing(weekend: float) -> None:
     assert lasting_excess_start(week * 5 + [4.0] * 4, [1.0] * 39) == 0
 
 
-def test_three_days_that_are_each_within_the_level_end_what_was_beyond() -> None:
+def test_three_days_within_the_level_end_an_excess() -> None:
     assert lasting_excess_start([4.0] * 14 + [-5.0] * 3 + [4.0] * 14, [1.0] * 31) == 17
 
 
 @pytest.mark.parametrize("days", [28, 7])
-def test_days_that_are_not_surely_within_the_level_are_not_beyond_it(days: int) -> None:
+def test_uncertain_days_before_an_excess_do_not_count_as_beyond_the_level(days: int) -> None:
     assert lasting_excess_start([-0.1] * 28 + [1.0] * days, [0.3] * (28 + days)) == 28
 
 

@@ -33,13 +33,13 @@ def test_a_level_that_vanished_has_a_root_and_empty_sides_have_no_trade() -> Non
     assert find_level_swap(compared([5, 5], [9, 1])) is None, "of two levels one always rises by what the other falls"
 
 
-def test_two_that_changed_places_are_found_with_their_shares() -> None:
+def test_two_levels_that_changed_places_are_found_with_their_shares() -> None:
     found = find_level_swap(compared([50, 30, 20, 900], [30, 50, 20, 900]))
     assert isinstance(found, LevelSwap) and (found.fell, found.rose) == (0, 1)
     assert found.before == (0.05, 0.03) and found.now == (0.03, 0.05) and found.changes == pytest.approx((0.02, 0.02)) and found.rest == 0
 
 
-def test_rows_on_top_make_room_by_shares() -> None:
+def test_added_rows_dilute_the_other_levels_in_proportion_to_their_shares() -> None:
     """By hand: a tenth of rows on top, all of the smallest of three levels, or all rows of the largest less a tenth."""
     more = find_level_swap(compared([550, 300, 150], [495, 270, 235]))
     assert more is not None and (more.fell, more.rose) == (0, 2)
@@ -51,7 +51,7 @@ def test_rows_on_top_make_room_by_shares() -> None:
 
 
 @pytest.mark.parametrize(("levels", "n", "m"), some([(40, 500, 20_000), (3, 500, 5000), (15, 100, 3000), (100, 1000, 20_000)], 2))
-def test_chance_is_as_often_as_the_p_value_says(levels: int, n: int, m: int) -> None:
+def test_small_p_values_of_clean_windows_are_as_rare_as_stated(levels: int, n: int, m: int) -> None:
     """Of 4,000 clean windows, at most the stated share is below a p-value, within four standard errors. This holds even with five rows a
     level.
     """
@@ -65,7 +65,7 @@ def test_chance_is_as_often_as_the_p_value_says(levels: int, n: int, m: int) -> 
     assert (p_values <= 0.1).mean() >= 0.03, "nor is it idle"
 
 
-def test_what_days_add_and_wild_days_make_a_trade_less_sure() -> None:
+def test_variance_between_days_and_wild_days_raise_the_p_value_of_a_swap() -> None:
     before, now = [500, 300, 200, 9000], [25, 55, 20, 900]
     sure = find_level_swap(compared(before, now)).p_value
     unsure = find_level_swap(compared(before, now, from_days=np.full(4, 1e-4), freedom=20)).p_value

@@ -102,7 +102,7 @@ def test_fewer_than_two_points_tell_nothing(series: list[float]) -> None:
     assert change_onset(series) is None
 
 
-def test_a_series_that_stands_still_is_vague_not_an_error() -> None:
+def test_a_constant_series_has_a_vague_onset_and_raises_no_error() -> None:
     for value, worse in itertools.product((0.0, 1.0, 1e9), (-1, 0, 1)):
         found = change_onset([value] * 9, worse=worse)
         assert found is not None and found.known == "vague" and found.at == 0

@@ -20,12 +20,12 @@ def two_models(n: int, random: np.random.Generator) -> tuple[np.ndarray, np.ndar
 
 
 @pytest.mark.parametrize(("only_a", "only_b"), [(0, 0), (3, 9), (9, 3), (40, 41), (120, 80), (0, 7)])
-def test_mcnemar_is_statsmodels_exact_test(only_a: int, only_b: int) -> None:
+def test_the_mcnemar_p_value_equals_the_exact_test_of_statsmodels(only_a: int, only_b: int) -> None:
     expected = mcnemar([[50, only_a], [only_b, 60]], exact=True).pvalue if only_a + only_b else 1.0
     assert mcnemar_p_value(only_a, only_b) == pytest.approx(expected, rel=1e-9)
 
 
-def test_rates_by_hand() -> None:
+def test_paired_rates_equal_those_computed_by_hand() -> None:
     a = np.array([True] * 60 + [True] * 25 + [False] * 10 + [False] * 5)
     b = np.array([True] * 60 + [False] * 25 + [True] * 10 + [False] * 5)
     found = paired_rates(a, b)
@@ -36,7 +36,7 @@ def test_rates_by_hand() -> None:
     assert found.p_value == pytest.approx(stats.binomtest(10, 35).pvalue)
 
 
-def test_means_are_the_paired_t_test() -> None:
+def test_paired_means_equal_the_paired_t_test() -> None:
     a = RANDOM.gamma(2, 3, 200)
     b = a + RANDOM.normal(0.3, 1, 200)
     found, expected = paired_means(a, b), stats.ttest_rel(a, b)
@@ -48,7 +48,7 @@ def test_means_are_the_paired_t_test() -> None:
     assert np.isnan(paired_means([1.0], [2.0]).p_value) and paired_means([], []).difference.value is None
 
 
-def test_roc_auc_is_scikit_learns_with_delongs_covariance_by_brute_force() -> None:
+def test_the_paired_roc_auc_equals_scikit_learn_and_delongs_covariance_by_brute_force() -> None:
     label, a, b = two_models(150, RANDOM)
     a, b = np.round(a, 1), np.round(b, 1)
     found = paired_roc_auc(a, b, label == 1)
@@ -91,7 +91,7 @@ def test_ratios_are_scikit_learns_and_as_sure_as_a_paired_bootstrap(name: str) -
     assert reach == pytest.approx(1.96 * np.std(draws), rel=0.12)
 
 
-def test_ratios_without_a_row_that_differs_are_not_taken_for_certain() -> None:
+def test_equal_paired_ratios_have_an_interval_of_positive_width() -> None:
     label = np.array([1] * 100 + [0] * 100)
     found = ratios(label, label == 1, label == 1, "recall")
     assert found.difference.value == 0 and found.p_value == 1

@@ -100,7 +100,7 @@ def test_the_laplace_mechanism_agrees_with_dp_accounting_and_with_pure_privacy(s
     assert rdp_epsilon(laplace_rdp(scale, 20), 1e-6) == pytest.approx(accountant.get_epsilon(1e-6), rel=1e-6)
 
 
-def test_losses_add_up_and_extremes_are_told() -> None:
+def test_privacy_losses_add_up_and_extreme_settings_have_the_expected_epsilon() -> None:
     one = gaussian_rdp(1.3, 0.02, 40)
     assert rdp_epsilon(added_losses([one, one, one]), 1e-5) == pytest.approx(dpsgd_epsilon(1.3, 0.02, 120, 1e-5))
     assert rdp_epsilon(added_losses([]), 1e-5) == 0.0

@@ -29,7 +29,7 @@ def test_log_bins_keep_their_promise(low: float, span: float, error: float) -> N
     assert np.max(np.abs(middle - edges[1:]) / edges[1:]) <= error + 1e-9
 
 
-def test_by_hand_and_outside() -> None:
+def test_histogram_quantiles_equal_those_by_hand_and_stay_within_the_edges() -> None:
     assert histogram_quantile([0, 10, 30, 0], [0, 1, 2], 0.5) == pytest.approx(1 + 10 / 30)
     assert histogram_quantile([0, 10, 30, 0], [0, 1, 2], 0.25) == pytest.approx(1.0)
     assert histogram_quantile([5, 0, 0, 0], [0, 1, 2], 0.5) == 0 and histogram_quantile([0, 0, 0, 5], [0, 1, 2], 0.5) == 2
@@ -40,7 +40,7 @@ def test_by_hand_and_outside() -> None:
         log_edges(1, 2, 0)
 
 
-def test_quantiles_of_features() -> None:
+def test_quantiles_from_feature_bins_are_close_to_those_of_numpy() -> None:
     values = np.random.default_rng(1).gamma(2, 3, 50_000)
     made = numeric_edges(values)
     for q in (0.05, 0.33, 0.5, 0.77, 0.99):
@@ -49,7 +49,7 @@ def test_quantiles_of_features() -> None:
 
 @settings(max_examples=repeats(33, 100), deadline=None)
 @given(st.lists(st.integers(0, 20), min_size=4, max_size=12), st.floats(0, 1), st.floats(0, 1))
-def test_monotone_and_ordered(counts: list[int], a: float, b: float) -> None:
+def test_histogram_quantiles_are_monotone_and_lie_in_their_interval(counts: list[int], a: float, b: float) -> None:
     edges = np.arange(len(counts) - 1.0)
     low, high = (histogram_quantile(counts, edges, q) for q in sorted((a, b)))
     if low is None or high is None:
@@ -78,7 +78,7 @@ def test_the_interval_is_that_of_order_statistics_and_covers() -> None:
     assert 0.92 <= hits / 300 <= 0.99
 
 
-def test_ends_of_middles_are_the_edges_of_their_bins() -> None:
+def test_the_interval_of_a_middle_value_ends_at_the_edges_of_its_bins() -> None:
     """A hundred answers are in one bin, so the interval is the bin. Of 100 answers, the ranks 40 and 61 bound the median (binomial by
     hand).
     """

@@ -57,7 +57,7 @@ def test_equal_rates_seldom_alarm_and_a_doubled_rate_is_found(spread: float) -> 
     assert alarms <= 12 and found >= 330
 
 
-def test_the_run_with_more_is_found() -> None:
+def test_the_segment_with_the_elevated_rate_is_found() -> None:
     rng = np.random.default_rng(1)
     rows = np.full(168, 60)
     hits = rng.binomial(rows, 0.01)

@@ -29,7 +29,7 @@ def test_the_interval_holds_the_truth_as_often_as_it_says() -> None:
     assert 0.92 <= hits / 1000 <= 0.98
 
 
-def test_a_change_is_told_from_chance() -> None:
+def test_a_change_of_a_ratio_is_distinguished_from_chance() -> None:
     rng = np.random.default_rng(2)
     same = [ratio_of_totals_change(*parts(rng, 7), *parts(rng, 28)).p_value for _ in range(500)]
     assert 0.02 <= np.mean(np.array(same) < 0.05) <= 0.08
@@ -38,7 +38,7 @@ def test_a_change_is_told_from_chance() -> None:
     assert np.mean([each.low <= 1.5 <= each.high for each in grown]) > 0.9
 
 
-def test_too_few_parts_or_nothing_at_all_is_unknown() -> None:
+def test_a_ratio_of_too_few_or_no_parts_is_unknown() -> None:
     assert ratio_of_totals_interval([], []).value is None
     assert (ratio_of_totals_interval([3.0], [2.0]).value, ratio_of_totals_interval([3.0], [2.0]).low) == (1.5, None)
     assert ratio_of_totals_change([1.0, 2.0], [1.0, 1.0], [1.0] * 9, [1.0] * 9).value is None

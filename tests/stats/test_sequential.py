@@ -39,7 +39,7 @@ def test_the_chance_of_an_alarm_in_a_month_is_at_most_days_over_the_threshold() 
     assert stats.binom.sf(count - 1, 1000, 28 / 350) > 0.01
 
 
-def test_the_first_day_by_hand() -> None:
+def test_the_statistic_of_the_first_day_equals_the_one_by_hand() -> None:
     z = 1.5
     by_hand = np.mean([np.exp(d * z - d * d / 2) for d in (0.5, 1.0, 2.0)])
     assert shiryaev_roberts([z])[0] == pytest.approx(by_hand)
@@ -64,7 +64,7 @@ def test_a_slow_ramp_is_found_sooner_than_by_weeks_at_the_same_rate() -> None:
     assert np.mean(np.array(by_day) < 42) > 0.9
 
 
-def test_one_wild_day_is_no_creep_and_the_beginning_is_near() -> None:
+def test_one_extreme_day_is_capped_and_the_start_of_a_shift_is_found() -> None:
     assert shiryaev_roberts([0, 0, 1e9])[-1] == shiryaev_roberts([0, 0, LARGEST])[-1]
     assert shift_start([0.0] * 10 + [2.0] * 5) == 10
     assert shift_start([-1.0] * 5) is None and shift_start([]) is None

@@ -8,7 +8,7 @@ from tests.support.device_readings import correlated
 
 
 @pytest.mark.parametrize("by", [0.0, 0.8])
-def test_the_interval_covers_where_values_are_correlated(by: float) -> None:
+def test_the_interval_covers_the_truth_for_correlated_values(by: float) -> None:
     covered = 0
     for seed in range(200):
         interval = serial_median(correlated(np.random.default_rng(seed), 400, by)).interval()

@@ -17,7 +17,7 @@ from observability.stats.service_level import (
 )
 
 
-def test_the_budget_that_is_left_by_hand() -> None:
+def test_the_remaining_budget_equals_the_one_by_hand() -> None:
     left = error_budget_left(50, 100_000, 0.999)
     assert left.value == pytest.approx(0.5)
     low, high = proportion_confint(50, 100_000, method="wilson")
@@ -33,12 +33,12 @@ def test_the_rules_take_the_shares_of_the_workbook() -> None:
     assert BUDGET_DAYS == 28
 
 
-def test_sums_over_the_last_hours() -> None:
+def test_trailing_sums_add_the_last_hours() -> None:
     assert trailing_sums([1, 2, 3, 4], 2).tolist() == [1, 3, 5, 7]
     assert trailing_sums([1, 2, 3], 10).tolist() == [1, 3, 6] and trailing_sums([], 3).size == 0
 
 
-def test_the_lower_end_is_wilsons() -> None:
+def test_the_lower_bound_equals_wilsons() -> None:
     wanted = [proportion_confint(k, n, method="wilson")[0] for k, n in ((5, 100), (0, 30), (40, 4000))]
     assert wilson_lower(np.array([5.0, 0, 40, 0]), np.array([100.0, 30, 4000, 0])) == pytest.approx([*wanted, 0.0], abs=1e-12)
 
@@ -62,7 +62,7 @@ def test_few_requests_or_few_bad_ones_raise_nothing() -> None:
     assert not alert_hours([5], [300], 0.99, BurnRule(1, 1, 1)).any(), "1.7 times as fast, and not beyond chance"
 
 
-def test_every_rule_at_the_end() -> None:
+def test_every_burn_rule_fires_at_the_end_of_a_fault() -> None:
     n, bad = np.full(100, 500.0), np.zeros(100)
     bad[-3:] = 20
     fast, middle, slow = burn_states(bad, n, 0.999)

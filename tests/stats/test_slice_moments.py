@@ -25,7 +25,7 @@ def assert_counted(moments: SliceMoments, values: np.ndarray, rows: np.ndarray) 
         assert [float(each[place]) for each in (moments.n, moments.total, moments.squares, moments.served)] == pytest.approx(counted)
 
 
-def test_sums_of_all_rows() -> None:
+def test_moments_of_all_rows_equal_plain_sums() -> None:
     for moments, values in zip(GRID.many("now", [VALUES, OTHER]), (VALUES, OTHER), strict=True):
         assert_counted(moments, values, np.ones(ROWS, bool))
 
@@ -38,7 +38,7 @@ def test_sums_by_day_are_those_of_each_day_alone() -> None:
             assert_counted(alone, values, DAYS == day)
 
 
-def test_sums_of_some_rows() -> None:
+def test_moments_of_selected_rows_equal_plain_sums() -> None:
     kept = RNG.random(ROWS) < 0.4
     now, before = GRID.singles(SliceTarget("error", VALUES, OTHER), (kept, ~kept))
     assert before is not None

@@ -53,7 +53,7 @@ def test_a_pair_is_named_only_where_it_beats_both_parents() -> None:
     assert [len(conditions) for _, conditions in sure(search_slices(cuts, targets, days))] == [1]
 
 
-def test_two_slices_that_changed_are_both_named_and_what_all_share_names_none() -> None:
+def test_two_changed_slices_are_both_named_and_a_change_of_all_rows_names_none() -> None:
     cuts, targets, codes, days = world(4)
     targets[1].now[codes[0] == 2] += 9
     targets[1].now[codes[5] == 4] += 9
@@ -90,7 +90,7 @@ def test_clean_rows_name_nothing() -> None:
     assert sum(bool(sure(each, 0.1)) for each in results) <= 3, "at most 4 expected at a budget of 0.1"
 
 
-def test_a_family_of_its_own_is_adjusted_apart_from_the_many_columns_at_half_of_the_budget() -> None:
+def test_a_separate_family_is_adjusted_apart_with_half_of_the_budget() -> None:
     cuts, targets, codes, days = world(11, targets=30)
     targets[0].now[codes[2] == 1] += 2.4
     together, apart = (search_slices(cuts, targets, days, family=family) for family in ((), ("t0",)))
@@ -115,7 +115,7 @@ def test_days_that_move_the_levels_of_a_column_apart_name_nothing() -> None:
     assert plain >= 6 and wide <= 1
 
 
-def test_without_a_before_slices_are_held_against_their_peers() -> None:
+def test_without_a_past_slices_are_compared_with_their_peers() -> None:
     cuts, targets, codes, days = world(6)
     targets[2].now[codes[7] == 5] += 9
     alone = [SliceTarget(each.name, each.now, np.empty(0)) for each in targets]
@@ -156,7 +156,7 @@ def test_adjusted_p_values_equal_statsmodels() -> None:
     assert benjamini_yekutieli([], 100)(1e-4) == pytest.approx(1e-4 * 100 * sum(1 / i for i in range(1, 101)))
 
 
-def test_a_factor_for_days_is_found_and_a_fault_that_begins_is_none() -> None:
+def test_a_variance_factor_for_days_is_found_but_not_for_a_fault_that_begins() -> None:
     rng = np.random.default_rng(5)
     noise = rng.chisquare(1, (400, 6, 6))
     assert np.mean([trimmed_jump_ratio(each) == 1 for each in noise]) > 0.9
@@ -167,7 +167,7 @@ def test_a_factor_for_days_is_found_and_a_fault_that_begins_is_none() -> None:
     assert trimmed_jump_ratio(np.full((2, 6), np.nan), 3.0) == 3.0
 
 
-def test_values_that_go_missing_in_one_group_since_the_middle_of_the_week_are_no_restless_days() -> None:
+def test_values_missing_in_one_group_since_midweek_do_not_count_as_variation_between_days() -> None:
     """From the start of the fault on, the flags of the group vary more than in the whole week. With the variance of the week alone, 22 of
     100 such weeks were widened."""
     widened = 0

@@ -35,14 +35,14 @@ def test_the_effective_rows_are_those_of_an_estimating_equation() -> None:
     assert found.value == alone.value and found.low < alone.low and found.high > alone.high
 
 
-def test_groups_of_one_row_are_rows_and_where_all_say_the_same_a_group_is_one() -> None:
+def test_groups_of_one_row_count_as_rows_and_a_uniform_group_counts_as_one_row() -> None:
     ones = np.ones(50)
     assert clustered_rate_interval(np.arange(50) < 20, ones).n == pytest.approx(50, rel=0.03)
     assert clustered_rate_interval(ones * 3, ones * 3).n == 50
     assert clustered_rate_interval([], []).value is None
 
 
-def test_the_interval_of_grouped_rows_holds_as_often_as_it_says() -> None:
+def test_the_interval_of_grouped_rows_covers_the_truth_as_often_as_stated() -> None:
     rng, held, plain = np.random.default_rng(5), 0, 0
     for _ in range(1500):
         hard = np.where(rng.random(60) < 0.2, 0.1, 0.95)
@@ -54,7 +54,7 @@ def test_the_interval_of_grouped_rows_holds_as_often_as_it_says() -> None:
     assert 0.93 <= held / 1500 <= 0.985 and plain / 1500 < 0.85
 
 
-def test_the_test_within_groups_is_mantel_and_haenszels() -> None:
+def test_the_test_within_groups_equals_mantel_haenszel() -> None:
     a, n, c, m = counts(7)
     found = stratified_difference(a, n, c, m)
     both = [np.array([[a[i], n[i] - a[i]], [c[i], m[i] - c[i]]]) for i in range(len(n))]
@@ -64,7 +64,7 @@ def test_the_test_within_groups_is_mantel_and_haenszels() -> None:
     assert found.difference.value == pytest.approx(float((weight * (a / n - c / m)).sum() / weight.sum())) and found.difference.n == len(n)
 
 
-def test_the_difference_holds_as_often_as_it_says_with_few_rows_a_group() -> None:
+def test_the_difference_with_few_rows_per_group_covers_the_truth_as_often_as_stated() -> None:
     rng, held, wrongly = np.random.default_rng(11), 0, 0
     for _ in range(1500):
         hard = rng.beta(1, 3, 60) * 0.6
@@ -75,7 +75,7 @@ def test_the_difference_holds_as_often_as_it_says_with_few_rows_a_group() -> Non
     assert 0.93 <= held / 1500 <= 0.975 and wrongly / 1500 <= 0.055
 
 
-def test_what_only_one_side_saw_tells_nothing_and_all_against_none_is_not_certain() -> None:
+def test_groups_seen_on_one_side_only_give_no_difference_and_all_against_none_is_uncertain() -> None:
     nothing = stratified_difference([1, 2], [3, 3], [0, 0], [0, 0])
     assert nothing.difference.value is None and np.isnan(nothing.p_value)
     sure = stratified_difference(np.ones(30), np.ones(30), np.zeros(30), np.ones(30))
@@ -83,7 +83,7 @@ def test_what_only_one_side_saw_tells_nothing_and_all_against_none_is_not_certai
     assert stratified_difference([1, 1], [1, 1], [1, 1], [1, 1]).p_value == 1
 
 
-def test_how_unevenly_is_half_the_mean_difference_over_the_mean() -> None:
+def test_the_gini_coefficient_is_half_the_mean_difference_over_the_mean() -> None:
     held = np.array([3.0, 1.0, 7.0, 9.0, 2.0])
     assert gini(held) == pytest.approx(np.abs(held[:, None] - held).mean() / (2 * held.mean()))
     assert gini([4, 4, 4]) == 0 and np.isnan(gini([])) and gini([0, 0, 0, 8]) == pytest.approx(0.75)

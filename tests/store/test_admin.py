@@ -99,7 +99,7 @@ def now_window():
     return Window("loan", now - timedelta(hours=12), now + timedelta(hours=12))
 
 
-def test_what_a_person_loads_from_a_file_is_not_counted_against_the_system(store, landed, tmp_path):
+def test_rows_that_a_person_loads_from_a_file_do_not_count_against_the_system(store, landed, tmp_path):
     landed(prediction(0), prediction(1, at="2024-03-01T10:00:00"), prediction(2, score="high"), prediction(3, score="low"))
     sent = admin.load_counters(store, "loan", now_window())
     assert (sent["stored"], sent["rejected"], sent["rejected_hours"]) == (1, 3, 1)
@@ -165,7 +165,7 @@ def test_a_removed_model_leaves_nothing_behind(store, landed):
     assert load_landing(store).lines == 0
 
 
-def test_a_model_can_come_again_after_it_was_removed(store, landed):
+def test_a_model_can_be_logged_again_after_its_removal(store, landed):
     landed(prediction(), prediction(model="other"))
     removal.remove_model(store, "loan")
     assert landed(prediction(score=0.75)).stored == 1
@@ -279,7 +279,7 @@ def test_counts_of_another_program_are_counted_again(tmp_path, monkeypatch):
     assert read_counts(tmp_path) == {}
 
 
-def test_bytes_follow_what_is_computed_and_tables_of_its_own(tmp_path):
+def test_the_bytes_of_a_model_follow_computed_values_and_its_move_to_its_own_tables(tmp_path):
     """Explanations use bytes without adding predictions, and a model that leaves the shared tables takes more space at once."""
     with new_store(tmp_path / "home") as store:
         _load(store, *(prediction(number, model="one") for number in range(60)))

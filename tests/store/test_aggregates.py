@@ -76,7 +76,7 @@ def bins(store, column, source, window=WINDOW):
 
 
 @pytest.mark.parametrize("source", ["rollup", "raw"])
-def test_bins_are_closed_on_the_left_and_every_way_to_miss_has_its_own(tiny, landed, source):
+def test_bins_are_closed_on_the_left_and_each_kind_of_missing_value_has_its_own_bin(tiny, landed, source):
     values = [-5, 0, 0.999, 1, 2, 1e9, "Infinity", "-Infinity", "NaN", None, "abc", True]
     landed(
         *(prediction(f"p{i}", features={"x": x, "c": "red", "b": True}) for i, x in enumerate(values)),
@@ -98,7 +98,7 @@ def test_levels_keep_their_place_and_others_are_unseen(tiny, landed, source):
 
 
 @pytest.mark.parametrize("source", ["rollup", "raw"])
-def test_a_label_that_arrives_later_does_not_give_the_game_away(tiny, landed, source):
+def test_a_label_counts_only_from_its_arrival_on(tiny, landed, source):
     """The label changes at hour 5 and again at hour 9; as of an hour, only what had arrived by then counts."""
     landed(prediction("p", score=0.9), label("p", 0, 2), label("p", 1, 3, arrived=5), label("p", 0, 1, arrived=9))
     aggregate = Aggregate("outcomes", keys=(By("decision"), By("label")))
@@ -122,7 +122,7 @@ def test_an_instant_between_hours_is_asked_of_the_raw_rows(tiny, landed):
 
 
 @pytest.mark.parametrize("source", ["rollup", "raw"])
-def test_weights_and_sums_by_hand(tiny, landed, source):
+def test_weighted_counts_and_sums_equal_those_by_hand(tiny, landed, source):
     rows = [(1.0, 1.0), (2.0, 3.0), (None, 1.0), ("NaN", 5.0), ("Infinity", 5.0)]
     landed(*(prediction(f"p{i}", weight=w, features={"x": x, "c": "red", "b": True}) for i, (x, w) in enumerate(rows)))
     (row,) = engine.answer_aggregate(tiny, Aggregate("predictions", sums=("feature.x",)), WINDOW, source=source).to_dict("records")
@@ -257,7 +257,7 @@ def test_an_empty_window_gives_an_empty_frame_of_the_same_form(world, aggregate,
         assert frame.empty and {name: str(kind) for name, kind in frame.dtypes.items()} == types
 
 
-def test_a_reference_lies_outside_time(world):
+def test_the_reference_is_answered_whatever_the_window(world):
     aggregate = Aggregate("outcomes", keys=(Bucket("hour"),))
     answers = [
         engine.answer_aggregate(world, aggregate, Window("loan", a, b, version="1", as_of=as_of, environment="reference"), source=source)
@@ -278,12 +278,12 @@ def test_a_reference_lies_outside_time(world):
         (Aggregate("predictions", histogram=("score.0",)), None),
     ],
 )
-def test_an_unknown_column_is_named_with_the_nearest(world, aggregate, near):
+def test_an_unknown_column_raises_an_error_that_suggests_the_nearest_name(world, aggregate, near):
     with pytest.raises(NotFoundError, match=near):
         engine.answer_aggregate(world, aggregate, EVERYTHING)
 
 
-def test_what_is_not_there_is_said(world):
+def test_unknown_models_versions_and_columns_raise_a_not_found_error(world):
     for window in (
         Window("lone", START, START),
         Window("loan", START, START, version="9"),
@@ -302,12 +302,12 @@ def test_what_is_not_there_is_said(world):
         Aggregate("predictions", sums=("status",)),
     ],
 )
-def test_a_column_that_cannot_play_its_part_is_refused(world, aggregate):
+def test_a_column_that_does_not_fit_its_role_in_a_question_is_refused(world, aggregate):
     with pytest.raises(UsageError):
         engine.answer_aggregate(world, aggregate, EVERYTHING)
 
 
-def test_batches_many_groups_and_little_memory_give_the_same(world, monkeypatch):
+def test_small_batches_many_groups_and_little_memory_give_the_same_answers(world, monkeypatch):
     """The paths that only large stores take: several batches, sparse counts, compaction of the counts."""
     for name, small in (("BATCH_CELLS", 2048), ("DENSE_CELLS", 10), ("COMPACT_ROWS", 50)):
         monkeypatch.setattr(raw_histograms, name, small)
@@ -329,7 +329,7 @@ def test_many_threads_get_the_same_answers(world):
             assert_same(frame, alone[i % 3])
 
 
-def test_a_question_sees_one_state_of_the_store(tiny, landed, monkeypatch):
+def test_an_answer_sees_one_state_of_the_store_even_if_rows_are_loaded_meanwhile(tiny, landed, monkeypatch):
     """The answer has no rows that are loaded after the rollups and before the raw rows are read."""
     landed(prediction("p1", 1), prediction("p2", 30))
     original = engine.parts_from_raw_rows

@@ -45,12 +45,12 @@ def test_parts_are_added_up_as_pandas_does(sizes: tuple[int, ...], keys: list[st
             np.testing.assert_allclose(found[name].to_numpy(float), theirs.astype(float), rtol=1e-12, atol=1e-12)
 
 
-def test_no_parts_and_no_rows_are_no_rows() -> None:
+def test_without_parts_or_rows_the_sum_is_empty() -> None:
     assert sum_parts([], ["k0"], ("n",))["k0"].size == 0
     assert key_order([np.zeros(0, np.int64)], 0).size == 0 and key_order([], 3).tolist() == [0, 1, 2]
 
 
-def test_a_snapshot_remembers_and_a_question_that_fails_makes_it_ask_anew(store) -> None:
+def test_a_snapshot_keeps_its_values_until_a_question_fails(store) -> None:
     asked = []
 
     def read() -> int:

@@ -60,7 +60,7 @@ def scorer(scores: Scores, takes: tuple[str, ...] = ("income", "age")) -> Any:
     return score
 
 
-def test_another_model_is_refused_with_figures_and_nothing_is_stored(store: Database, tmp_path: Path) -> None:
+def test_a_model_file_with_other_scores_is_refused_with_figures_and_nothing_is_stored(store: Database, tmp_path: Path) -> None:
     reference(tmp_path)
     with pytest.raises(UsageError) as raised:
         register_version(store, request(tmp_path), scorer=scorer(lambda rows: 1 - chance(rows)))
@@ -85,7 +85,7 @@ def test_small_differences_are_recorded_with_the_version(store: Database, tmp_pa
     assert done.sentences[-1] == f"Warning: t{version.artifact_difference[1:]}"
 
 
-def test_equal_scores_are_said_and_are_no_difference(store: Database, tmp_path: Path) -> None:
+def test_equal_scores_are_reported_and_no_difference_is_recorded(store: Database, tmp_path: Path) -> None:
     reference(tmp_path)
     done = register_version(store, request(tmp_path), scorer=scorer(chance))
     assert "gives the logged scores in 500 rows" in done.sentences[-1]

@@ -62,7 +62,7 @@ def booster(tmp_path_factory):
         (ONNX, "onnx"),
     ],
 )
-def test_kinds_by_content(tmp_path, content, kind):
+def test_the_kind_of_an_artifact_is_detected_by_its_content(tmp_path, content, kind):
     path = tmp_path / "model"
     path.write_bytes(content)
     assert detect_artifact_kind(path) == kind
@@ -89,7 +89,7 @@ def test_lightgbm_is_known(booster):
         ("m.txt", b"", "empty"),
     ],
 )
-def test_what_is_refused(tmp_path, name, content, part):
+def test_unsafe_damaged_or_unknown_model_files_are_refused(tmp_path, name, content, part):
     path = tmp_path / name
     path.write_bytes(content)
     with pytest.raises(UsageError, match=part):
@@ -105,7 +105,7 @@ def test_joblib_files_are_refused(tmp_path):
         detect_artifact_kind(tmp_path / "plain")
 
 
-def test_not_a_file(tmp_path):
+def test_a_missing_path_a_folder_or_a_pipe_is_refused(tmp_path):
     for path in (tmp_path / "nothing", tmp_path):
         with pytest.raises(UsageError, match="missing or not a file"):
             detect_artifact_kind(path)
@@ -114,7 +114,7 @@ def test_not_a_file(tmp_path):
         detect_artifact_kind(tmp_path / "pipe")
 
 
-def test_kept_checked_and_discarded(tmp_path, booster):
+def test_an_artifact_is_stored_checked_and_discarded(tmp_path, booster):
     home = tmp_path / "home"
     kept = store_artifact(home, 3, "../../1 .0", booster)
     assert kept.kind == "lightgbm" and kept.path.startswith("artifacts/3/")
@@ -136,7 +136,7 @@ def test_folder_names_are_safe():
     assert stored_artifact(None) is None and stored_artifact("artifacts/1/1/other.txt") is None
 
 
-def test_a_refused_pickle_comes_with_the_lines_that_convert_it(tmp_path):
+def test_the_refusal_of_a_pickle_shows_the_lines_that_convert_it(tmp_path):
     from sklearn.linear_model import LinearRegression
 
     joblib.dump(LinearRegression().fit([[0.0], [1.0]], [0.0, 1.0]), tmp_path / "model.joblib")

@@ -77,7 +77,7 @@ def test_the_explanations_worker_changes_nothing_but_computed_values(store: Data
     assert changed == {computed_values("loan")}
 
 
-def test_days_that_gain_rows_and_a_larger_setting_are_topped_up(store: Database) -> None:
+def test_days_with_new_rows_or_a_larger_setting_get_more_explanations(store: Database) -> None:
     asked: list[int] = []
 
     def counting(worker, artifact, rows, **options):
@@ -91,7 +91,7 @@ def test_days_that_gain_rows_and_a_larger_setting_are_topped_up(store: Database)
     assert worked(store, counting) == 0 and asked == [10]
 
 
-def test_a_slice_a_window_and_arrival_choose_rows(store: Database) -> None:
+def test_attributions_are_selected_by_slice_window_and_arrival(store: Database) -> None:
     load(store, [prediction("p990", START + timedelta(hours=1), received_at=(START + timedelta(days=9)).isoformat())])
     worked(store)
     early = replace(WINDOW, as_of=START + timedelta(days=8))
@@ -135,7 +135,7 @@ def test_the_worst_errors_are_explained_ahead_and_are_no_sample(store: Database)
     assert len(attributions.answer_attributions(store, Attributions(), WINDOW)) == 40 * DAYS
 
 
-def test_another_artifact_or_registration_starts_anew(store: Database) -> None:
+def test_another_artifact_discards_the_attributions_and_they_are_computed_again(store: Database) -> None:
     worked(store)
     again(store, "tree\nversion=v4\nother=1\n")
     assert (
@@ -147,7 +147,7 @@ def test_another_artifact_or_registration_starts_anew(store: Database) -> None:
     assert held == 60 + 40 * DAYS
 
 
-def test_another_reference_of_the_same_artifact_starts_anew_and_loses_nothing(store: Database) -> None:
+def test_another_reference_of_the_same_artifact_is_explained_anew_and_other_attributions_stay(store: Database) -> None:
     worked(store)
     before = attributions.answer_attributions(store, Attributions(), WINDOW)
     version = store.catalog().model("loan").version("1")
@@ -164,7 +164,7 @@ def test_another_reference_of_the_same_artifact_starts_anew_and_loses_nothing(st
     assert attributions.answer_attributions(store, Attributions(), WINDOW).equals(before)
 
 
-def test_a_check_says_that_an_artifact_failed_and_what_to_try(store: Database) -> None:
+def test_a_check_reports_that_an_artifact_failed_and_what_to_try(store: Database) -> None:
     def breaks(*_args, **_options):
         raise WorkerError("the model ended the process", reason="crash", got="signal 11")
 
@@ -179,7 +179,7 @@ def test_a_check_says_that_an_artifact_failed_and_what_to_try(store: Database) -
     assert "is explained yet" in said()[0][1]
 
 
-def test_what_fails_is_kept_and_not_tried_again_until_the_code_changes(store: Database) -> None:
+def test_a_failed_explanation_is_not_tried_again_until_the_code_changes(store: Database) -> None:
     calls: list[int] = []
 
     def breaks(*_args, **_options):
@@ -223,7 +223,7 @@ def test_a_slow_model_is_tried_with_fewer_rows(store: Database) -> None:
     assert len(attributions.answer_attributions(store, Attributions(), WINDOW.reference())) == 50
 
 
-def test_a_model_takes_its_attributions_along_and_forgotten_predictions_too(store: Database) -> None:
+def test_removing_a_model_or_a_prediction_removes_its_attributions(store: Database) -> None:
     worked(store)
     with store.write() as writer:
         writer.execute("DELETE FROM predictions_1 WHERE id = 'p3'")
@@ -287,7 +287,7 @@ def test_logged_attributions_are_used_as_they_are_and_checked_in_their_own_space
         )
 
 
-def test_multiclass_attributions_of_the_decided_class(tmp_path: Path) -> None:
+def test_multiclass_attributions_are_those_of_the_decided_class(tmp_path: Path) -> None:
     with new_store(tmp_path / "home") as store:
         reference = tmp_path / "reference.csv"
         reference.write_text("x,a,b,label\n" + "\n".join(f"{k},0.6,0.4,{'ab'[k % 2]}" for k in range(40)) + "\n", encoding="utf-8")
@@ -314,7 +314,7 @@ def test_multiclass_attributions_of_the_decided_class(tmp_path: Path) -> None:
         assert rows["attribution.x"].to_numpy() == pytest.approx(0.2) and rows["output"].to_numpy() == pytest.approx(0.7)
 
 
-def test_days_are_known_by_how_many_rows_they_had(store: Database) -> None:
+def test_the_parts_to_explain_are_listed_by_day_with_their_numbers_of_rows(store: Database) -> None:
     model = store.catalog().model("loan")
     parts = attribution_plan.explanation_parts(store, model, model.versions[0], 100, 1000)
     assert [each.name for each in parts] == ["reference", *(f"2026-05-0{day}" for day in (7, 6, 5, 4))]

@@ -70,7 +70,7 @@ def test_a_backup_restores_into_another_home_row_by_row(tmp_path):
 
 
 @pytest.mark.parametrize("place", some(["{}", "file://{}"], 1))
-def test_backup_verify_and_restore_tell_how_far_they_are(tmp_path, monkeypatch, place):
+def test_backup_verify_and_restore_report_their_progress(tmp_path, monkeypatch, place):
     monkeypatch.setattr("observability.store.backup.ROWS_AT_ONCE", 30)
     place, said = place.format(tmp_path / "backups"), []
     with open_store(tmp_path / "home") as store:
@@ -182,7 +182,7 @@ def test_a_damaged_database_is_replaced_by_the_newest_backup(tmp_path):
     assert "backup of" in noted["what"] and "2 segments" in noted["what"] and "saved after" in noted["missing"]
 
 
-def test_what_landing_gave_up_for_room_is_told_as_missing(tmp_path):
+def test_segments_that_landing_deleted_for_space_are_reported_as_missing(tmp_path):
     home = tmp_path / "home"
     with open_store(home) as store:
         fill(store, 0, 1)
@@ -212,7 +212,7 @@ def flip_middle(path):
 
 
 @pytest.mark.parametrize("older", ["folder", "other folder", "address"])
-def test_where_the_newest_backup_is_damaged_the_one_before_is_restored_and_both_are_told(tmp_path, older):
+def test_if_the_newest_backup_is_damaged_the_previous_one_is_restored_and_both_are_reported(tmp_path, older):
     places = {"folder": tmp_path / "backups", "other folder": tmp_path / "others", "address": f"file://{tmp_path}/bucket"}
     with open_store(tmp_path / "home") as store:
         fill(store, 0, 1)
@@ -236,7 +236,7 @@ def test_where_the_newest_backup_is_damaged_the_one_before_is_restored_and_both_
     assert not list((tmp_path / "home" / "tmp").glob("fetched/*"))
 
 
-def test_records_that_came_between_an_old_backup_and_what_landing_keeps_are_told_as_missing(tmp_path):
+def test_records_between_an_old_backup_and_the_kept_segments_are_reported_as_missing(tmp_path):
     with open_store(tmp_path / "home") as store:
         fill(store, 0, 1)
         aged(Path(store.backup(tmp_path / "backups")["backup"]), 20)
@@ -306,7 +306,7 @@ def test_two_backups_of_one_second_have_two_names(tmp_path):
     assert sorted(made) == made == [str(path) for path in backups_in(tmp_path / "backups")]
 
 
-def test_an_unfinished_backup_is_none(tmp_path):
+def test_an_unfinished_backup_is_neither_listed_nor_restored(tmp_path):
     with open_store(tmp_path / "home") as store:
         made = store.backup(tmp_path / "backups")
         (tmp_path / "backups" / "backup-29991231T000000Z.partial").mkdir()

@@ -20,7 +20,7 @@ def test_every_band_that_is_named_is_read_back() -> None:
 
 
 @pytest.mark.parametrize("band", ["below 0", "-0.5 to below 1", "1 and above"])
-def test_rows_of_a_band_are_counted_alike(band: str, tmp_path) -> None:
+def test_both_ways_of_counting_the_rows_of_a_band_agree(band: str, tmp_path) -> None:
     store = engine_world.copied(tmp_path / "home")
     end = engine_world.START.replace(day=1 + engine_world.DAYS)
     window = Window("loan", engine_world.START, end, slice=Slice((("income", band),)))

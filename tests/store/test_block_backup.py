@@ -59,7 +59,7 @@ def table_of(home):
         return sorted(map(repr, query(store, "SELECT * FROM predictions_1")))
 
 
-def test_a_backup_sends_what_changed_and_each_restores_row_by_row(tmp_path, address):
+def test_a_backup_sends_only_changed_blocks_and_each_backup_restores_row_by_row(tmp_path, address):
     with open_store(tmp_path / "home") as store:
         fill(store, "a", "b", "c")
         first = sent(store, address, "1")
@@ -78,7 +78,7 @@ def test_a_backup_sends_what_changed_and_each_restores_row_by_row(tmp_path, addr
     assert len(table_of(tmp_path / "older")) == 1200
 
 
-def test_old_backups_go_with_the_blocks_that_no_other_needs(tmp_path, address):
+def test_old_backups_are_removed_with_the_blocks_that_no_other_backup_needs(tmp_path, address):
     with open_store(tmp_path / "home") as store:
         fill(store, "a")
         sent(store, address, "1")
@@ -139,7 +139,7 @@ def test_the_night_sends_to_an_address_and_keeps_the_newest(tmp_path, address):
         assert done["verified_restore"] == done["backup"] == f"{address}/{sent_backups(address)[0]}"
 
 
-def test_wrong_addresses_are_said(tmp_path, address):
+def test_wrong_backup_addresses_raise_an_error_without_secrets(tmp_path, address):
     with open_store(tmp_path / "home") as store:
         for wrong in ("nowhere://x/y", "s3://key:secret@bucket/folder"):
             with pytest.raises(UsageError) as raised:
@@ -177,7 +177,7 @@ def s3(monkeypatch):
 
 
 @pytest.mark.long  # the same blocks in a folder: the other tests of this file; buckets: tests/lake/test_buckets.py
-def test_a_bucket_takes_backups_restores_them_and_forgets(tmp_path, s3):
+def test_a_bucket_stores_and_restores_backups_and_erases_forgotten_subjects(tmp_path, s3):
     with open_store(tmp_path / "home") as store:
         fill(store, "a")
         first = store.backup(s3)

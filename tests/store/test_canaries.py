@@ -91,7 +91,7 @@ def test_canaries_are_found_in_features_answers_further_fields_and_planted_rows(
         assert store.events(None, EPOCH, END).empty, "an export changes nothing in a model, so charts have no mark for it"
 
 
-def test_canaries_are_found_in_labels_and_annotations_and_not_in_what_was_shown(tmp_path: Path) -> None:
+def test_canaries_are_found_in_labels_and_annotations_but_not_in_shown_content(tmp_path: Path) -> None:
     def annotation(item: str, day: float, **fields: object) -> dict[str, object]:
         at = OUT + timedelta(days=day)
         return {
@@ -141,7 +141,7 @@ def test_canaries_are_found_in_labels_and_annotations_and_not_in_what_was_shown(
         )
 
 
-def test_a_kind_that_got_a_field_keeps_its_duplicates(tmp_path: Path) -> None:
+def test_a_record_of_a_kind_with_a_new_field_is_still_recognised_as_a_duplicate(tmp_path: Path) -> None:
     line = {"kind": "event", "what": "note", "at": OUT, "received_at": OUT, "text": "an old note"}
     with closing(new_store(tmp_path / "home", threads=1)) as store:
         store.write_records([line])

@@ -20,7 +20,7 @@ def commit(store: Database, *models: str) -> None:
         store.note_changed_models(models or None)
 
 
-def test_a_later_process_has_the_numbers_of_the_earlier(tmp_path: Path) -> None:
+def test_a_later_process_has_the_commit_numbers_of_the_earlier_process(tmp_path: Path) -> None:
     with new_store(tmp_path / "home") as store:
         commit(store)
         commit(store, "loan")
@@ -32,7 +32,9 @@ def test_a_later_process_has_the_numbers_of_the_earlier(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("models", "changed"), [(("loan",), {"loan"}), ((), {""}), (("loan", "price"), {"loan", "price"})])
-def test_a_commit_of_a_later_process_changes_what_it_concerns(tmp_path: Path, models: tuple[str, ...], changed: set[str]) -> None:
+def test_a_commit_of_a_later_process_changes_only_the_numbers_that_it_concerns(
+    tmp_path: Path, models: tuple[str, ...], changed: set[str]
+) -> None:
     with new_store(tmp_path / "home") as store:
         commit(store)
         commit(store, "loan", "price")
@@ -44,7 +46,7 @@ def test_a_commit_of_a_later_process_changes_what_it_concerns(tmp_path: Path, mo
     assert all(after[name] > max(before.values()) for name in changed)
 
 
-def test_what_was_rolled_back_or_shows_nowhere_is_no_commit(tmp_path: Path) -> None:
+def test_a_rolled_back_or_invisible_write_is_no_commit(tmp_path: Path) -> None:
     with new_store(tmp_path / "home") as store:
         commit(store, "loan")
     before = numbers(tmp_path / "home")
@@ -56,7 +58,7 @@ def test_what_was_rolled_back_or_shows_nowhere_is_no_commit(tmp_path: Path) -> N
     assert numbers(tmp_path / "home") == before
 
 
-def test_two_histories_of_one_store_share_no_number(tmp_path: Path) -> None:
+def test_a_restored_copy_of_a_store_never_shares_commit_numbers_with_the_original(tmp_path: Path) -> None:
     """This happens when a backup is restored. If numbers were shared, findings about the lost rows would count for the rows that replaced
     them.
     """

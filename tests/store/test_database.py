@@ -44,7 +44,7 @@ def test_there_is_a_table_for_every_kind_of_record(store):
         assert set(kind_columns(kind)) >= set(KINDS[kind].fields) - {"received_at"}
 
 
-def test_another_process_is_told_who_has_the_store(store):
+def test_another_process_gets_an_error_that_names_the_process_that_has_the_store(store):
     script = (
         "import sys; from pathlib import Path; from observability.store.opener import open_store\n"
         "from observability.core.errors import StoreBusyError\n"
@@ -74,7 +74,7 @@ def test_a_field_that_is_new_gets_its_column_at_the_next_start(tmp_path):
         store.cursor().execute("SELECT subject FROM events")
 
 
-def test_hashes_are_computed_again_where_the_database_hashes_otherwise(tmp_path):
+def test_id_hashes_are_computed_again_if_the_database_hashes_differently(tmp_path):
     with open_store(tmp_path) as store, store.write() as writer:
         key = catalog_store.add_model(writer, "loan")
         writer.execute(f"INSERT INTO predictions_{key} (id, id_hash) VALUES ('a', 1), ('b', 2)")
@@ -83,7 +83,7 @@ def test_hashes_are_computed_again_where_the_database_hashes_otherwise(tmp_path)
         assert store.cursor().execute(f"SELECT count(*) FROM predictions_{key} WHERE id_hash = hash(id)").fetchall() == [(2,)]
 
 
-def test_what_raises_inside_a_write_is_undone(store):
+def test_a_write_that_raises_an_error_is_rolled_back(store):
     with pytest.raises(ZeroDivisionError), store.write() as writer:
         catalog_store.add_model(writer, "loan")
         raise ZeroDivisionError
@@ -123,7 +123,7 @@ def test_one_writer_at_a_time_and_readers_beside_it(store):
     assert [model.name for model in store.catalog().models] == ["first", "second"]
 
 
-def test_a_write_inside_a_write_is_a_mistake_that_is_said(store):
+def test_a_write_inside_a_write_raises_an_error(store):
     with store.write(), pytest.raises(RuntimeError, match="inside"), store.write():
         pass
     with store.write() as writer:
@@ -159,7 +159,7 @@ def test_a_database_that_a_fatal_error_stopped_is_reopened(store, monkeypatch):
     assert store._connection is not old
 
 
-def test_a_disk_that_is_nearly_full_is_said_before_anything_is_written(store, monkeypatch):
+def test_a_nearly_full_disk_raises_an_error_before_anything_is_written(store, monkeypatch):
     store.require_space()
     monkeypatch.setattr(database, "FLOOR_BYTES", 2**62)
     with pytest.raises(StoreBrokenError, match="nearly full"):

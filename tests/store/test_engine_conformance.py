@@ -56,7 +56,7 @@ def compared(store, model, seed):
     ("model", "seed"),
     some([("loan", 1), ("eta", 3), ("kind", 5), ("stray", 7), ("loan", 2), ("eta", 4), ("kind", 6), ("stray", 8)], 2),
 )
-def test_every_shape_is_the_same_on_rollups_raw_rows_and_the_reference_engine(store, model, seed):
+def test_every_question_has_the_same_answer_on_rollups_raw_rows_and_the_reference_engine(store, model, seed):
     by_rollup, filled = compared(store, model, seed)
     assert by_rollup >= 5 and filled >= 5, (by_rollup, filled)
 
@@ -65,7 +65,7 @@ def test_every_shape_is_the_same_on_rollups_raw_rows_and_the_reference_engine(st
     ("span", "as_of"),
     [pair for place, pair in enumerate(itertools.product(SPANS, AS_OF)) if LONG or (place + place // len(AS_OF)) % 4 == 0],
 )
-def test_the_figures_of_performance_and_drift_over_every_window(store, span, as_of):
+def test_the_figures_of_performance_and_drift_agree_on_every_engine_and_window(store, span, as_of):
     for aggregate in (
         Aggregate("outcomes", keys=(Bucket("day"), By("decision"), By("label"), By("score_bin"))),
         Aggregate("outcomes", keys=(Bucket("hour"),), sums=("log_loss", "brier")),
@@ -79,7 +79,7 @@ def test_the_figures_of_performance_and_drift_over_every_window(store, span, as_
             )
 
 
-def test_parts_add_up_to_the_whole(store):
+def test_answers_about_partial_windows_add_up_to_the_whole(store):
     aggregate = Aggregate("outcomes", keys=(By("label"),))
     whole = aggregates.answer_aggregate(store, aggregate, Window("loan", START, START + 5 * DAY))
     cuts = [START + timedelta(minutes=minutes) for minutes in (0, 7, 60, 61, 1440, 3333, 7200)]

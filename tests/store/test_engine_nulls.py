@@ -81,7 +81,7 @@ QUESTIONS: list[Question] = [
 
 @pytest.mark.parametrize("question", some(QUESTIONS, 5), ids=str)
 @pytest.mark.parametrize("version", [None, "1", "2"])
-def test_every_engine_says_the_same(store: Database, question: Question, version: str | None) -> None:
+def test_every_engine_gives_the_same_answers_for_missing_values(store: Database, question: Question, version: str | None) -> None:
     window = Window("m", START, START + timedelta(days=2), version=version)
     for asked in (window, *([replace(window, environment="reference")] if version and not isinstance(question, Attributions) else [])):
         wanted = reference_engine.answer(store, question, asked)

@@ -48,7 +48,7 @@ def test_a_sample_is_the_same_on_both_engines(world, model, sample, fields):
     pd.testing.assert_frame_equal(got, wanted, rtol=1e-9, check_dtype=len(wanted) > 0)
 
 
-def test_a_sample_is_those_with_the_smallest_md5_of_the_id(world):
+def test_a_sample_holds_the_rows_with_the_smallest_md5_of_their_id(world):
     every = listing.answer_sample(world, Sample("predictions", ("id",), 10_000), window())["id"].tolist()
     hashes = {each: int.from_bytes(md5(each.encode()).digest()[:8], "little") for each in every}
     assert every == sorted(every, key=hashes.__getitem__)
@@ -73,7 +73,7 @@ def test_rows_come_in_the_order_asked_with_missing_values_last(world):
     assert first["at"].tolist() == sorted(everything["at"])[:5]
 
 
-def test_rows_of_a_slice(world):
+def test_the_rows_of_a_slice_are_listed_and_an_unknown_column_is_refused(world):
     frame = listing.list_rows(world, window(slice=Slice.parse("sex=F&device=d2")), ["id", "feature.sex", "device"], 1000)
     assert set(frame["feature.sex"]) == {"F"} and set(frame["device"]) == {"d2"}
     count = aggregates.answer_aggregate(world, Aggregate("predictions"), window(slice=Slice.parse("sex=F&device=d2")))
@@ -82,7 +82,7 @@ def test_rows_of_a_slice(world):
         listing.list_rows(world, window(), ["feature.nobody"])
 
 
-def test_one_prediction_with_every_revision_of_its_label(world):
+def test_the_record_of_a_prediction_has_every_revision_of_its_label(world):
     several = reference_rows.stored(world, world.catalog().model("loan"))[1]
     id_, revisions = max(((key, held) for key, held in several.items() if key.startswith("loan-")), key=lambda each: len(each[1]))
     record = listing.prediction_record(world, "loan", id_)
@@ -137,6 +137,6 @@ def test_activity_as_of_an_instant_knows_only_what_had_arrived(world):
         assert (row.rows, row.last) == (len(held), held.max().floor("h"))
 
 
-def test_activity_of_an_empty_store(store):
+def test_the_activity_of_an_empty_store_is_empty(store):
     assert listing.version_activity(store).empty
     assert By("version") not in Aggregate("predictions").keys

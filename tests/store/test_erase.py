@@ -139,7 +139,7 @@ def test_no_kind_of_record_names_a_forgotten_subject_or_its_prediction(store, tm
     assert found_in(tmp_path / "restored", SUBJECT, *IDS) == []
 
 
-def test_what_annotators_said_of_a_forgotten_prediction_goes_and_other_items_stay(store, landed):
+def test_annotations_of_a_forgotten_prediction_are_erased_and_other_items_stay(store, landed):
     items = (IDS[0], "other-1", "p1")
     given = [
         {"kind": kind, **OTHERS[kind], "project": project, "item": item}
@@ -154,7 +154,7 @@ def test_what_annotators_said_of_a_forgotten_prediction_goes_and_other_items_sta
         assert rows == {("loan", "other-1"), ("q", "other-1"), ("q", "p1"), ("q", MARK)}, "p1 of another project is another p1"
 
 
-def test_images_of_a_forgotten_subject_go_and_those_that_others_name_stay(store, tmp_path):
+def test_images_of_a_forgotten_subject_are_deleted_and_images_that_others_name_stay(store, tmp_path):
     (store.home / "images" / "faces").mkdir(parents=True)
     for name in ("faces/jane.png", "shared.png", "other.png", "job.png"):
         (store.home / "images" / name).write_bytes(name.encode())
@@ -203,7 +203,7 @@ def test_later_records_of_a_forgotten_subject_are_refused(store, landed, tmp_pat
     assert admin.storage_status(store)["erasures"]["subjects"] == 1
 
 
-def test_no_way_of_writing_the_json_lets_a_forgotten_subject_in(store, landed):
+def test_no_spelling_of_the_json_lets_a_forgotten_subject_in_again(store, landed):
     landed(prediction(id=IDS[0], subject=SUBJECT), prediction(1))
     forget_subject(store, SUBJECT)
     lines = [json.dumps(record) for record in (prediction(2, subject=SUBJECT), label(id=IDS[0]), prediction(3, subject="else"))]
@@ -229,7 +229,7 @@ def test_labels_of_a_forgotten_prediction_that_is_being_written_are_refused_too(
     assert found_in(store.home, SUBJECT, IDS[0]) == []
 
 
-def test_an_erasure_that_was_interrupted_is_told_and_goes_on(store, landed, monkeypatch):
+def test_an_interrupted_erasure_is_reported_and_continues(store, landed, monkeypatch):
     landed(prediction(id=IDS[0], subject=SUBJECT), label(id=IDS[0]), prediction(1))
     with monkeypatch.context() as patch:
         patch.setattr(type(store), "rewrite", lambda *_: (_ for _ in ()).throw(StoreBrokenError("the disk is full")))
@@ -299,7 +299,7 @@ def test_a_removed_model_is_in_no_backup(tmp_path, kind):
         assert query(restored, "SELECT count(*) FROM predictions_1") == [(5,)]
 
 
-def test_a_backup_that_cannot_be_reached_is_told_when_a_model_is_removed(store, landed, tmp_path):
+def test_an_unreachable_backup_is_reported_when_a_model_is_removed(store, landed, tmp_path):
     landed(prediction())
     store.backup(tmp_path / "backups")
     shutil.rmtree(tmp_path / "backups")

@@ -118,7 +118,7 @@ def same(store: Database, window: Window) -> pd.DataFrame:
     return got
 
 
-def test_answers_are_those_of_a_plain_walk(store: Database, teacher: list) -> None:
+def test_error_estimates_equal_those_of_a_plain_loop(store: Database, teacher: list) -> None:
     assert len(same(store, WINDOW)) == 0
     assert step(store) > 0 and step(store) == 0
     whole = same(store, WINDOW)
@@ -171,7 +171,7 @@ def test_the_newest_day_waits_until_it_has_grown_by_a_tenth(store: Database, tea
     assert [each.day for each in estimates.days_to_estimate(store, model, version)] == [last.date()]
 
 
-def test_another_registration_drops_what_was_estimated(store: Database, teacher: list, tmp_path: Path) -> None:
+def test_another_registration_discards_the_estimates(store: Database, teacher: list, tmp_path: Path) -> None:
     step(store)
     path = tmp_path / "again.parquet"
     rows(np.random.default_rng(5), 300).rename(columns={"score_": "score", "guess": "prediction"}).to_parquet(path)
@@ -202,7 +202,7 @@ def test_removing_a_model_drops_its_estimates(store: Database, teacher: list) ->
     assert not {each for each in tables if each.endswith(f"_{model.key}")}
 
 
-def test_what_cannot_be_learned_from_is_remembered(store: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_reference_that_cannot_be_learned_from_is_not_tried_again(store: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     from observability.core.errors import UsageError
 
     calls = []
@@ -216,7 +216,7 @@ def test_what_cannot_be_learned_from_is_remembered(store: Database, monkeypatch:
     assert len(same(store, WINDOW)) == 0
 
 
-def test_the_worker_learns_that_errors_grow(store: Database) -> None:
+def test_the_worker_learns_that_errors_grow_with_an_input(store: Database) -> None:
     """With the real worker, the estimate follows `size`, with which the error grows, also on left-out rows of the reference."""
     from observability.worker.process import Worker
 

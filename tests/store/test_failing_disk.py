@@ -60,7 +60,7 @@ def test_a_commit_that_fails_is_the_stores_failure(store, monkeypatch, error):
     assert load_landing(store).stored == 3
 
 
-def test_a_segment_that_cannot_be_read_or_moved_is_the_disks_failure(store, monkeypatch):
+def test_an_unreadable_or_unmovable_segment_is_reported_as_a_failure_of_the_disk(store, monkeypatch):
     land_many(store, 2, 1)
     for name in ("read_segment", "move_segments"):
         with monkeypatch.context() as broken:

@@ -113,7 +113,7 @@ def test_cells_get_the_type_of_their_column(tmp_path):
 
 
 @pytest.mark.parametrize("delimiter", [";", "\t", "|"])
-def test_other_delimiters(tmp_path, delimiter):
+def test_csv_files_with_other_delimiters_are_read(tmp_path, delimiter):
     text = "id,at,score,age\r\na,2013-07-01,0.5,3\r\n".replace(",", delimiter)
     assert rows(write(tmp_path / "a.csv", text), DEFAULTS)[0]["feature.age"] == 3.0
 
@@ -137,7 +137,7 @@ def test_a_large_file_comes_in_several_blocks(tmp_path, monkeypatch):
     assert sorted(line for one in found for line in one.rejected["line"].to_pylist()) == [i + 2 for i in range(0, 400, 40)]
 
 
-def test_features_are_those_that_are_named_else_all_that_is_left_over(tmp_path):
+def test_features_are_the_named_columns_or_all_remaining_columns(tmp_path):
     path = write(tmp_path / "a.csv", "key,when,p,age,job,note,label\na,2013-07-01,0.5,3,cook,x,1\n")
     renames = {"key": "id", "when": "at", "p": "score", "job": "work"}
     (found,) = parsed(path, LoadDefaults(model="m", version="1", renames=renames))
@@ -152,7 +152,7 @@ def test_features_are_those_that_are_named_else_all_that_is_left_over(tmp_path):
     )
 
 
-def test_other_kinds_and_objects_in_cells(tmp_path):
+def test_other_record_kinds_and_json_objects_in_cells_are_read(tmp_path):
     path = write(tmp_path / "a.csv", 'run,at,step,metrics,more\nr,2013-07-01,3,"{""loss"": 0.5}",x\n')
     (found,) = parsed(path, LoadDefaults(kind="step"))
     (row,) = found.others["step"].to_pylist()
@@ -161,7 +161,7 @@ def test_other_kinds_and_objects_in_cells(tmp_path):
     assert rows(path, DEFAULTS)[0]["probabilities"] == '{"u":0.25,"v":0.75}'
 
 
-def test_decimal_commas_are_asked_for_and_then_read_as_numbers(tmp_path):
+def test_decimal_commas_raise_an_error_unless_the_option_reads_them_as_numbers(tmp_path):
     text = "id;at;score;price;n;code;point\n" + "".join(f"{i},5;2013-07-01;0,{i};1.234,5{i};{i};x{i},5;{i}.25\n" for i in range(1, 9))
     path = write(tmp_path / "a.csv", text)
     for read in (lambda: open_file(path, DEFAULTS), lambda: open_importer(path).table()):
@@ -219,7 +219,7 @@ def test_a_compressed_csv_is_read_as_the_plain_one_in_bounded_memory(tmp_path, m
 # ---- Parquet
 
 
-def test_parquet_types(tmp_path):
+def test_parquet_types_are_converted(tmp_path):
     table = pa.table(
         {
             "id": pa.array([1, 2]),
@@ -248,7 +248,7 @@ def test_parquet_types(tmp_path):
     assert (first["feature.day"], first["feature.price"], first["feature.huge"]) == ("2013-07-01", 1.5, float(2**63 - 1))
 
 
-def test_parquet_with_nested_features_scores_and_local_times(tmp_path):
+def test_a_parquet_file_with_nested_features_scores_and_local_times_is_read(tmp_path):
     table = pa.table(
         {
             "id": ["a"],
@@ -311,14 +311,14 @@ PARQUET = TABLE.getvalue().to_pybytes()
         ("a.parquet", PARQUET[:-10], "damaged"),
     ],
 )
-def test_a_wrong_file_gives_one_sentence(tmp_path, name, content, said):
+def test_a_wrong_file_is_reported_in_one_sentence(tmp_path, name, content, said):
     path = write(tmp_path / name, content)
     with pytest.raises(UsageError) as caught:
         open_file(path, DEFAULTS)
     assert said in str(caught.value) and "\n" not in str(caught.value)
 
 
-def test_wrong_use_of_a_good_file(tmp_path):
+def test_wrong_options_for_a_good_file_raise_an_error(tmp_path):
     path = write(tmp_path / "a.csv", GOOD)
     for defaults, said in [
         (LoadDefaults(), "needs the column 'model'"),

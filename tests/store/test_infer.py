@@ -38,7 +38,7 @@ def loans(n=600, seed=0, **more):
     return pa.table({**columns, **more})
 
 
-def test_kinds_roles_and_figures_of_a_binary_file():
+def test_kinds_roles_and_figures_of_a_binary_file_are_inferred():
     table = loans()
     found = infer_version(table, BINARY)
     assert found.kinds == {"income": "number", "age": "number", "sex": "category", "owner": "boolean", "kids": "number"}
@@ -53,7 +53,7 @@ def test_kinds_roles_and_figures_of_a_binary_file():
     assert found.warnings == ()
 
 
-def test_sentences_say_it_all():
+def test_the_inference_is_described_in_sentences():
     table = loans(customer=[f"c{i}" for i in range(600)], note=[["a"]] * 600, constant=[1.5] * 600)
     text = "\n".join(describe_inference(infer_version(table, replace(BINARY, sensitive=("sex",)))))
     for part in (
@@ -104,7 +104,7 @@ def test_a_sensitive_column_is_a_feature_only_where_it_is_named():
         (["good"] * 120, "bad", ("good", "bad")),
     ],
 )
-def test_classes_of_a_binary_label(label, positive, classes):
+def test_the_classes_of_a_binary_label_are_inferred_in_order(label, positive, classes):
     random = np.random.default_rng(1)
     table = pa.table({"x": random.random(120), "y": label, "p": random.random(120)})
     found = infer_version(table, RegistrationRequest("m", "1", task="binary", label="y", score=("p",), positive=positive))
@@ -149,7 +149,7 @@ def test_wrong_requests_give_one_clear_sentence(change, table, parts):
     assert "\n" not in text
 
 
-def test_empty_and_small_files():
+def test_an_empty_file_is_refused_and_a_small_file_gives_a_warning():
     with pytest.raises(UsageError, match="no rows"):
         infer_version(loans(0), BINARY)
     found = infer_version(loans(12), BINARY)
@@ -158,7 +158,7 @@ def test_empty_and_small_files():
     assert one.rows == 1 and len(one.features) == 5
 
 
-def test_regression_against_scikit_learn_and_numbers_only():
+def test_metrics_of_a_regression_equal_those_of_scikit_learn_and_it_has_no_classes():
     random = np.random.default_rng(2)
     y = random.normal(10, 5, 400)
     table = pa.table({"x": random.random(400), "delay": y, "guess": y + random.normal(0, 2, 400)})
@@ -175,7 +175,7 @@ def multiclass(n=300):
     return random, p, names, names[[random.choice(3, p=row) for row in p]]
 
 
-def test_multiclass_in_every_form_of_scores_is_the_same():
+def test_every_form_of_multiclass_scores_gives_the_same_inference():
     random, p, names, label = multiclass()
     x = random.random(300)
     wide = pa.table({"x": x, "y": label, "p cat": p[:, 0], "p=dog": p[:, 1], "p_eel": p[:, 2]})
@@ -203,7 +203,7 @@ def test_multiclass_in_every_form_of_scores_is_the_same():
         assert [each.name for each in found.features] == ["x"] and found.warnings == ()
 
 
-def test_multiclass_trouble():
+def test_invalid_or_incomplete_multiclass_scores_are_refused():
     _, p, _, label = multiclass()
     table = pa.table({"x": p[:, 0] * 3, "y": label, "a": p[:, 0], "b": p[:, 1], "o": ["{bad"] * 300})
     request = RegistrationRequest("m", "1", task="multiclass", label="y")
@@ -240,7 +240,7 @@ def test_a_prediction_of_fractions_is_the_score_of_a_binary_model(name):
     assert (found.scores, found.prediction) == ((), name) and not any("fractions" in note for note in found.notes)
 
 
-def test_task_label_and_score_are_guessed_from_usual_names_where_nobody_said():
+def test_task_label_and_score_are_inferred_from_usual_names_if_they_are_not_given():
     random, p, _, label = multiclass()
     table = pa.table({"x": random.random(300), "Target": label == "cat", "y_prob": p[:, 0]})
     found = infer_version(table, RegistrationRequest("m", "1"))
@@ -267,7 +267,7 @@ def test_corrections_round_trip_through_json():
         corrected_request(BINARY, {"model": "x"})
 
 
-def test_objects_round_trip_too():
+def test_scores_in_objects_are_read_back_unchanged_from_json_too():
     random, p, names, label = multiclass()
     table = pa.table({"x": random.random(300), "y": label, "probabilities": [dict(zip(names.tolist(), map(float, row))) for row in p]})
     request = RegistrationRequest("m", "1", task="multiclass", label="y", score=("probabilities",))
@@ -276,7 +276,7 @@ def test_objects_round_trip_too():
     assert infer_version(table, corrected_request(request, {"score": body["score"]})).as_json() == body
 
 
-def test_sensitive_attributes_are_banded_and_said():
+def test_sensitive_numbers_are_grouped_into_bands_and_the_bands_are_described():
     table = loans(2000)
     found = infer_version(table, replace(BINARY, sensitive=("age", "kids"), features=("income", "age")))
     age = next(each for each in found.columns if each.name == "age")
@@ -291,7 +291,7 @@ def test_sensitive_attributes_are_banded_and_said():
 
 @settings(max_examples=repeats(30, 60), deadline=None)
 @given(st.lists(st.floats(allow_nan=True, allow_infinity=True), max_size=60))
-def test_bands_of_anything_are_increasing_and_inside(values):
+def test_sensitive_bands_of_any_values_are_increasing(values):
     limits = sensitive_bands(np.array(values, np.float64))
     assert list(limits) == sorted(set(limits))
     assert len(band_names(limits)) == (len(limits) + 1 if limits else 0)
@@ -301,14 +301,14 @@ def test_bands_of_anything_are_increasing_and_inside(values):
     "name",
     ["sex", "SEX", "Gender", "AGEP", "RAC1P", "applicantAge", "marital_status", "personal-status-sex", "Nationality", "is_disabled", "age"],
 )
-def test_names_that_look_sensitive(name):
+def test_sensitive_names_are_recognised(name):
     assert looks_sensitive(name)
 
 
 @pytest.mark.parametrize(
     "name", ["mileage", "page", "vehicle_age", "income", "sexton", "message", "trace", "", "x1", "race_car", "age_of_account"]
 )
-def test_names_that_do_not(name):
+def test_names_that_are_not_sensitive_are_not_recognised_as_such(name):
     assert not looks_sensitive(name)
 
 
@@ -331,7 +331,7 @@ def test_leaks_copies_and_perfect_models_are_warned_about():
     )
 
 
-def test_hostile_columns():
+def test_columns_with_hostile_names_or_values_are_handled():
     odd = ["", " ", "a'b", 'a"b', "Ünï", "x\ny", "drop table;--", "A", "a", "😀", "f1", "x" * 300, "a=b"]
     n = 200
     random = np.random.default_rng(5)

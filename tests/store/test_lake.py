@@ -66,7 +66,7 @@ file's rename.
 
 
 @pytest.mark.parametrize(("step", "renamed"), KILLS if LONG else [(1, False), (3, True), (5, False), (6, True)])
-def test_an_export_that_is_killed_leaves_nothing_twice_and_nothing_lost(tmp_path, monkeypatch, step, renamed):
+def test_a_killed_export_duplicates_nothing_and_loses_nothing(tmp_path, monkeypatch, step, renamed):
     lake = tmp_path / "lake"
     with copied(tmp_path / "home") as store:
         before = export.export_lake(store, str(lake))
@@ -166,7 +166,7 @@ def test_rows_that_arrive_between_the_export_and_the_removal_are_in_the_lake(tmp
         assert (in_lake(lake, "predictions", "loan")["id"] == "2-late").sum() == 1
 
 
-def test_the_command_of_retention_exports_what_it_removes_also_of_small_models(tmp_path, monkeypatch):
+def test_the_retention_command_exports_removed_rows_also_of_small_models(tmp_path, monkeypatch):
     lake = tmp_path / "lake"
     with copied(tmp_path / "home") as store:
         keep_three_days(store, lake)
@@ -183,7 +183,7 @@ def test_the_command_of_retention_exports_what_it_removes_also_of_small_models(t
         assert len(in_lake(lake, "predictions", removed)) == small
 
 
-def test_what_a_killed_export_left_half_written_goes_with_the_next_and_with_an_erasure(tmp_path):
+def test_a_half_written_file_of_a_killed_export_is_removed_by_the_next_export_and_by_an_erasure(tmp_path):
     lake = tmp_path / "lake"
     with copied(tmp_path / "home") as store:
         export.export_lake(store, str(lake))
@@ -194,7 +194,7 @@ def test_what_a_killed_export_left_half_written_goes_with_the_next_and_with_an_e
             assert not [path for path in lake.rglob("*") if path.name.startswith(".")]
 
 
-def test_the_night_writes_the_lake_before_rows_are_removed_and_keeps_them_where_it_fails(tmp_path, monkeypatch):
+def test_the_night_writes_the_lake_before_removing_rows_and_keeps_them_if_writing_fails(tmp_path, monkeypatch):
     home, lake = tmp_path / "home", tmp_path / "lake"
     with copied(home) as store:
         (home / "keeping.toml").write_text(f'[retention]\nrows = 10\n[lake_export]\nfolder = "{lake}"\n')

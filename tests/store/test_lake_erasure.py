@@ -9,7 +9,7 @@ from tests.support.lake_home import DAY, in_lake, label, loaded, prediction, sto
 from tests.support.landing import land
 
 
-def test_a_forgotten_subject_leaves_the_lake_also_days_that_the_store_removed(tmp_path):
+def test_a_forgotten_subject_is_erased_from_the_lake_also_on_days_that_the_store_removed(tmp_path):
     lake, home = tmp_path / "lake", tmp_path / "home"
     with copied(home) as store:
         rows = [
@@ -37,7 +37,7 @@ def test_a_forgotten_subject_leaves_the_lake_also_days_that_the_store_removed(tm
         assert export.export_lake(store, str(lake))["written"]["files"] == 0
 
 
-def test_a_late_label_of_a_forgotten_prediction_that_the_lake_alone_has_goes_and_is_refused(late):
+def test_a_late_label_of_a_forgotten_prediction_that_only_the_lake_has_is_erased_and_refused(late):
     store, lake, _ = late
     loaded(store, {**prediction("x", 5), "id": "req-77", "subject": "anna-7f3a9c"})
     assert store.nightly(START + 9 * DAY)["failures"] == [] and "req-77" in set(in_lake(lake, "predictions", "m")["id"])

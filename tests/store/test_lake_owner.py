@@ -19,7 +19,7 @@ from tests.support.lake_home import DAY, KilledError, in_lake, keep_three_days, 
 from tests.support.new_store import new_store
 
 
-def test_a_lake_is_that_of_the_home_under_every_name_of_its_folder(late, tmp_path):
+def test_a_lake_is_recognised_under_every_name_of_its_folder(late, tmp_path):
     store, lake, _ = late
     (tmp_path / "other").symlink_to(lake)
     assert export.is_lake_of_home(store.home, FolderPlace(tmp_path / "other"))
@@ -44,7 +44,7 @@ def test_a_lake_of_another_store_is_refused_and_taken_with_the_flag(tmp_path, st
     assert store.remove_model("m")["lakes"]["unreachable"] == [str(lake)] and len(in_lake(lake, "predictions", "m")) == 1201
 
 
-def test_a_store_of_an_older_backup_removes_no_newer_day_and_goes_on_where_it_has_all(tmp_path):
+def test_a_store_from_an_older_backup_removes_no_newer_day_and_continues_once_it_has_all_rows(tmp_path):
     lake, home = tmp_path / "lake", tmp_path / "home"
     with new_store(home) as store:
         loaded(store, *(prediction(number, 1) for number in range(1200)))
@@ -65,7 +65,7 @@ def test_a_store_of_an_older_backup_removes_no_newer_day_and_goes_on_where_it_ha
         assert not read_manifest(FolderPlace(lake)).files
 
 
-def test_a_lake_from_before_manifests_named_their_store_goes_on(tmp_path, store):
+def test_a_lake_whose_manifest_names_no_store_is_continued(tmp_path, store):
     lake = tmp_path / "lake"
     loaded(store, *(prediction(number, 1) for number in range(1200)))
     export.export_lake(store, str(lake))
@@ -137,7 +137,7 @@ def test_a_database_that_was_mended_or_restored_takes_nothing_from_the_lake(tmp_
             assert store.nightly(START + 6 * DAY)["failures"] == [] and len(in_lake(lake, "predictions", "m")) == 1204
 
 
-def test_a_lake_that_is_not_there_or_is_an_old_copy_is_no_new_one(tmp_path, store):
+def test_a_missing_or_outdated_lake_is_not_replaced_by_a_new_one(tmp_path, store):
     lake, away = tmp_path / "lake", tmp_path / "away"
     keep_three_days(store, lake)
     loaded(store, *({**prediction(number, 1), "subject": f"person-{number}"} for number in range(1200)), prediction(0, 5))
@@ -223,7 +223,7 @@ def test_days_of_another_store_are_neither_kept_nor_merged(tmp_path, store):
         assert in_lake(lake, "predictions", "m")["id"].str.startswith("6-").all() and list(in_lake(lake, "labels", "m")["id"]) == ["6-0"]
 
 
-def test_a_store_of_an_older_backup_replaces_no_day_by_as_many_other_rows(tmp_path):
+def test_a_store_from_an_older_backup_replaces_no_day_by_other_rows_of_the_same_number(tmp_path):
     lake, home = tmp_path / "lake", tmp_path / "home"
     with new_store(home) as store:
         loaded(store, *(prediction(number, 1) for number in range(1200)))

@@ -73,7 +73,7 @@ def test_days_of_labels_that_lost_some_to_retention_are_not_written_again(tmp_pa
         assert export.export_lake(store, place.address)["written"]["files"] == 1
 
 
-def test_a_removed_day_is_held_as_the_store_knows_it_where_the_lake_has_it(aged):
+def test_removed_days_in_the_lake_agree_with_the_store_and_missing_days_are_reported(aged):
     _, after, lake = aged
     for _ in range(2):  # days whose labels lost some; the second run removes the files of the earlier state
         export.export_lake(after, str(lake))
@@ -181,7 +181,7 @@ def test_a_lake_that_is_gone_leaves_the_rows_that_the_store_keeps(aged, tmp_path
         ]
     ),
 )
-def test_a_file_that_cannot_be_read_has_no_rows_and_is_told(aged, tmp_path, damage, table):
+def test_an_unreadable_file_of_the_lake_gives_no_rows_and_is_reported(aged, tmp_path, damage, table):
     before, after, lake = aged
     window = Window("loan", START, START + DAYS * DAY)
     sample = Sample("outcomes", ("id", "label"), 10_000)
@@ -231,7 +231,7 @@ def test_a_lake_that_is_no_longer_named_or_needed_is_no_problem(late, tmp_path):
     assert told() == []
 
 
-def test_a_lake_that_is_away_is_told_in_one_sentence_for_all_models(aged, tmp_path):
+def test_an_unreachable_lake_is_reported_in_one_sentence_for_all_models(aged, tmp_path):
     _, after, lake = aged
     lake.rename(tmp_path / "away")
     try:
@@ -297,7 +297,7 @@ def test_every_shape_of_question_has_the_answer_of_the_reference_engine_from_the
 
 
 @pytest.mark.parametrize(("model", "sample"), some(SAMPLES, 2))
-def test_samples_are_those_of_the_store(lake_world, model, sample):
+def test_samples_from_the_lake_equal_those_of_the_store(lake_world, model, sample):
     store, engine, _ = lake_world
     for fields in ({}, {"as_of": START + 2 * DAY}, {"environment": "reference"}):
         window = Window(model, START, START + DAYS * DAY, **fields)

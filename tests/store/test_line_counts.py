@@ -46,7 +46,7 @@ def ledger_of(*names: tuple[str, str]) -> LineLedger:
         ("", "message", {NOTED}),
     ],
 )
-def test_a_line_concerns_the_model_that_reads_it(model: str, kind: str, concerned: set[str] | None) -> None:
+def test_a_loaded_line_concerns_only_the_models_whose_analyzers_read_it(model: str, kind: str, concerned: set[str] | None) -> None:
     assert ledger_of((model, kind)).changed_models() == concerned
 
 
@@ -57,7 +57,7 @@ def test_a_line_that_concerns_all_models_outweighs_the_others() -> None:
     assert ledger.changed_models() == {"loan", "price", RECORDED, UNNAMED}
 
 
-def test_no_analyzer_of_models_reads_kinds_of_no_model() -> None:
+def test_kinds_without_a_model_are_read_by_no_analyzer_of_models() -> None:
     """If an analyzer begins to read a kind, the kind has to leave OF_NO_MODEL, or outdated findings would be kept."""
     import sys
 

@@ -18,7 +18,7 @@ def write_lines(path, *records):
     return path
 
 
-def test_a_file_goes_the_same_way_and_loading_it_again_stores_nothing(store, tmp_path, monkeypatch):
+def test_a_file_is_loaded_like_a_segment_and_loading_it_again_stores_nothing(store, tmp_path, monkeypatch):
     monkeypatch.setattr(landing, "BLOCK_BYTES", 3000)
     path = write_lines(
         tmp_path / "logs.jsonl",
@@ -37,7 +37,7 @@ def test_a_file_goes_the_same_way_and_loading_it_again_stores_nothing(store, tmp
     assert rollups(store) == before
 
 
-def test_what_a_line_leaves_out_the_caller_says(store, tmp_path):
+def test_fields_that_a_line_leaves_out_are_filled_from_the_options(store, tmp_path):
     path = tmp_path / "theirs.csv"
     path.write_text("request,when,age,proba,label\na,2024-03-01 10:00,31,0.25,1\nb,2024-03-01 11:00,,0.5,\n")
     defaults = LoadDefaults(
@@ -79,7 +79,7 @@ def test_an_interrupted_load_of_a_file_is_finished_by_loading_it_again(store, tm
     assert line_counts(load_files(store, [path], LoadDefaults())) == (60, 60 - held, held, 0)
 
 
-def test_reports_add_up_and_say_what_the_contract_says():
+def test_load_reports_add_up_and_have_the_fields_of_the_contract():
     total = LoadReport(3, 1, 1, 1, {"bad_time": 1}, 0.5, 1, {"bad_time": "first"}) + LoadReport(2, 1, 0, 1, {"bad_time": 1}, 0.5, 1)
     assert total.to_json() == {"lines": 5, "stored": 2, "duplicates": 1, "rejected": 2, "reasons": {"bad_time": 2}}
     assert (total.seconds, total.files, total.examples) == (1.0, 2, {"bad_time": "first"})

@@ -57,7 +57,7 @@ def test_a_feature_that_comes_later_gets_its_column_in_the_same_load(store, land
     ]
 
 
-def test_hashes_and_sample_order_are_those_that_are_documented(store, landed):
+def test_id_hashes_and_sample_hashes_equal_the_documented_ones(store, landed):
     import hashlib
 
     landed(prediction())
@@ -100,7 +100,7 @@ def test_the_same_content_is_a_duplicate_and_other_content_is_rejected(store, la
     ids=lambda change: next(iter(change)),
 )
 @pytest.mark.parametrize("together", [True, False], ids=["in one segment", "in two loads"])
-def test_any_other_content_conflicts(landed, change, together):
+def test_a_prediction_with_any_other_content_is_rejected(landed, change, together):
     if together:
         assert line_counts(landed(prediction(), prediction(**change))) == (2, 1, 0, 1)
     else:
@@ -130,13 +130,13 @@ def test_objects_are_compared_whatever_the_order_of_their_keys(landed):
     assert line_counts(landed(other)) == (1, 0, 1, 0)
 
 
-def test_a_missing_number_is_apart_from_null(store, landed):
+def test_not_a_number_and_null_are_different_contents(store, landed):
     report = landed(prediction(features={"age": "NaN"}), prediction(features={"age": "NaN"}), prediction(1, features={"age": None}))
     assert line_counts(report) == (3, 2, 1, 0)
     assert line_counts(landed(prediction(1, features={"age": "NaN"}))) == (1, 0, 0, 1)
 
 
-def test_ids_are_unique_within_a_model_and_free_between_models(landed):
+def test_the_same_id_may_occur_in_two_models(landed):
     assert line_counts(landed(prediction(), prediction(model="other"))) == (2, 2, 0, 0)
 
 
@@ -161,7 +161,7 @@ def test_an_inline_label_belongs_to_its_line(store, landed):
     assert query(store, "SELECT id, value FROM labels_1 ORDER BY id") == [("p0", "1"), ("p1", "0")]
 
 
-def test_there_is_an_example_of_every_other_kind():
+def test_every_other_kind_has_an_example():
     assert {*OTHERS, "prediction", "label"} == set(KINDS), "add an example of each new kind to OTHERS in tests/support/record_lines.py"
 
 
@@ -188,7 +188,7 @@ def test_unknown_fields_are_kept(store, landed):
     assert json.loads(query(store, "SELECT extra FROM events")[0][0]) == {"colour": "blue"}
 
 
-def test_arrival_is_when_it_was_received_else_the_time_of_loading(store, landed):
+def test_the_arrival_time_is_received_at_or_otherwise_the_time_of_loading(store, landed):
     before = datetime.now(UTC).replace(tzinfo=None)
     landed(prediction(received_at="2024-03-01T10:59:59Z"), prediction(1), label(received_at="2024-03-05T01:00:00Z"))
     arrived = dict(query(store, "SELECT id, arrived FROM predictions_1"))
@@ -233,7 +233,7 @@ def test_nothing_of_a_segment_stays_where_its_load_fails(store, monkeypatch):
     assert line_counts(load_landing(store)) == (1, 1, 0, 0)
 
 
-def test_what_the_store_lost_comes_back_from_loaded_segments(tmp_path):
+def test_rows_that_the_store_lost_are_restored_from_loaded_segments(tmp_path):
     with open_store(tmp_path) as store:
         kept, lost = land(store, prediction()), land(store, prediction(1))
         load_landing(store)
@@ -338,7 +338,7 @@ def test_a_segment_that_cannot_be_loaded_holds_up_no_other(store, monkeypatch):
     ]
 
 
-def test_below_the_floor_of_free_space_nothing_is_loaded_and_nothing_lost(store, monkeypatch):
+def test_with_too_little_free_space_nothing_is_loaded_and_nothing_is_lost(store, monkeypatch):
     land(store, prediction())
     monkeypatch.setattr(database, "FLOOR_BYTES", 2**62)
     with pytest.raises(StoreBrokenError, match="nearly full"):
@@ -470,7 +470,7 @@ def test_rows_of_a_model_change_the_generation_of_that_model_only(store, landed)
     assert changed == {"loan"}
 
 
-def test_notes_are_counted_apart(store, landed):
+def test_notes_change_only_the_generation_of_notes(store, landed):
     landed(prediction())
     before = dict(store.generations)
     landed({"kind": "verdict", **OTHERS["verdict"]}, {"kind": "pin", **OTHERS["pin"]})
@@ -488,7 +488,7 @@ def test_a_line_that_may_concern_others_changes_the_generation_of_all(store, lan
 
 
 @pytest.mark.parametrize("line", [{"kind": "batch", **OTHERS["batch"]}, b"no line"])
-def test_a_line_of_no_model_changes_the_generation_of_none(store, landed, line):
+def test_a_line_without_a_model_changes_the_generation_of_no_model(store, landed, line):
     landed(prediction(1), prediction(1, model="price"))
     before = dict(store.generations)
     landed(prediction(2), line)

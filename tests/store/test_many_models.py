@@ -73,7 +73,7 @@ def stores(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 
 
 @pytest.mark.parametrize("ask", ["status", "activity", "catalog", "sizes of rollups"])
-def test_a_question_about_all_models_is_as_many_statements_for_fifty_as_for_five(
+def test_a_question_about_all_models_needs_as_many_statements_for_fifty_models_as_for_five(
     stores: list[DuckStore], ask: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     counted, sources = [], []
@@ -104,7 +104,7 @@ def test_after_a_load_only_its_models_are_counted_and_read_again(tmp_path: Path,
     assert told == {model["model"]: model["predictions"] + (model["model"] == "name 01") for model in status["models"]}
 
 
-def test_a_new_name_makes_nothing_of_other_models_stale(tmp_path: Path) -> None:
+def test_a_new_model_name_does_not_change_the_commit_number_of_other_models(tmp_path: Path) -> None:
     store = new_store(tmp_path / "home")
     log_names(store, FEW)
     known = store.model_commit("name 01")

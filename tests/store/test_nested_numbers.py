@@ -58,7 +58,7 @@ def kept_batches(store: Database) -> list[str]:
         return [name for (name,) in cursor.execute('SELECT batch FROM batches WHERE "stats.names" IS NOT NULL ORDER BY "at"').fetchall()]
 
 
-def test_numbers_of_batches_are_those_of_their_objects(tmp_path: Path) -> None:
+def test_the_stored_statistics_of_batches_equal_those_in_their_objects(tmp_path: Path) -> None:
     lines = [
         {"kind": "batch", "batch": f"b{hour}", "at": (START + timedelta(hours=hour)).isoformat(), "source": "s", "rows": 10}
         | ({} if own is None else {"stats": own})

@@ -19,7 +19,7 @@ from tests.support.record_lines import label, prediction
 NIGHT = datetime(2024, 3, 20, 3, tzinfo=UTC)
 
 
-def test_a_night_removes_backs_up_proves_and_tidies(store, landed, tmp_path):
+def test_a_night_applies_retention_makes_a_backup_and_verifies_its_restore(store, landed, tmp_path):
     folder = tmp_path / "backups"
     assert not nightly_is_due(store.home, NIGHT), "the settings ask for no nightly work"
     (store.home / FILE).write_text(f"[retention]\nrows = 10\n[backup]\nfolder = '{folder}'\nkeep = 2\n")
@@ -40,7 +40,7 @@ def test_a_night_removes_backs_up_proves_and_tidies(store, landed, tmp_path):
     assert storage_problems(store) == []
 
 
-def test_what_fails_at_night_is_told_and_stops_nothing_else(store, landed, tmp_path):
+def test_a_nightly_failure_is_reported_and_stops_no_other_task(store, landed, tmp_path):
     (tmp_path / "a file").write_text("in the way")
     (store.home / FILE).write_text(f"[retention]\nrows = 10\n[backup]\nfolder = '{tmp_path / 'a file'}'\n")
     landed(prediction(0))
@@ -53,7 +53,7 @@ def test_what_fails_at_night_is_told_and_stops_nothing_else(store, landed, tmp_p
         nightly_is_due(store.home, NIGHT)
 
 
-def test_what_nobody_expected_at_night_is_told_too_and_not_tried_every_minute(store, landed, tmp_path, monkeypatch):
+def test_an_unexpected_nightly_failure_is_reported_and_not_tried_again_every_minute(store, landed, tmp_path, monkeypatch):
     (store.home / FILE).write_text(f"[retention]\nrows = 10\n[backup]\nfolder = '{tmp_path / 'backups'}'\n")
     landed(prediction(0))
 
@@ -67,7 +67,7 @@ def test_what_nobody_expected_at_night_is_told_too_and_not_tried_every_minute(st
     assert not nightly_is_due(store.home, datetime.now(UTC))
 
 
-def test_a_backup_that_does_not_hold_what_it_lists_is_no_verified_restore(store, landed, tmp_path):
+def test_a_backup_without_the_rows_that_it_lists_is_no_verified_restore(store, landed, tmp_path):
     landed(prediction(0))
     store.backup(tmp_path / "backups")
     made = backup.backups_in(tmp_path / "backups")

@@ -63,7 +63,7 @@ def steps_read(store: DuckStore, run: str, window: Window = WINDOW) -> list[int]
     return sorted(frame.loc[frame["run"] == run, "step"])
 
 
-def test_every_engine_reads_the_first_and_the_last_step_with_such_a_value(store: DuckStore) -> None:
+def test_every_engine_reads_the_first_and_the_last_step_with_a_value_that_is_not_finite(store: DuckStore) -> None:
     frame = store.ask(Records("step", ever=True), WINDOW)
     memory = MemoryEngine(Model(1, "loan", "binary"), {}, {}, {"step": frame.assign(arrived=frame["at"])})
     for window in (WINDOW, replace(WINDOW, end=START + timedelta(seconds=300)), replace(WINDOW, as_of=START + timedelta(seconds=300))):

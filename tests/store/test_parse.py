@@ -111,7 +111,7 @@ def test_a_refused_line_brings_no_columns():
     assert read(prediction(features={"x": 1}, score=2), of=catalog()).new_columns == {}
 
 
-def test_absent_null_and_wrong_type_are_apart():
+def test_absent_null_and_wrongly_typed_values_are_distinguished():
     found = row(prediction(features={"age": None, "own": 1}), of=catalog())
     assert found["feature.age"] is None and found["absent"] == ["feature.job"] and found["wrong"] == ["feature.own"]
     assert json.loads(found["extra"]) == {"features": {"own": 1}}
@@ -129,12 +129,12 @@ def test_numbers_are_levels_of_a_category_whose_reference_has_numbers():
     assert row(prediction(features={"age": 1, "job": 2}), of=catalog())["wrong"] == ["feature.job"]
 
 
-def test_a_nested_feature_costs_that_feature_only():
+def test_a_nested_feature_is_left_out_and_kept_in_extra():
     found = row(prediction(features={"age": [1], "job": "x", "new": {"a": 1}}), of=catalog())
     assert found["wrong"] == ["feature.age"] and json.loads(found["extra"]) == {"features": {"age": [1], "new": {"a": 1}}}
 
 
-def test_scores_by_task():
+def test_scores_are_validated_by_task():
     assert reason(prediction(score=1.5), of=catalog()) == "bad_value"
     assert reason(prediction(score={"0": 1}), of=catalog()) == "wrong_type"
     assert row(prediction(score=1.5))["score"] == 1.5, "the task of an unregistered model is unknown"
@@ -145,7 +145,7 @@ def test_scores_by_task():
     assert reason(prediction(score=1.5, label="x"), of=catalog("regression", ())) == "wrong_type"
 
 
-def test_labels_have_their_own_table_and_inline_ones_the_time_of_their_prediction():
+def test_labels_have_their_own_table_and_inline_labels_take_the_time_of_their_prediction():
     label = {"kind": "label", "id": "p2", "at": "2013-08-01", "model": "loan", "value": 2.5, "source": "human", "note": 1}
     parsed = read(prediction(label=1), prediction(id="p3", label={"value": "x", "at": "2014-01-01", "who": 2}), label)
     found = sorted(parsed.labels["loan"].to_pylist(), key=lambda each: each["line"])
@@ -183,7 +183,7 @@ def test_other_kinds_have_a_column_for_each_field():
         (json.dumps(prediction(score=...)).encode(), "no_score"),
     ],
 )
-def test_reasons(line, expected):
+def test_invalid_lines_are_rejected_with_the_expected_reason(line, expected):
     assert reason(line) == expected
 
 
@@ -229,7 +229,7 @@ def test_features_of_a_registered_version_do_not_use_up_the_limit():
     assert json.loads(found["extra"]) == {"features": {"f1000": 1000, "f1001": 1001}}
 
 
-def test_defaults_fill_in_rename_and_gather():
+def test_defaults_fill_in_fields_rename_columns_and_gather_features():
     flat = {"who": "p1", "at": "2013-07-01 10:00:00", "years": 30, "job": "cook", "score": 0.5}
     defaults = LoadDefaults("prediction", "loan", "7", ("age", "job"), {"who": "id", "years": "age"}, "Europe/Paris")
     found = row(flat, defaults=defaults)
@@ -249,7 +249,7 @@ def test_names_that_differ_in_case_only_are_two_columns():
     assert (found["feature.age"], found["feature.Age"]) == (1.0, 2.0)
 
 
-def test_without_numba_everything_goes_the_exact_path(monkeypatch):
+def test_without_numba_every_line_takes_the_exact_path(monkeypatch):
     monkeypatch.setattr(parsing, "fast_parser", lambda: None)
     monkeypatch.setattr(parsing, "fast_parser_for", lambda _lines: parsing.fast_parser())
     assert read(*(prediction(id=str(i)) for i in range(500))).predictions["loan"].num_rows == 500
@@ -258,7 +258,7 @@ def test_without_numba_everything_goes_the_exact_path(monkeypatch):
 LONG = 2**53 + 1
 
 
-def test_a_whole_number_that_no_double_holds_stays_with_the_record_and_is_told_once_for_each_column():
+def test_a_whole_number_beyond_double_precision_is_kept_exactly_and_reported_once_per_column():
     """Regression: an id of 9007199254740993 was stored as ...992 without a word."""
     lines = [prediction(id=f"p{k}", features={"age": LONG + 2 * k, "job": "a"}, groups={"number": -LONG}) for k in range(3)]
     parsed = read(*lines, of=catalog())
@@ -280,5 +280,5 @@ def test_a_whole_number_that_no_double_holds_stays_with_the_record_and_is_told_o
         (prediction(note=LONG, prediction=LONG), {}),
     ],
 )
-def test_numbers_of_other_fields_are_told_too(line, expected):
+def test_rounded_numbers_of_other_fields_are_reported_too(line, expected):
     assert read(line, of=catalog()).rounded == expected

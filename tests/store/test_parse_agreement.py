@@ -113,7 +113,7 @@ def test_both_paths_agree_on_mutated_steps_and_annotations(both, defaults):
     assert share == 0 if defaults.kind else share > 0.5, "the fast path is used if nothing is renamed or added"
 
 
-def test_a_block_that_the_fast_path_cannot_read_as_text_agrees_too(both):
+def test_both_paths_agree_on_a_block_with_invalid_text_encoding(both):
     lines = [line if i % 50 else b"\xff\xfe" + line for i, line in enumerate(Mutants(7).lines(600))]
     quick, exact, _ = both(lines)
     assert said(quick) == said(exact)

@@ -64,7 +64,7 @@ if len(sys.argv) > 2:
 
 
 @pytest.mark.parametrize("synced", [False, True])
-def test_the_disk_of_these_tests_forgets_what_was_not_synced(synced, after_power_loss):
+def test_the_simulated_disk_loses_what_was_not_synced(synced, after_power_loss):
     script = FILES if not synced else FILES.replace("if len(sys.argv) > 2:", "if True:")
     left = after_power_loss(script)
     found = {str(path.relative_to(left)): path.read_bytes() for path in left.rglob("*") if path.is_file()}

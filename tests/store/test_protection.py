@@ -47,7 +47,7 @@ def registered(store, tmp_path):
     return store
 
 
-def test_no_road_lets_a_protected_value_in(registered, tmp_path, monkeypatch):
+def test_no_way_of_loading_lets_a_protected_value_in(registered, tmp_path, monkeypatch):
     store = registered
     log = Logger(store.home)
     fields = {name: value for name, value in prediction(0).items() if name != "kind"}
@@ -108,7 +108,7 @@ def test_rules_applied_twice_change_nothing_more():
 
 
 @pytest.mark.parametrize("rule", ["mask", 0, -1, [3], [3, 1], True, {"a": 1}])
-def test_a_rule_that_is_none_is_named(rule):
+def test_an_invalid_protection_rule_is_named(rule):
     with pytest.raises(UsageError, match=r"protect.age"):
         parse_settings({"protect": {"age": rule}})
 
@@ -120,7 +120,7 @@ def test_rules_are_published_and_taken_back(registered):
     assert json.loads((registered.home / FILE).read_text()) == {}
 
 
-def test_what_is_rejected_or_kept_beside_the_features_holds_no_protected_value(registered, tmp_path):
+def test_rejected_lines_and_extra_fields_hold_no_protected_value(registered, tmp_path):
     store, text = registered, json.dumps
     lines = [
         text(prediction(20)).replace('"features": {', '"features": {"email": 1}, "features": {'),
@@ -150,7 +150,7 @@ def test_what_is_rejected_or_kept_beside_the_features_holds_no_protected_value(r
     assert query(store, "SELECT weight FROM predictions_1 WHERE id = 'p23'") == [(2.0,)], "a field of the record kind is not a feature"
 
 
-def test_a_rule_given_before_the_first_record_holds_for_it(store, tmp_path, monkeypatch):
+def test_a_rule_given_before_the_first_record_applies_to_it(store, tmp_path, monkeypatch):
     """This concerns models that are never registered, such as language models whose calls come as spans."""
     with pytest.raises(NotFoundError):
         alarm_rules.save_settings(store, "chat", ModelSettings(owner="ann"), author="ann")

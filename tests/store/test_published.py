@@ -78,7 +78,7 @@ def test_an_unchanged_store_is_not_copied_again(tmp_path: Path) -> None:
         assert third.generation == second.generation
 
 
-def test_a_state_is_what_one_commit_left(tmp_path: Path) -> None:
+def test_a_published_state_is_that_of_a_single_commit(tmp_path: Path) -> None:
     """Each commit writes as many events as predictions while states are made; each state has as many of each, and counts that agree."""
     with new_store(tmp_path / "home") as store:
         ask_to_publish(store)
@@ -145,7 +145,7 @@ def test_an_open_state_is_read_to_its_end(tmp_path: Path) -> None:
             assert reader.execute("SELECT count(*), count(DISTINCT text) FROM events").fetchone() == (500, 500)
 
 
-def test_what_is_removed_goes_from_published_states_too(tmp_path: Path) -> None:
+def test_removed_records_are_removed_from_published_states_too(tmp_path: Path) -> None:
     with new_store(tmp_path / "home") as store:
         ask_to_publish(store)
         store.write_records([event(1)])
@@ -256,7 +256,7 @@ while code != 0:
 """
 
 
-def test_whoever_is_killed_leaves_the_name_of_a_complete_state(tmp_path: Path) -> None:
+def test_a_killed_publisher_leaves_the_name_of_a_complete_state(tmp_path: Path) -> None:
     """The process is killed before each system call that makes a state durable. The pointer then names a state that opens and has the
     right counts.
     """

@@ -57,7 +57,7 @@ def windows(asked, **more):
     [{}, {"as_of": START + 50 * HOUR}, {"slice": Slice.parse("sex=F")}, {"environment": "shadow"}],
     ids=["all", "as of", "slice", "shadow"],
 )
-def test_each_answer_is_as_if_it_had_been_asked_alone(store, asked, more):
+def test_each_answer_of_a_batch_equals_the_answer_asked_alone(store, asked, more):
     put = []
     questions = windows(asked, **more)
     found = query_batching.answer_batch(
@@ -68,7 +68,7 @@ def test_each_answer_is_as_if_it_had_been_asked_alone(store, asked, more):
         assert_same(found[question, window], aggregates.answer_aggregate(store, question, window), about=(question, window))
 
 
-def test_what_begins_inside_a_period_is_cut_only_where_the_answer_begins_there():
+def test_windows_that_begin_inside_a_period_share_a_question_only_if_they_begin_together():
     hours = Aggregate("predictions", keys=(Bucket("hour"),))
     ragged = timedelta(minutes=7)
     now, past = Window("loan", START + ragged, START + DAY + ragged), Window("loan", START - DAY + ragged, START + ragged)
@@ -77,7 +77,7 @@ def test_what_begins_inside_a_period_is_cut_only_where_the_answer_begins_there()
     assert [len(each.members) for each in query_batching.shared_questions([(hours, now), (with_versions, now)])] == [2]
 
 
-def test_nothing_is_asked_by_keys_or_periods_that_nobody_asked_it_by():
+def test_questions_are_not_joined_if_keys_or_periods_would_be_added():
     window = Window("loan", *NOW)
     features = Aggregate("predictions", keys=(Bucket("day"),), histogram=("feature.income",))
     latency = Aggregate("predictions", keys=(Bucket("day"), By("status")), histogram=("latency_ms",))
@@ -88,7 +88,7 @@ def test_nothing_is_asked_by_keys_or_periods_that_nobody_asked_it_by():
     assert query_batching.shared_questions([(device, window), (Aggregate("outcomes", keys=(Bucket("hour"), By("label"))), window)]) == []
 
 
-def test_what_would_grow_by_more_than_a_question_costs_is_asked_apart():
+def test_questions_are_asked_separately_if_the_joint_answer_would_be_too_large():
     hourly, daily = (Aggregate("predictions", keys=(Bucket(each),), histogram=("latency_ms",)) for each in ("hour", "day"))
     end = START + 40 * DAY
     now, past = Window("loan", end - 7 * DAY, end), Window("loan", START, end - 7 * DAY)
@@ -152,7 +152,7 @@ def test_the_first_rows_of_a_larger_sample_are_the_smaller_one(store, more):
         pd.testing.assert_frame_equal(found[question, window], listing.answer_sample(store, question, window))
 
 
-def test_a_sample_that_ends_before_there_are_rows_enough_of_a_version_answers_only_for_all(store):
+def test_a_sample_with_too_few_rows_of_a_version_answers_only_the_question_about_all_versions(store):
     of_all, of_one = Window("loan", *NOW), Window("loan", *NOW, version="2")
     asked = [(Sample("predictions", ("id",), 30), of_all), (Sample("predictions", ("id", "score"), 29), of_one)]
     alone = {each: listing.answer_sample(store, *each) for each in asked}

@@ -44,7 +44,7 @@ def store(home: Path) -> Database:
     return open_store(home, threads=1)
 
 
-def test_questions_are_counted_with_their_columns_and_only_those_that_answer(store: Database) -> None:
+def test_answered_questions_are_counted_with_their_columns_and_failed_ones_are_not(store: Database) -> None:
     try:
         for _ in range(3):
             store.ask(Sample("predictions", ("feature.age",), 10), WINDOW)
@@ -79,7 +79,7 @@ def test_the_log_is_bounded_and_forgets_no_column(monkeypatch: pytest.MonkeyPatc
     assert log.asked("other").entries == ()
 
 
-def test_a_later_process_knows_what_an_earlier_one_was_asked(home: Path) -> None:
+def test_a_later_process_knows_the_questions_of_an_earlier_process(home: Path) -> None:
     """A question is asked twice in one process and once in the next. That makes three times; before the second process closes, the file
     has two of them.
     """
@@ -99,7 +99,7 @@ def test_a_later_process_knows_what_an_earlier_one_was_asked(home: Path) -> None
     assert "loan" not in (home / QUESTIONS_FILE).read_text(encoding="utf-8")
 
 
-def test_days_are_kept_for_four_weeks_and_the_slowest_of_each(tmp_path: Path) -> None:
+def test_questions_are_kept_for_four_weeks_with_the_slowest_of_each_day(tmp_path: Path) -> None:
     """Of 40 questions about one model on the first day the ten slowest stay in the file; after four weeks the day is gone."""
     path, today = tmp_path / QUESTIONS_FILE, datetime.now(UTC)
     log = QueryLog(path)
@@ -120,7 +120,7 @@ def test_days_are_kept_for_four_weeks_and_the_slowest_of_each(tmp_path: Path) ->
     assert after.since.date() == today.date() - timedelta(days=26)
 
 
-def test_a_question_of_many_columns_names_forty_and_has_read_all(tmp_path: Path) -> None:
+def test_a_question_of_many_columns_lists_forty_and_counts_all_as_used(tmp_path: Path) -> None:
     log = QueryLog(tmp_path / QUESTIONS_FILE)
     log.note(Sample("predictions", tuple(f"feature.f{place:05}" for place in range(12_000)), 1), "loan", 0.1)
     log.save()

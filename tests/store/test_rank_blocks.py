@@ -106,7 +106,7 @@ def test_times_of_blocks_are_those_of_every_step(store: DuckStore, slow_lines: l
     assert (times.lost_share, times.spent_ms) == pytest.approx((lost, spent), rel=1e-5)
 
 
-def test_blocks_of_the_store_are_those_that_its_records_give(store: DuckStore) -> None:
+def test_stored_blocks_equal_those_computed_from_the_records(store: DuckStore) -> None:
     whole = store.ask(replace(QUESTION, blocks=False, rows=RANKS * STEPS), WINDOW)
     pd.testing.assert_frame_equal(store.ask(QUESTION, WINDOW), blocks_of_runs(whole))
 
@@ -149,7 +149,7 @@ def test_late_repeated_and_restarted_loads_give_the_blocks_of_one_load(tmp_path:
             assert not cursor.execute("SELECT * FROM rank_blocks_due").fetchall()
 
 
-def test_a_note_that_a_dead_process_left_is_answered_and_then_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_noted_by_a_dead_process_is_answered_and_then_summarised(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     lines = lines_of(4, 800, 4)
     with open_store(tmp_path / "home", threads=1) as store:
         load(store, tmp_path, lines[:2800])
@@ -176,7 +176,7 @@ def test_what_arrived_or_happened_later_does_not_count_at_an_earlier_instant(tmp
     assert as_of is not None and before is not None and (as_of.total, before.total) == (850, 849)
 
 
-def test_removed_steps_leave_no_blocks_and_the_others_are_those_of_what_is_left(tmp_path: Path) -> None:
+def test_removed_steps_leave_no_blocks_and_the_other_blocks_are_computed_from_the_rest(tmp_path: Path) -> None:
     lines = lines_of(4, 1600, 6)
     for line in lines:
         line["at"] = (START + timedelta(minutes=3 * line["step"])).isoformat()
@@ -340,7 +340,7 @@ def test_a_stray_record_does_not_make_every_block_be_computed_alone(monkeypatch:
 
 
 @pytest.mark.parametrize("time", [1e308, 1e39])
-def test_a_time_that_is_none_leaves_its_step_out(time: float) -> None:
+def test_a_step_with_an_invalid_time_is_left_out(time: float) -> None:
     frame = pd.DataFrame({RANK: ["0", "1"] * 32, STEP: np.repeat(np.arange(32), 2), "compute": 10.0, "data": 5.0})
     frame.loc[:1, ["compute", "data"]] = time
     times, blocks = ranks_from(frame), list(rank_blocks(frame))
@@ -365,7 +365,7 @@ def test_blocks_do_not_name_a_forgotten_subject(tmp_path: Path) -> None:
     assert json.dumps(subject)[1:-1] not in kept["ranks"][0] and len(json.loads(kept["ranks"][0])) == 4
 
 
-def test_of_a_short_run_nothing_is_kept_until_it_is_long(tmp_path: Path) -> None:
+def test_no_blocks_of_a_short_run_are_kept_until_it_is_long(tmp_path: Path) -> None:
     lines = many_steps("grows", 2, range(1300), {"compute": 10.0})
     with open_store(tmp_path / "home", threads=1) as store:
         load(store, tmp_path, lines[:1000])

@@ -24,7 +24,7 @@ def action(**changes):
     return {"kind": "action", "action": "a1", "at": T, "author": "Ada"} | changes
 
 
-def test_what_is_written_is_there_at_once_durable_and_loaded_once(store):
+def test_written_records_are_readable_at_once_durable_and_loaded_only_once(store):
     before = store.generation, store.unhurried
     record_writer.write_records(
         store, [verdict(note="sensor", action="a1"), action(text="fix the feed", due=T + timedelta(days=3), goal=0.5)]
@@ -40,7 +40,7 @@ def test_what_is_written_is_there_at_once_durable_and_loaded_once(store):
     assert query(store, "SELECT lines, stored FROM manifest") == [(2, 2)]
 
 
-def test_two_people_lose_no_words(store):
+def test_entries_of_two_people_about_one_prediction_are_all_kept(store):
     record_writer.write_records(store, [verdict(note="first", severity="low")])
     record_writer.write_records(store, [verdict(author="Grace", at=T + timedelta(minutes=2), note="second", source="label")])
     record_writer.write_records(
@@ -57,7 +57,7 @@ def test_two_people_lose_no_words(store):
     assert decision_log.logged_verdicts(store, as_of=datetime.now(UTC) - timedelta(hours=1)) == ()
 
 
-def test_an_action_is_carried_on_and_an_id_of_another_prediction_is_another_verdict(store):
+def test_an_updated_action_keeps_its_fields_and_verdicts_of_other_predictions_are_separate(store):
     record_writer.write_records(store, [action(model="loan", prediction="p", do="relabel"), verdict(), verdict(prediction="q")])
     record_writer.write_records(store, [action(author="Grace", state="done", at=T + timedelta(1))])
     (todo,) = decision_log.logged_actions(store, "loan", "p")
@@ -76,13 +76,13 @@ def test_an_action_is_carried_on_and_an_id_of_another_prediction_is_another_verd
         ({"kind": "banana"}, "banana"),
     ],
 )
-def test_what_breaks_a_rule_is_refused_in_words_and_nothing_of_it_is_stored(store, record, says):
+def test_an_invalid_record_is_refused_with_a_message_and_nothing_is_stored(store, record, says):
     with pytest.raises(UsageError, match=says):
         record_writer.write_records(store, [verdict(), record])
     assert decision_log.logged_verdicts(store) == () and not (store.landing / "open").exists()
 
 
-def test_where_the_disk_refuses_nothing_waits_and_it_can_be_tried_again(store, monkeypatch):
+def test_if_the_disk_refuses_a_write_nothing_waits_and_the_write_can_be_repeated(store, monkeypatch):
     def full(_fd):
         raise OSError(28, "No space left on device")
 
@@ -96,7 +96,7 @@ def test_where_the_disk_refuses_nothing_waits_and_it_can_be_tried_again(store, m
     assert len(decision_log.logged_verdicts(store)) == 1
 
 
-def test_hostile_words_come_back_as_they_were(store):
+def test_hostile_text_is_read_back_unchanged(store):
     words = "<script>alert(1)</script> **bold** \u202egnp.exe \"x' ; DROP TABLE verdicts; -- 🐘\n=1+1"
     record_writer.write_records(store, [verdict(note=words, author=words)])
     (found,) = decision_log.logged_verdicts(store)
@@ -136,7 +136,7 @@ def test_a_few_errors_give_no_share(store):
     )
 
 
-def test_they_go_with_their_model(store, landed):
+def test_verdicts_and_actions_are_removed_with_their_model(store, landed):
     landed({"kind": "prediction", "id": "p", "at": "2024-03-01T10:00:00Z", "model": "loan", "version": "1", "features": {}, "score": 0.5})
     record_writer.write_records(store, [verdict(), action(model="loan")])
     assert remove_model(store, "loan")["records"] == 2

@@ -51,12 +51,12 @@ ASKED = [
 
 
 @pytest.mark.parametrize(("kind", "window", "ever"), ASKED)
-def test_as_a_plain_walk_finds_them(store: Database, kind: str, window: Window, ever: bool) -> None:
+def test_records_equal_those_found_by_a_plain_loop(store: Database, kind: str, window: Window, ever: bool) -> None:
     question = Records(kind, ever=ever)
     pd.testing.assert_frame_equal(records.answer_records(store, question, window), reference_engine.records(store, question, window))
 
 
-def test_labels_of_a_model_and_only_some_of_them(store: Database) -> None:
+def test_labels_of_a_model_can_be_filtered_by_field(store: Database) -> None:
     window = replace(WEEK, model="live")
     for only in ((), (("source", "human"),)):
         question = Records("label", ("at", "model", "source"), only=only)
@@ -68,7 +68,7 @@ def test_labels_of_a_model_and_only_some_of_them(store: Database) -> None:
     assert records.answer_records(store, Records("step", ("rank",), only=(("rank", ()),)), WEEK).empty
 
 
-def test_there_is_something_to_find(store: Database) -> None:
+def test_the_test_data_holds_the_expected_records(store: Database) -> None:
     found = {kind: len(records.answer_records(store, Records(kind, ever=True), WEEK)) for kind in ("run", "step", "resource", "price")}
     assert found == {"run": 8, "step": 60 * (1 + 4 + 1) + 3, "resource": 4 * 60, "price": 3}
     assert len(records.answer_records(store, Records("step"), replace(WEEK, model="live"))) == 363
@@ -77,7 +77,7 @@ def test_there_is_something_to_find(store: Database) -> None:
     assert losses.isna().sum() == 20 and losses.max() < 1
 
 
-def test_combinations_are_counted(store: Database) -> None:
+def test_records_are_counted_by_combination_of_fields(store: Database) -> None:
     for window in (WEEK, replace(WEEK, model="live"), replace(WEEK, as_of=live_world.AS_OF)):
         every = records.answer_records(store, Records("step", ("run", "rank")), window)
         found = records.answer_records(store, Records("step", ("run", "rank"), rows=2, counted=True), window)
@@ -88,13 +88,13 @@ def test_combinations_are_counted(store: Database) -> None:
     assert records.answer_records(store, Records("item", ("project",), counted=True), WEEK).columns.tolist() == ["project", "n"]
 
 
-def test_at_most_so_many_and_the_newest(store: Database) -> None:
+def test_a_limited_question_gives_the_newest_records(store: Database) -> None:
     found = records.answer_records(store, Records("step", ("at", "step"), rows=7), WEEK)
     assert len(found) == 7 and found["at"].is_monotonic_increasing
     assert found["step"].tolist() == list(range(54, 61))
 
 
-def test_the_newest_of_some_kinds(store: Database) -> None:
+def test_the_newest_time_of_some_record_kinds_is_found(store: Database) -> None:
     last = live_world.START + timedelta(days=5.2, seconds=30 * 61)
     assert records.newest_record_time(store, ["run", "step"], "live", live_world.END) == last
     assert records.newest_record_time(store, ["run"], "", last) == last - timedelta(seconds=30 * 61)
@@ -103,7 +103,7 @@ def test_the_newest_of_some_kinds(store: Database) -> None:
 
 
 @pytest.mark.parametrize("question", [Records("prediction", ("groups",)), Records("banana"), Records("run", ("run", "banana"))])
-def test_what_is_not_there_is_said(store: Database, question: Records) -> None:
+def test_unknown_fields_of_records_raise_a_not_found_error(store: Database, question: Records) -> None:
     with pytest.raises(NotFoundError, match=r"banana|groups"):
         records.answer_records(store, question, WEEK)
 
@@ -257,7 +257,7 @@ def test_a_model_that_only_a_file_of_the_sample_names_is_of_the_sample(tmp_path:
         assert {model.name: model.sample for model in store.catalog().models} == {"of-the-sample": True, "own": False}
 
 
-def test_an_export_by_the_product_itself_dates_no_window(tmp_path: Path) -> None:
+def test_an_export_made_by_the_product_does_not_set_the_date_of_a_window(tmp_path: Path) -> None:
     deploy = {"kind": "event", "what": "deploy", "text": "v2", "model": "loan", "at": live_world.START.isoformat()}
     with closing(new_store(tmp_path / "home", threads=1)) as store:
         store.write_records([deploy, deploy | {"what": "export", "recipient": "acme", "at": "2020-01-01T00:00:00Z"}])

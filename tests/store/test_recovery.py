@@ -99,7 +99,7 @@ def test_a_damaged_database_is_set_aside_and_built_again_from_landing(home, dama
     assert [path.name.split("-", 2)[2] for path in kept] == ["store.duckdb", "store.duckdb.wal"]
 
 
-def test_a_flipped_bit_of_the_database_is_harmless_mended_or_told(crashed, tmp_path):
+def test_a_flipped_bit_of_the_database_is_harmless_repaired_or_reported(crashed, tmp_path):
     expected, seed = rows_of(shutil.copytree(crashed, tmp_path / "whole")), int.from_bytes(os.urandom(4))
     pick = random.Random(seed)
     for number in range(5):
@@ -117,7 +117,7 @@ def test_segments_come_back_with_their_first_time_of_arrival(home):
         assert query(store, "SELECT id, arrived FROM predictions_1 ORDER BY id") == before
 
 
-def test_a_missing_database_beside_a_landing_that_knows_more_is_told(home):
+def test_a_missing_database_is_reported_and_rebuilt_if_landing_has_segments(home):
     (home / "store.duckdb").unlink()
     found, noted = everything(home)
     assert found == (200, 200, SEGMENTS)
@@ -125,7 +125,7 @@ def test_a_missing_database_beside_a_landing_that_knows_more_is_told(home):
     assert [name.split("-", 2)[2] for name in noted[0]["set_aside"]] == ["store.duckdb.wal"]
 
 
-def test_a_missing_database_is_told_even_where_landing_keeps_nothing(tmp_path):
+def test_a_missing_database_is_reported_even_if_landing_keeps_no_segment(tmp_path):
     lines = tmp_path / "lines.jsonl"
     lines.write_text('{"kind":"label","id":"a","at":"2024-03-02T00:00:00Z","model":"loan","value":1}\n')
     with open_store(tmp_path / "home") as store:
@@ -158,7 +158,7 @@ def test_a_store_that_was_half_made_on_a_full_disk_is_made_when_there_is_space(t
 
 
 @pytest.mark.parametrize("size", some([1000, 10_000], 1))
-def test_a_store_that_could_not_be_made_ends_with_three_and_one_sentence(tmp_path, size):
+def test_a_store_that_cannot_be_created_exits_with_code_3_and_one_sentence(tmp_path, size):
     done = run_limited(tmp_path / "home", size, "status")
     assert done.returncode == 3 and done.stdout == "" and done.stderr.count("\n") == 1, done
     assert "File too large" in done.stderr
@@ -166,7 +166,7 @@ def test_a_store_that_could_not_be_made_ends_with_three_and_one_sentence(tmp_pat
     assert done.returncode == 0, done
 
 
-def test_a_home_that_cannot_be_made_or_written_ends_with_three_and_one_sentence(tmp_path):
+def test_a_home_that_cannot_be_created_or_written_exits_with_code_3_and_one_sentence(tmp_path):
     (tmp_path / "home").write_text("a file")
     done = run_limited(tmp_path / "home", 10**9, "status")
     assert done.returncode == 3 and done.stderr.count("\n") == 1 and "Traceback" not in done.stderr, done
@@ -182,7 +182,7 @@ def test_without_room_a_damaged_store_is_left_as_it_is(home, monkeypatch):
     assert repairs(home) == []
 
 
-def test_an_open_store_whose_database_is_damaged_beneath_it_is_mended_when_it_is_opened_again(home):
+def test_a_database_damaged_while_open_is_repaired_when_it_is_opened_again(home):
     with open_store(home) as store:
         load_landing(store)
         store._close(store._connection)

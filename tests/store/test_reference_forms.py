@@ -54,7 +54,7 @@ def test_a_csv_with_other_names_gives_what_parquet_gives(store, tmp_path, delimi
     assert stored_rows(store, outcomes, 0) == stored_rows(store, outcomes, 1)
 
 
-def test_cells_of_a_csv(tmp_path):
+def test_types_of_csv_cells_are_inferred_and_described(tmp_path):
     path = tmp_path / "cells.csv"
     lines = ["n,b,t,zip,comma,mixed,empty,q,y,p"] + [
         f'{v},{"True" if i % 2 else "false"},x{i % 3},0213{i % 10},"1,{i % 5}",{"a" if i == 7 else i % 5},,"say ""hi"", {i % 2}\nthere",{i % 2},0.{i % 9 + 1}'
@@ -106,7 +106,7 @@ def test_wrong_files_give_one_clear_sentence(store, tmp_path, name, content, par
     assert all_contents(store) == before
 
 
-def test_personal_data_in_a_text_is_told_in_counts_and_not_once_it_is_protected(store, tmp_path):
+def test_personal_data_in_a_text_column_is_reported_in_counts_until_it_is_protected(store, tmp_path):
     frame = loans(200).drop(columns=["day"])
     frame["note"] = [f"write to person{row}@example.org" if row % 4 == 0 else "paid in cash" for row in range(200)]
     frame["ticket"] = [f"{row:08}-{row * 7919 % 10**9:09}" for row in range(200)]

@@ -117,7 +117,7 @@ def test_figures_from_the_rollups_agree_with_scikit_learn(store, tmp_path):
     assert len(by_sex) == 2
 
 
-def test_raw_rows_of_a_reference(store, tmp_path):
+def test_the_raw_rows_of_a_reference_are_stored_with_their_times_scores_and_labels(store, tmp_path):
     frame = loans(50)
     register_version(store, loan_request(write_reference(tmp_path, frame)), now=NOW)
     found = stored_rows(store, 'SELECT id, "at", arrived, status, score, prediction, decision FROM predictions_1 ORDER BY "at"')
@@ -133,7 +133,7 @@ def test_raw_rows_of_a_reference(store, tmp_path):
 
 
 @pytest.mark.parametrize("as_text", [False, True])
-def test_naive_times_of_a_reference_are_utc_and_told_or_of_the_named_zone(store, tmp_path, as_text):
+def test_times_of_a_reference_without_an_offset_are_utc_or_of_the_named_zone(store, tmp_path, as_text):
     frame = loans(50)
     local = frame["day"].dt.tz_localize(None)
     path = write_reference(tmp_path, frame.assign(day=local.dt.strftime("%Y-%m-%d %H:%M:%S") if as_text else local))
@@ -229,7 +229,7 @@ def test_a_new_version_with_other_features_adds_columns(store, tmp_path):
         4,
     ),
 )
-def test_what_does_not_fit_changes_nothing(store, tmp_path, change, frame, parts):
+def test_a_registration_that_does_not_fit_changes_nothing(store, tmp_path, change, frame, parts):
     register_version(store, loan_request(write_reference(tmp_path, loans())))
     (tmp_path / "model.pkl").write_bytes(b"\x80\x04.")
     before = all_contents(store)
@@ -243,7 +243,7 @@ def test_what_does_not_fit_changes_nothing(store, tmp_path, change, frame, parts
 
 
 @pytest.mark.parametrize("step", some(["rebuild_rollups", "insert_predictions", "save_version", "reference_edges"], 2))
-def test_a_failure_half_way_leaves_everything_as_it_was(store, tmp_path, monkeypatch, step):
+def test_a_registration_that_fails_half_way_leaves_everything_as_it_was(store, tmp_path, monkeypatch, step):
     artifact = tmp_path / "model.txt"
     artifact.write_text("tree\nversion=v4\nfirst")
     register_version(store, loan_request(write_reference(tmp_path, loans(300)), artifact=artifact))
@@ -270,7 +270,7 @@ def test_a_failure_half_way_leaves_everything_as_it_was(store, tmp_path, monkeyp
     assert stored_artifact(store.catalog().model("loan").version("3").artifact) == kept
 
 
-def test_predictions_that_came_before_are_judged_from_registration_on(store, tmp_path):
+def test_predictions_logged_before_the_registration_are_judged_afterwards(store, tmp_path):
     from observability.store.db.catalog_store import add_columns, add_model, find_model
 
     frame = loans(400, seed=4)
@@ -389,7 +389,7 @@ def test_records_with_features_give_the_same_edges_as_flat_rows(store, tmp_path)
     assert any("1 predictions failed" in each for each in done.sentences)
 
 
-def test_json_lines_with_mixed_values(store, tmp_path):
+def test_json_lines_with_mixed_values_are_described_and_broken_lines_are_refused(store, tmp_path):
     random = np.random.default_rng(0)
     lines = [{"x": float(v), "c": "a", "y": int(v > 0), "p": 0.5} for v in random.normal(size=200)]
     lines[3]["x"], lines[4]["x"], lines[5]["x"], lines[6]["c"] = "NaN", "-Infinity", "broken", 7
@@ -405,7 +405,7 @@ def test_json_lines_with_mixed_values(store, tmp_path):
         infer_reference_file(RegistrationRequest("m", "1", reference=path))
 
 
-def test_in_sample_and_progress_are_said(store, tmp_path):
+def test_an_in_sample_reference_and_the_progress_are_reported(store, tmp_path):
     said = []
     done = register_version(store, loan_request(write_reference(tmp_path, loans()), in_sample=True, sample=True), progress=said.append)
     model = store.catalog().model("loan")
@@ -413,7 +413,7 @@ def test_in_sample_and_progress_are_said(store, tmp_path):
     assert said[0] == "reading the reference" and said[-1] == "counting"
 
 
-def test_hostile_names_go_round(store, tmp_path):
+def test_hostile_column_names_are_stored_and_read_back(store, tmp_path):
     names = ["a b", "a'b", 'a"b', "Ünï", "x\ny", "drop table;--", "A", "a", "feature.a", "a=b", "score ", "f1", "at"]
     random = np.random.default_rng(3)
     frame = pd.DataFrame({"y'": random.integers(0, 2, 300), "p;": random.random(300), **{name: random.random(300) for name in names}})
@@ -436,7 +436,7 @@ def test_hostile_names_go_round(store, tmp_path):
 
 
 @pytest.mark.parametrize("name", ["", " ", "a\nb", "x" * 201])
-def test_names_of_models_and_versions(name):
+def test_invalid_names_of_models_and_versions_are_refused(name):
     with pytest.raises(UsageError, match="needs a name"):
         RegistrationRequest(name, "1")
     with pytest.raises(UsageError, match="needs a name"):

@@ -44,7 +44,7 @@ def test_settings_are_read_kept_and_change_decisions(store, tmp_path):
         update_settings(store, "lone", ModelSettings())
 
 
-def test_a_direction_of_an_attack_on_a_category_is_refused_where_it_is_stated(store, tmp_path):
+def test_an_attack_direction_of_a_category_is_refused(store, tmp_path):
     path, toml = write_reference(tmp_path, loans()), tmp_path / "settings.toml"
     toml.write_text('[settings]\nattack_directions = { income = "up", owner = "down", sex = "up" }\n')
     with pytest.raises(UsageError, match="'sex' is a category") as refused:

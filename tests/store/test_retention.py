@@ -21,7 +21,7 @@ def keeping(store, text):
     (store.home / FILE).write_text(text)
 
 
-def test_old_rows_go_their_counts_stay_and_they_are_refused_when_they_come_again(store, landed, tmp_path):
+def test_old_rows_are_removed_their_counts_stay_and_they_are_refused_if_sent_again(store, landed, tmp_path):
     old = [prediction(i, subject=f"old-person-{i}", label=i % 2) for i in range(4)]
     young = [prediction(i, id=f"y{i}", at="2024-03-15T10:00:00Z", label=1) for i in range(3)]
     landed(*old, *young, label(9), b"{")

@@ -346,7 +346,7 @@ def test_at_most_so_many_levels_of_a_column_are_slices(store):
     assert rollups(store) == before
 
 
-def test_the_history_of_these_tests_is_rich():
+def test_the_history_of_these_tests_has_many_labels_and_revisions():
     records = history("binary", 0, predictions=300)
     labels = [record for record in records if record["kind"] == "label"]
     assert len(json.dumps(records)) > 50_000 and len(labels) > 200

@@ -21,7 +21,7 @@ def test_a_rebuild_keeps_arrivals_as_coarse_as_compaction_made_them(store):
     assert rollups(store) == before
 
 
-def test_merging_changes_no_answer_and_leaves_out_what_cancelled(store):
+def test_merging_rollups_changes_no_answer_and_drops_rows_that_cancel_out(store):
     register(store, "binary")
     load_in_pieces(store, history("binary", 4), random.Random(4))
     before, (rows,) = rollups(store), query(store, "SELECT count(*) FROM counts_1")

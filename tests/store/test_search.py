@@ -68,7 +68,7 @@ MASKS = {
 
 
 @pytest.mark.parametrize("typed", list(MASKS))
-def test_conditions_find_what_a_mask_finds(world, typed):
+def test_search_conditions_find_the_same_rows_as_a_mask(world, typed):
     every = listing.answer_sample(world, Sample("outcomes", COLUMNS, 100_000), window())
     cursor = world.cursor()
     column = world.catalog().model("loan").column("feature.income").column
@@ -79,7 +79,7 @@ def test_conditions_find_what_a_mask_finds(world, typed):
     assert got["at"].is_monotonic_decreasing and set(got["model"]) == {"loan"}
 
 
-def test_regressions_and_classes_with_odd_names(world):
+def test_search_works_for_regressions_and_for_classes_with_odd_names(world):
     eta = listing.answer_sample(
         world, Sample("outcomes", ("id", "error", "label_value", "score", "absolute_error"), 100_000), window("eta")
     )
@@ -93,7 +93,7 @@ def test_regressions_and_classes_with_odd_names(world):
     assert len(found(world, "colour = red", "stray")) > 0
 
 
-def test_the_window_and_its_slice_hold(world):
+def test_a_search_respects_its_window_version_and_slice(world):
     part = found(world, "score >= 0", slice=Slice.parse("device=d1"), version="1")
     assert set(part["version"]) == {"1"} and 0 < len(part) < len(found(world, "score >= 0"))
 
@@ -113,18 +113,18 @@ def test_the_window_and_its_slice_hold(world):
         ("1; DROP TABLE models", "cannot be read"),
     ],
 )
-def test_what_cannot_be_meant_is_said(world, typed, says):
+def test_invalid_search_conditions_raise_a_helpful_error(world, typed, says):
     with pytest.raises((UsageError, NotFoundError), match=says):
         found(world, typed)
 
 
-def test_nothing_that_is_typed_is_run(world):
+def test_typed_search_text_is_never_executed(world):
     assert len(found(world, 'city = "x\' OR true --"')) == 0
     assert len(found(world, 'subject = "s\'; DROP TABLE models; --"')) == 0
     assert len(world.catalog().models) == 4
 
 
-def test_subjects_and_beginnings_over_all_models(world):
+def test_predictions_are_found_by_subject_and_by_id_prefix_over_all_models(world):
     every = pd.concat(
         [
             listing.answer_sample(
@@ -149,7 +149,7 @@ def test_subjects_and_beginnings_over_all_models(world):
     ("typed", "answer"),
     [("a1", False), ("reference/1/3", False), ("a=b", True), ("x > 3", True), ("5e3f-22", False), ('"a b" = c', True), ("", False)],
 )
-def test_what_reads_as_conditions(typed, answer):
+def test_search_text_is_recognised_as_conditions_or_not(typed, answer):
     assert search_terms.is_search_filter(typed) is answer
 
 

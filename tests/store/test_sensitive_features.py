@@ -68,7 +68,7 @@ def findings(store: Database) -> list[Any]:
     return list(check(store, model="loan", start=START, end=END, now=END).findings)
 
 
-def test_registration_asks_once_with_the_option_to_give(store: Database) -> None:
+def test_registration_asks_once_whether_a_sensitive_column_is_a_feature(store: Database) -> None:
     said = [each for each in register(store) if "Does the model take sex?" in each]
     assert len(said) == 1 and "--features income,sex" in said[0] and "under `groups`" in said[0]
 
@@ -88,7 +88,7 @@ def test_fairness_and_drift_are_judged_where_the_column_arrives_as_a_feature(sto
     assert not [each for each in found if each.subject == "sex" and each.metric in ("null_rate", "absent_rate") and each.needs_action]
 
 
-def test_counts_of_the_column_are_those_of_the_records(store: Database) -> None:
+def test_counts_of_a_sensitive_column_equal_those_of_the_records(store: Database) -> None:
     register(store)
     serve(store, "features")
     serve(store, "features", seed=3, name="q")

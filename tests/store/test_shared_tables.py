@@ -153,7 +153,7 @@ def test_models_that_are_stored_together_give_the_answers_of_each_stored_alone(t
         assert not query(store, "SELECT table_name FROM duckdb_tables() WHERE table_name LIKE 'batch\\_%' ESCAPE '\\'")
 
 
-def test_names_cost_no_tables_and_a_model_that_grows_gets_its_own(store, landed, monkeypatch):
+def test_many_model_names_share_tables_and_a_model_that_grows_gets_its_own(store, landed, monkeypatch):
     before = table_names(store)
     assert landed(*(prediction(i, model=f"m{i}") for i in range(40))).stored == 40
     assert table_names(store) == before and shared_rows(store) > 80
@@ -172,7 +172,7 @@ def test_names_cost_no_tables_and_a_model_that_grows_gets_its_own(store, landed,
     assert rollups(store, key) == counts
 
 
-def test_moving_is_one_transaction_and_a_reader_sees_one_state(store):
+def test_moving_a_model_to_its_own_tables_is_one_transaction_and_a_reader_sees_one_state(store):
     load_lines(store, "loan")
     before = tables_of(store)
     with pytest.raises(RuntimeError), store.write() as writer:
@@ -210,7 +210,7 @@ def test_a_forgotten_subject_is_in_no_byte_of_the_shared_tables(store, landed, t
     assert query(store, "SELECT count(*) FROM predictions_1") == [(1,)] and query(store, "SELECT count(*) FROM predictions_2") == [(2,)]
 
 
-def test_a_subject_in_the_features_of_another_shared_model_gets_a_mark(store, landed):
+def test_a_mention_of_a_forgotten_subject_in_another_shared_model_is_masked(store, landed):
     landed(prediction(0, subject=SUBJECT), prediction(1, model="other", features={"age": 1, "job": f"asked by {SUBJECT}"}))
     forget_subject(store, SUBJECT)
     assert store.catalog().model("other").shared
@@ -227,7 +227,7 @@ def test_a_number_that_reads_like_a_forgotten_id_stays(store, landed):
     assert other.shared and income == 250000.0 and "250000" not in job
 
 
-def test_retention_moves_only_the_models_from_which_something_goes(store, landed):
+def test_retention_moves_only_models_that_lose_rows_to_their_own_tables(store, landed):
     landed(prediction(0), prediction(1, at="2024-03-15T10:00:00Z"), prediction(0, model="young", at="2024-03-15T10:00:00Z"))
     (store.home / KEEPING).write_text("[retention]\nrows = 10\nexplanations = 5\n")
     done = apply_retention(store, now=NOW)
@@ -250,7 +250,7 @@ def test_a_backup_and_a_rewritten_store_hold_the_shared_tables(tmp_path):
         assert (tables_of(store), tables_of(store, 2)) == before
 
 
-def test_queries_of_people_read_no_shared_table_and_no_view_of_the_store(store, landed):
+def test_queries_of_people_cannot_read_shared_tables_or_internal_views(store, landed):
     landed(prediction(0))
     for name in ("predictions_shared", "predictions_1", "shared_models"):
         with pytest.raises(NotFoundError):
@@ -258,7 +258,7 @@ def test_queries_of_people_read_no_shared_table_and_no_view_of_the_store(store, 
     assert store.query_views('SELECT count(*) FROM "loan.predictions"').rows == [(1,)]
 
 
-def test_the_room_of_a_shared_model_is_its_part_of_the_shared_tables(store, landed):
+def test_the_bytes_of_a_shared_model_are_its_part_of_the_shared_tables(store, landed):
     landed(*(prediction(i) for i in range(30)), *(prediction(i, model="other") for i in range(10)))
     store.cursor().execute("CHECKPOINT")
     sizes = {each["model"]: each["bytes"] for each in store.status()["models"]}

@@ -67,7 +67,7 @@ def test_questions_that_are_asked_together_have_the_answers_of_the_reference_eng
         assert_same(answer, wanted[aggregate, window], about=(aggregate, window))
 
 
-def test_a_sample_is_that_of_the_store(world):
+def test_a_sample_of_the_spark_engine_equals_that_of_the_store(world):
     store, engine = world
     sample = Sample("outcomes", ("id", "label", "decision", "score_bin", "log_loss", "version", "status", "feature.income"), 100)
     window = Window("loan", START, START + DAYS * DAY, as_of=START + 2 * DAY)
@@ -93,7 +93,7 @@ def test_rollups_from_the_lake_are_those_of_the_store_with_late_labels(world):
     assert_same_rollups(rollups(store, key), wanted)
 
 
-def test_days_that_the_lake_does_not_hold_as_the_store_knows_them_keep_their_counts_and_are_told(world, tmp_path):
+def test_days_whose_lake_files_differ_from_the_store_keep_their_counts_and_are_reported(world, tmp_path):
     from observability.store.spark_engine import SparkEngine
 
     _, engine = world

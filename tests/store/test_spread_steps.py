@@ -70,7 +70,7 @@ def test_runs_share_the_records_that_are_read_whatever_newer_runs_logged(store: 
     assert own.to_dict() == {"short": 1, "sparse": 2, "wide": 10} and sizes.to_dict() == {"short": 100, "sparse": 251, "wide": 404}
 
 
-def test_of_a_run_that_is_too_old_for_a_share_the_first_and_the_last_step_are_known(store: Database) -> None:
+def test_a_run_that_is_too_old_for_a_share_gives_only_its_first_and_last_step(store: Database) -> None:
     found = store.ask(replace(QUESTION, rows=300), WINDOW)
     old = found[found["run"] == "wide"]
     assert set(old["stride"]) == {0} and old["step"].tolist() == [1, 1000] and old["rank"].isna().all()
@@ -79,7 +79,7 @@ def test_of_a_run_that_is_too_old_for_a_share_the_first_and_the_last_step_are_kn
     assert set(found.loc[found["run"] == "sparse", "stride"]) == {3}
 
 
-def test_a_share_is_equal_and_what_short_runs_leave_goes_to_the_others() -> None:
+def test_shares_of_runs_are_equal_and_unused_shares_go_to_longer_runs() -> None:
     assert step_strides([100, 5000, 5000], 10_000, 12_500) == [1, 2, 2], "each run gets 4,950 records"
     assert step_strides([100, 5000, 5000], 10_100, 12_500) == [1, 1, 1]
     assert step_strides([40_000], 50_000, 12_500) == [4] and step_strides([], 50_000, 12_500) == []

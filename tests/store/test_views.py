@@ -100,7 +100,7 @@ def test_every_view_of_every_model_can_be_read(world: DuckStore) -> None:
 
 
 @pytest.mark.parametrize(("name", "reference"), [("loan", "feature.income"), ("loan", "score"), ("eta", "score"), ("loan", "feature.city")])
-def test_bins_of_raw_rows_by_the_view_of_edges_are_those_of_the_counts(world: DuckStore, name: str, reference: str) -> None:
+def test_raw_rows_binned_by_the_view_of_edges_equal_the_stored_counts(world: DuckStore, name: str, reference: str) -> None:
     model = world.catalog().model(name)
     kept = world.ask(Aggregate("predictions", keys=(By("version"),), histogram=(reference,)), Window(name, engine_world.START, END))
     registered = [version.name for version in model.versions if version.registered]
@@ -146,7 +146,7 @@ def test_the_current_label_is_marked_among_its_revisions(store: DuckStore, lande
     assert found == [("p0", "0", False), ("p0", "1", True), ("p1", "0", True)]
 
 
-def test_what_a_device_and_the_old_rule_said_are_columns(store: DuckStore, landed: Callable[..., object]) -> None:
+def test_the_sync_time_the_baseline_and_the_item_are_columns_of_predictions(store: DuckStore, landed: Callable[..., object]) -> None:
     landed(
         prediction(0, synced_at="2024-03-02T02:00:00+02:00", baseline=0.75, item="q1"),
         prediction(1, synced_at="yesterday", baseline={"a": 1}),
@@ -268,7 +268,7 @@ def test_the_error_of_a_column_with_the_name_of_a_keyword_shows_a_query_that_run
 @pytest.mark.parametrize(
     "query", ["SELECT min(at FROM runs", "SELECT at + FROM runs", "SELECT max(order) FROM runs", "SELECT (1", "SELECT a + from runs"]
 )
-def test_a_query_that_quotes_do_not_mend_gets_no_advice_about_them(world: DuckStore, query: str) -> None:
+def test_an_error_that_quotes_would_not_fix_gives_no_advice_about_quotes(world: DuckStore, query: str) -> None:
     with pytest.raises(UsageError, match="the query cannot be read") as error:
         world.query_views(query)
     assert "double quotes" not in str(error.value.attempt)

@@ -96,14 +96,14 @@ def test_stored_attributions_are_bounded_and_add_up(store):
     )  # chosen from the rows of the first step
 
 
-def test_an_answer_holds_the_hundred_and_the_sum(store):
+def test_an_answer_holds_the_hundred_largest_attributions_and_the_sum_of_the_others(store):
     found = store.ask(Attributions(1000), WINDOW)
     names = [name for name in found.columns if name.startswith("attribution.")]
     assert len(names) == MOST_EXPLAINED + 1 and f"attribution.{OTHERS}" in names
     assert found[names].sum(axis=1).to_numpy() + found["base"].to_numpy() == pytest.approx(found["output"].to_numpy(), abs=1e-3)
 
 
-def test_a_case_shows_the_hundred_and_the_sum(store):
+def test_a_case_shows_the_hundred_largest_attributions_and_the_sum_of_the_others(store):
     (name,) = store.ask(Attributions(1), WINDOW)["id"]
     row = prediction_row(store, name, model="loan")
     found = logged_or_stored_contrast(store, row)
@@ -114,7 +114,7 @@ def test_a_case_shows_the_hundred_and_the_sum(store):
     assert others.attribution == pytest.approx(rest, abs=1e-3) and str(others.value) == "added up"
 
 
-def test_computed_now_shows_the_hundred_largest_of_the_case(store):
+def test_attributions_computed_for_a_case_are_its_hundred_largest_and_the_sum_of_the_others(store):
     row = prediction_row(store, "p7", model="loan")
     moved = dict(zip(NAMES, (INPUTS[7] * WEIGHTS).tolist(), strict=True))
     output = 2 + sum(moved.values())
@@ -128,7 +128,7 @@ def test_computed_now_shows_the_hundred_largest_of_the_case(store):
     assert others.standard_error == pytest.approx(0.1 * np.sqrt(COLUMNS - MOST_EXPLAINED))
 
 
-def test_rows_of_one_step_hold_their_values_under_the_names_of_the_state():
+def test_explained_rows_keep_their_values_under_the_stored_feature_names():
     logged, features = {"z": 7.0, "f499": 1.0}, tuple(f"f{place}" for place in range(3))
     rows = pd.DataFrame({"id": ["a", "b"], "stream": 1, "sampled": True, "known": False, "score": 0.0, "decision": -1})
     rows = rows.assign(attributions=[json.dumps(logged), None], base_value=["0.0", None], attributions_link=None)
@@ -146,7 +146,7 @@ def test_rows_of_one_step_hold_their_values_under_the_names_of_the_state():
     assert second["f499"] == pytest.approx(values[0, -1], abs=1e-4) and sum(second.values()) == pytest.approx(values.sum(), abs=1e-3)
 
 
-def test_findings_are_about_the_hundred_and_the_sum(store):
+def test_explanation_findings_concern_the_hundred_largest_features_and_the_sum_of_the_others(store):
     end = START + timedelta(days=1)
     found = check(store, model="loan", start=START, end=end, now=end, with_records=False, only=("trust/explanations",)).findings
     assert not any(finding.severity == "unknown" and "failed" in finding.because for finding in found)

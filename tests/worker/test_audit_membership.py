@@ -88,7 +88,7 @@ def test_an_overfitted_model_is_more_exposed_than_a_regularised_one(records: Any
 
 
 @pytest.mark.parametrize(("params", "theirs"), OF_SACRO, ids=["overfitted", "regularised"])
-def test_the_attack_finds_as_much_as_sacro_as_it_was_computed_once(
+def test_the_attack_finds_as_much_as_the_recorded_result_of_sacro(
     records: Any, tmp_path: Path, params: dict[str, Any], theirs: float
 ) -> None:
     _, ours = attacked(records, fitted(records, tmp_path / "model.txt", params), shadows=16)

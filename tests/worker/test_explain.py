@@ -57,7 +57,7 @@ def test_lightgbm_equals_tree_explainer(worker, tmp_path):
     assert np.allclose(found.predictions, booster.predict(inputs), rtol=1e-12)
 
 
-def test_lightgbm_of_many_classes_in_logs_and_with_another_score(worker, tmp_path):
+def test_multiclass_log_scale_and_custom_scores_of_lightgbm_are_explained(worker, tmp_path):
     rows, value = mixed_table()
     inputs = rows.assign(town=rows.town.astype("category"))
     three = lightgbm.train(
@@ -268,7 +268,7 @@ def test_sampled_values_are_within_two_standard_errors_of_exact_ones(worker, tmp
     assert np.allclose(found.values, exact, atol=1e-9) and found.standard_error.max() < 1e-9
 
 
-def test_onnx_by_sampling(worker, tmp_path):
+def test_onnx_models_are_explained_by_sampling(worker, tmp_path):
     pytest.importorskip("onnxruntime")
     skl2onnx = pytest.importorskip("skl2onnx")
     from skl2onnx.common.data_types import FloatTensorType, StringTensorType

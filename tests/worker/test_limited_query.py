@@ -138,7 +138,7 @@ def test_every_way_to_name_columns_gives_the_same_rows_in_the_process(world: Sto
         ("SELECT $$\"nope.predictions_as_of\"(TIMESTAMP '2026-01-01')$$ AS x", "query failed"),
     ],
 )
-def test_what_is_wrong_is_one_sentence(world: Store, worker: Worker, query: str, words: str) -> None:
+def test_a_wrong_query_is_reported_in_one_sentence(world: Store, worker: Worker, query: str, words: str) -> None:
     with pytest.raises((UsageError, NotFoundError)) as raised:
         answer_in_worker(worker, world, query)
     assert words in str(raised.value)

@@ -30,7 +30,7 @@ def request(folder: Path, rows: pd.DataFrame, scores: np.ndarray, value: np.ndar
     return RegistrationRequest("price", "1", folder / "reference.csv", "regression", "label", ("score",), artifact=artifact)
 
 
-def test_the_model_that_served_passes_another_and_words_for_numbers_are_refused(tmp_path: Path, worker: Worker) -> None:
+def test_the_model_file_that_served_passes_and_other_files_or_texts_for_numbers_are_refused(tmp_path: Path, worker: Worker) -> None:
     rows, value = numeric_table()
     artifact, scores = fitted(tmp_path, "model.txt", rows, value)
     other, _ = fitted(tmp_path, "other.txt", rows, -value)
@@ -48,7 +48,7 @@ def test_the_model_that_served_passes_another_and_words_for_numbers_are_refused(
         assert "gives the logged scores in 400 rows" in done.sentences[-1]
 
 
-def test_limits_of_this_machine_say_nothing_about_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_limits_of_this_machine_are_not_reported_as_failures_of_the_model_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "model.txt"
     path.write_text("tree\nversion=v4\n", encoding="utf-8")
 

@@ -77,7 +77,7 @@ def test_numbers_as_text_are_refused_where_the_model_takes_numbers(register: Reg
     assert str(error.got).startswith("text: '") and error.expected == "numbers" and "as numbers" in str(error.attempt)
 
 
-def test_the_command_and_the_configuration_refuse_it_too(command: Command, tmp_path: Path) -> None:
+def test_the_command_and_the_configuration_also_refuse_numbers_as_text(command: Command, tmp_path: Path) -> None:
     rows = rows_of_homes().drop(columns="heating")
     artifact, scores = forest(tmp_path, rows)
     reference = written(tmp_path, rows.assign(size=rows["size"].astype(str)), scores)
@@ -95,7 +95,7 @@ def test_the_command_and_the_configuration_refuse_it_too(command: Command, tmp_p
     assert "homes" not in command(tmp_path / "home", "status").out
 
 
-def test_a_linear_model_is_held_to_numbers_too(register: Register, tmp_path: Path) -> None:
+def test_a_linear_model_also_refuses_numbers_as_text(register: Register, tmp_path: Path) -> None:
     pytest.importorskip("skops")
     from sklearn.linear_model import LinearRegression
 
@@ -143,7 +143,7 @@ def test_a_declared_kind_that_the_values_do_not_have_is_refused(register: Regist
         register(written(tmp_path, rows, rows["price"].to_numpy()), kinds={"heating": "number"})
 
 
-def test_without_a_model_file_text_that_spells_numbers_is_said(register: Register, tmp_path: Path) -> None:
+def test_without_a_model_file_numbers_written_as_text_are_reported(register: Register, tmp_path: Path) -> None:
     rows = rows_of_homes()
     texts = rows.assign(size=rows["size"].astype(str), zone=rows["zone"] > 2).astype({"zone": str})
     _, done = register(written(tmp_path, texts, rows["price"].to_numpy() + 1))
@@ -153,7 +153,7 @@ def test_without_a_model_file_text_that_spells_numbers_is_said(register: Registe
     assert any(sentence.startswith("True and false written as text, treated as categories: zone.") for sentence in done.sentences)
 
 
-def test_what_predictions_logged_in_another_type_is_said_and_counted(register: Register, tmp_path: Path) -> None:
+def test_predictions_logged_in_another_type_are_reported_and_counted(register: Register, tmp_path: Path) -> None:
     """Regression: a text that is not a number became null, so a wrong type counted as a missing value."""
     rows = rows_of_homes()
     reference = written(tmp_path, rows, rows["price"].to_numpy() + 1)

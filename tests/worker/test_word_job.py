@@ -42,7 +42,7 @@ def run(row: pd.DataFrame, **given: Any) -> Any:
     return word_job.score_word_omissions({"row": row}, given, {"model": ARTIFACT}, lambda *_: None)
 
 
-def test_only_the_words_change_and_the_scores_are_those_of_the_weights(service: TextService) -> None:
+def test_changed_texts_change_only_the_word_features_and_scores_equal_those_of_the_weights(service: TextService) -> None:
     features, _ = service.answer(TEXT)
     found = run(pd.DataFrame([features]), **arguments(TEXT, "What a nice day, I it"))
     assert found.values["through"] == [name for name in FEATURES if name.startswith("component_")]
@@ -106,7 +106,7 @@ class Kept:
         self.held[entry[:-1]] = entry[-1]
 
 
-def test_effects_stand_at_the_places_of_their_words_and_are_kept(service: TextService) -> None:
+def test_word_effects_are_placed_at_their_words_and_kept_in_the_store(service: TextService) -> None:
     features, _ = service.answer(TEXT)
     row, store, text = text_row(features, CLASSES, decision=2), Kept(), LoggedText("text", TEXT, False)
     with pytest.raises(NotGivenError):

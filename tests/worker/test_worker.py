@@ -120,7 +120,7 @@ def test_tables_arguments_and_files_are_exchanged(worker, tmp_path):
         ("missing", "refused", None),
     ],
 )
-def test_a_job_that_misbehaves_fails_alone(worker, job, reason, seconds):
+def test_a_misbehaving_job_raises_a_worker_error_with_its_reason(worker, job, reason, seconds):
     with pytest.raises(WorkerError) as raised:
         worker.call(JOBS + job, seconds=seconds)
     assert raised.value.reason == reason and isinstance(raised.value, ObservabilityError)
@@ -232,7 +232,7 @@ def test_files_outside_cannot_be_changed_or_looked_at(worker, tmp_path):
 
 
 @LINUX
-def test_models_do_not_run_where_the_system_cannot_confine_them_unless_somebody_allows_it(monkeypatch, tmp_path):
+def test_models_run_unconfined_only_if_somebody_allows_it(monkeypatch, tmp_path):
     # a job without confinement: the warm process finds neither Landlock nor seccomp
     (tmp_path / "sitecustomize.py").write_text(
         "from observability.worker import landlock, seccomp\n"
@@ -254,7 +254,7 @@ def test_models_do_not_run_where_the_system_cannot_confine_them_unless_somebody_
     made.close()
 
 
-def test_a_system_that_cannot_confine_models_is_told(monkeypatch, tmp_path):
+def test_a_system_that_cannot_confine_models_is_reported(monkeypatch, tmp_path):
     assert not sys.platform.startswith("linux") or confine.confinement_problems() == []
     monkeypatch.setattr(confine.landlock, "landlock_version", lambda: 0)
     monkeypatch.setattr(permission, "_home", tmp_path)
@@ -301,7 +301,7 @@ def test_the_confined_process_has_no_privileges():
     assert done.stdout.strip() == "True ['PermissionError', 'PermissionError', 'PermissionError', 'done', 'done']", done.stderr[-500:]
 
 
-def test_tokens_stay_with_the_parent(folder, monkeypatch):
+def test_the_token_of_the_environment_does_not_reach_the_job(folder, monkeypatch):
     monkeypatch.setenv("OBSERVABILITY_TOKEN", "secret")
     made = Worker(LIMITS, allowed=("tests.support.",))
     assert made.call(JOBS + "reach_out", arguments={"other": os.getpid(), "secret": "/"}).values["token"] == ""
@@ -365,7 +365,7 @@ def test_a_warm_process_that_ended_is_replaced(worker):
     assert raised.value.reason == "crash" and gone(seen[0])
 
 
-def test_it_ends_when_idle_and_when_closed(folder):
+def test_a_worker_ends_when_idle_and_when_closed(folder):
     made = Worker(Limits(idle_seconds=0.2), allowed=("tests.support.",))
     made.call(JOBS + "echo")
     assert gone(made._connection.process.pid)

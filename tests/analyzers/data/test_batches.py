@@ -31,13 +31,13 @@ def severities(found: dict[str, Finding]) -> dict[str, str]:
     return {metric: each.severity for metric, each in found.items()}
 
 
-def test_what_comes_as_it_did_needs_nobody(rows: list[dict]) -> None:
+def test_a_source_that_delivers_as_usual_is_ok(rows: list[dict]) -> None:
     found = judged(rows)
     assert set(severities(found).values()) == {"ok"} and len(found) == 4
     assert found["batch_rows"].subject == "source:clinic" and found["batch_rows"].model is None
 
 
-def test_a_batch_that_does_not_come_is_told_while_it_is_missing_and_since_when_it_was_due(rows: list[dict]) -> None:
+def test_a_missing_batch_is_reported_while_it_is_overdue_with_its_due_time(rows: list[dict]) -> None:
     found = judged(rows[:-3])["batch_gap_hours"]
     last = rows[-4]["at"]
     assert found.severity == "act" and found.value == pytest.approx((END - last).total_seconds() / 3600)
@@ -79,7 +79,7 @@ def test_rejected_rows_and_slow_capture(rows: list[dict]) -> None:
     assert found["batch_delay_hours"].value == pytest.approx((rows[-2]["at"] - rows[-2]["captured_to"]).total_seconds() / 3600)
 
 
-def test_where_no_row_was_ever_rejected_the_usual_share_is_zero(rows: list[dict]) -> None:
+def test_the_usual_rejected_share_is_zero_if_no_row_was_ever_rejected(rows: list[dict]) -> None:
     """Regression: the share of 0 of 96 rows was transformed back to 5.8e-19."""
     for each in rows:
         each["rows"], each["rejected_rows"] = 96, 0
@@ -102,13 +102,13 @@ def test_a_bad_week_of_the_past_does_not_hide_the_next_one(rows: list[dict]) -> 
     assert judged(rows)["batch_rows"].severity == "act"
 
 
-def test_a_new_source_says_what_it_needs() -> None:
+def test_a_new_source_is_unknown_and_states_how_many_more_batches_it_needs() -> None:
     found = judged(delivered(np.random.default_rng(7), range(-4, 7)))
     assert severities(found) == {"batch_rows": "unknown"} and found["batch_rows"].value is None
     assert "4 batches came before this window; about 3 more needed" in found["batch_rows"].because
 
 
-def test_what_is_not_logged_is_not_judged(rows: list[dict]) -> None:
+def test_batch_fields_that_are_not_logged_are_not_judged(rows: list[dict]) -> None:
     for each in rows:
         each["rejected_rows"] = each["captured_to"] = None
     assert set(judged(rows)) == {"batch_gap_hours", "batch_rows"}
@@ -131,7 +131,7 @@ def varied(seed: int) -> list[dict]:
     return rows
 
 
-def test_clean_weeks_raise_little() -> None:
+def test_clean_weeks_rarely_raise_a_warning_and_never_a_critical_finding() -> None:
     """Of a source's weeks without faults, at most 2 in a hundred raise a watch, and none raises an act."""
     weeks = repeats(10, 300)
     raised = [each.severity for seed in range(weeks) for each in judged(varied(seed)).values() if each.needs_action]
@@ -149,7 +149,7 @@ def test_nothing_is_ok_beyond_its_limit_where_batches_differ() -> None:
     assert {each.metric for each in wide} == {"batch_rows", "batch_rejected_rate"} and len(wide) > 50
 
 
-def test_a_gap_that_an_eighth_of_the_past_had_exactly_is_usual() -> None:
+def test_a_gap_as_long_as_an_eighth_of_past_gaps_is_ok() -> None:
     rows = delivered(np.random.default_rng(1), range(-12, 7), skip=(5, 6))
     for each in rows:
         each["at"] = each["at"].replace(minute=0, second=0, microsecond=0)
@@ -157,7 +157,7 @@ def test_a_gap_that_an_eighth_of_the_past_had_exactly_is_usual() -> None:
     assert gap.value == 72 and gap.severity == "ok" and not beyond_limit(gap) and "vary up to 3 days" in gap.because
 
 
-def test_chance_is_what_the_p_value_says() -> None:
+def test_the_p_value_bounds_the_false_alarm_rate() -> None:
     rng, days = np.random.default_rng(8), np.arange(20_000, 20_060)
     found = [usual_values(rng.normal(0, 1, 1), days[-1:] + 1, rng.normal(0, 1, 60), days) for _ in range(4000)]
     for share in (0.001, 0.01, 0.05):
@@ -165,7 +165,7 @@ def test_chance_is_what_the_p_value_says() -> None:
     assert np.mean([each.high[0] <= 0.05 for each in found]) >= 0.02
 
 
-def test_a_window_with_everything_in_it_says_that_a_shorter_one_can_tell(rows: list[dict]) -> None:
+def test_a_window_that_contains_all_batches_suggests_a_shorter_window(rows: list[dict]) -> None:
     week = rows[-7:]
     evenings = [{**each, "batch": f"{each['batch']}, evening", "at": each["at"] + timedelta(hours=9)} for each in week]
     (few,), (many,) = (list(judged(each).values()) for each in (week, [*week, *evenings]))
@@ -187,7 +187,7 @@ def from_devices(rng: np.random.Generator, days: range, *, devices: int = 6, nam
 
 
 @pytest.mark.parametrize("named", [True, False], ids=["devices named", "devices not named"])
-def test_devices_that_deliver_together_are_no_finding_in_any_clean_week(named: bool) -> None:
+def test_devices_that_deliver_together_raise_no_finding_in_clean_weeks(named: bool) -> None:
     for seed in range(repeats(8, 300)):
         found = judged(from_devices(np.random.default_rng(seed), range(-84, 7), named=named))
         assert not [each.because for each in found.values() if each.needs_action]
@@ -203,7 +203,7 @@ def test_a_device_that_stops_is_named_though_its_source_goes_on_delivering() -> 
     assert whole.severity == "act" and whole.because == "Source `edge` has delivered nothing for 4.7 days; usually 23.9 hours pass."
 
 
-def test_the_delay_and_the_rows_of_a_device_are_compared_with_its_own() -> None:
+def test_delay_and_rows_of_a_device_are_compared_with_its_own_past() -> None:
     rows = from_devices(np.random.default_rng(4), range(-84, 7))
     last = next(each for each in reversed(rows) if each["device"] == "d0")
     last["captured_to"] -= timedelta(hours=9)
@@ -213,7 +213,7 @@ def test_the_delay_and_the_rows_of_a_device_are_compared_with_its_own() -> None:
     assert found["batch_rows"].severity == "act" and found["batch_rows"].evidence["batch"] == last["batch"]
 
 
-def test_devices_with_little_past_are_compared_together() -> None:
+def test_devices_with_a_short_past_are_compared_as_one_source() -> None:
     rows = from_devices(np.random.default_rng(5), range(-4, 7), devices=12)
     found = judged(rows)
     assert "batch_rows" in found and not [each for each in found.values() if each.needs_action]

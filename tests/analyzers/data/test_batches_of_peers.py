@@ -54,7 +54,7 @@ CASES: list[tuple[Callable[[np.random.Generator, Batch], Batch], str, str]] = [
 
 
 @pytest.mark.parametrize(("change", "metric", "words"), some(CASES, 2))
-def test_a_device_that_was_always_worse_is_as_critical_and_no_news(change: Callable, metric: str, words: str) -> None:
+def test_a_device_that_was_always_worse_is_critical_and_ongoing(change: Callable, metric: str, words: str) -> None:
     hit, last = 0, None
     for seed in range(10):
         rng = np.random.default_rng(seed)
@@ -68,7 +68,7 @@ def test_a_device_that_was_always_worse_is_as_critical_and_no_news(change: Calla
     assert last.limit < last.value if metric != "batch_rows" else last.value < last.limit
 
 
-def test_the_past_tells_what_is_new_and_few_devices_are_not_compared() -> None:
+def test_a_new_device_fault_is_not_reported_against_peers_and_few_devices_are_not_compared() -> None:
     rng = np.random.default_rng(3)
     clean = device_batches(rng, fleet=8, before=30)
     new = [rejecting(rng, each) if each["device"] == "d2" and each["at"] >= START else each for each in clean]
@@ -76,7 +76,7 @@ def test_the_past_tells_what_is_new_and_few_devices_are_not_compared() -> None:
     assert peers_of([rejecting(rng, each) if each["device"] == "d2" else each for each in clean if each["device"] < "d5"]) == []
 
 
-def test_clean_fleets_raise_nothing_critical_and_next_to_nothing_else() -> None:
+def test_clean_fleets_raise_no_critical_finding_and_few_warnings() -> None:
     raised = [each.severity for seed in range(RUNS) for each in peers_of(device_batches(np.random.default_rng(seed), fleet=8, before=20))]
     assert "act" not in raised and sum(map(needs_action, raised)) <= allowed(0.03, RUNS)
 
@@ -88,7 +88,7 @@ def gateways() -> list[Batch]:
     return [each | {"rows": 288 if each["device"] == "d2" else 1440, "rejected_rows": 0} for each in fleet]
 
 
-def test_an_owner_states_that_a_device_is_right_as_it_is() -> None:
+def test_an_owners_limit_can_accept_or_tighten_a_device_difference() -> None:
     (found,) = peers_of(gateways())
     assert (found.subject, found.metric, found.severity) == ("source:greenhouse/device:d2", "batch_rows", "act")
     assert found.limit == pytest.approx(720) and "owner" not in found.because
@@ -101,7 +101,7 @@ def test_an_owner_states_that_a_device_is_right_as_it_is() -> None:
     )
 
 
-def test_an_owner_states_the_limits_of_the_past_too_and_a_critical_names_the_limit_that_judged() -> None:
+def test_an_owners_limit_applies_to_the_past_comparison_and_the_finding_shows_it() -> None:
     rows = device_batches(np.random.default_rng(6), fleet=1, before=40)
     rows[-1] |= {"rejected_rows": rows[-1]["rows"] // 5}
 

@@ -59,12 +59,12 @@ def rows() -> list[dict]:
     return ran(np.random.default_rng(3), range(-56, 7))
 
 
-def test_a_rule_that_does_what_it_did_needs_nobody(rows: list[dict]) -> None:
+def test_a_cleaning_rule_that_behaves_as_before_is_ok(rows: list[dict]) -> None:
     found = judged(rows)
     assert {each.severity for each in found.values()} == {"ok"} and len(found) == 2
 
 
-def test_what_an_audit_proposes_is_no_run(rows: list[dict]) -> None:
+def test_rules_proposed_by_an_audit_are_not_counted_as_runs(rows: list[dict]) -> None:
     told = pd.DataFrame(rows)
     proposal = {**rows[-1], "rule": "audit: duplicates", "rows_dropped": 1900, "extra": {"proposed": True}}
     both = pd.DataFrame([*({**row, "extra": {"by": "hand"}} for row in rows), proposal])
@@ -82,21 +82,21 @@ def test_a_rule_that_drops_more_is_named_with_the_day(rows: list[dict]) -> None:
     assert judged(rows)[RULE, "cleaning_change_rate"].severity == "ok"
 
 
-def test_a_rule_that_finds_nothing_any_more_is_worth_a_look(rows: list[dict]) -> None:
+def test_a_cleaning_rule_that_stops_changing_rows_is_a_warning(rows: list[dict]) -> None:
     for each in rows[-2:]:
         each["rows_changed"] = 0
     found = judged(rows)[RULE, "cleaning_change_rate"]
     assert found.severity == "watch" and "changes less than before: 0 %" in found.because
 
 
-def test_few_runs_say_what_they_need() -> None:
+def test_few_cleaning_runs_are_unknown_and_state_how_many_more_are_needed() -> None:
     found = judged(ran(np.random.default_rng(4), range(-2, 1), dataset=None, rows_changed=0))
     assert set(found) == {("rule:ages", "cleaning_drop_rate")}
     only = found["rule:ages", "cleaning_drop_rate"]
     assert only.severity == "unknown" and "needs about 5 more" in only.because and only.low < only.value < only.high
 
 
-def test_a_group_that_loses_more_rows_is_named_against_the_others(rows: list[dict]) -> None:
+def test_a_group_that_loses_more_rows_than_the_others_is_named(rows: list[dict]) -> None:
     rows[-1]["groups"] = {
         "sex": {"F": {"in": 900, "dropped": 171}, "M": {"in": 1100, "dropped": 11}},
         "region": {"n": {"in": 1000, "dropped": 30}, "s": {"in": 1000, "dropped": 30}},
@@ -108,7 +108,7 @@ def test_a_group_that_loses_more_rows_is_named_against_the_others(rows: list[dic
     assert "19 % of 900 rows against 1 % of the other 1,100" in sex.because
 
 
-def test_chance_in_a_small_group_cannot_be_told_yet(rows: list[dict]) -> None:
+def test_a_loss_in_a_small_group_that_may_be_chance_is_unknown(rows: list[dict]) -> None:
     rows[-1]["groups"] = {
         "sex": {"F": {"in": 40, "dropped": 4}, "M": {"in": 1960, "dropped": 60}},
         "age": {"old": {"in": 12, "dropped": 6}, "new": {"in": 1988, "dropped": 60}},
@@ -119,7 +119,7 @@ def test_chance_in_a_small_group_cannot_be_told_yet(rows: list[dict]) -> None:
     assert found[RULE, "age=new"].severity == "unknown" and "each group needs 30 rows" in found[RULE, "age=new"].because
 
 
-def test_the_p_value_is_fishers() -> None:
+def test_the_group_loss_p_value_equals_fishers_exact_test() -> None:
     (one, other) = cleaning_history.groups_of([{"sex": {"F": {"in": 60, "dropped": 9}, "M": {"in": 140, "dropped": 6}}}])
     for each, table in ((one, [[9, 51], [6, 134]]), (other, [[6, 134], [9, 51]])):
         assert each.p_value == pytest.approx(fisher_exact(table, alternative="greater").pvalue, rel=1e-9)
@@ -135,12 +135,12 @@ def test_the_p_value_is_fishers() -> None:
         {"sex": {"F": {"in": 100, "dropped": 3}}},
     ],
 )
-def test_groups_that_are_no_counts_are_passed_over(rows: list[dict], groups: dict) -> None:
+def test_malformed_group_counts_are_ignored(rows: list[dict], groups: dict) -> None:
     rows[-1]["groups"] = groups
     assert len(judged(rows)) == 2
 
 
-def test_clean_weeks_raise_little() -> None:
+def test_clean_weeks_rarely_raise_a_warning_and_never_a_critical_finding() -> None:
     raised, weeks = [], repeats(15, 300)
     for seed in range(weeks):
         rng = np.random.default_rng(seed)
@@ -151,7 +151,7 @@ def test_clean_weeks_raise_little() -> None:
     assert raised.count("act") == 0 and raised.count("watch") <= allowed(0.02, weeks) and raised.count("unknown") <= allowed(0.07, weeks)
 
 
-def test_a_run_that_is_as_unusual_as_runs_are_has_the_limit_of_one_that_is_not(rows: list[dict]) -> None:
+def test_an_ok_run_within_past_variation_has_a_limit_above_its_value(rows: list[dict]) -> None:
     """With shares of 3 to 12 % in the past, 9 % is usual, although it is beyond twice the usual share."""
     shares = np.random.default_rng(8).permutation(np.linspace(0.005, 0.12, len(rows)) ** 1.5)
     for each, share in zip(rows, shares / shares.max() * 0.12, strict=True):
@@ -164,7 +164,7 @@ def test_a_run_that_is_as_unusual_as_runs_are_has_the_limit_of_one_that_is_not(r
     assert "is within its limits: it drops" in found.because and "given how runs differ" in found.because
 
 
-def test_a_run_beyond_how_runs_differ_is_unknown_where_it_is_not_significant(rows: list[dict]) -> None:
+def test_a_run_beyond_its_limit_that_is_not_significant_is_unknown(rows: list[dict]) -> None:
     for each in rows[-7:]:
         each["rows_in"], each["rows_dropped"] = 30, 1
     rows[-1]["rows_dropped"] = 6
@@ -185,7 +185,7 @@ LANDED = [0.036, 0.006, 0.036, 0.039, 0.023, 0.007, 0.022, 0.007, 0.067, 0.028, 
 """Shares of a rule whose runs differ a lot."""
 
 
-def test_a_run_that_drops_more_than_every_earlier_one_is_told() -> None:
+def test_a_run_that_drops_more_rows_than_every_earlier_run_is_a_warning() -> None:
     found = judged(weekly_runs([*LANDED, 0.0915]))[RULE, "cleaning_drop_rate"]
     assert found.severity == "watch" and found.low > max(found.limit, *LANDED) and found.onset == datetime(2026, 3, 3, tzinfo=UTC)
     assert (
@@ -196,5 +196,5 @@ def test_a_run_that_drops_more_than_every_earlier_one_is_told() -> None:
 
 
 @pytest.mark.parametrize(("past", "share"), [(LANDED, 0.06), ([*LANDED, 0.09], 0.0915), ([*LANDED, 0.085], 0.0915)])
-def test_a_run_that_was_nearly_reached_before_is_not_told(past: list[float], share: float) -> None:
+def test_a_run_close_to_the_highest_past_drop_rate_is_ok(past: list[float], share: float) -> None:
     assert judged(weekly_runs([*past, share]))[RULE, "cleaning_drop_rate"].severity == "ok"

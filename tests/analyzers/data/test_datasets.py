@@ -28,13 +28,13 @@ def said(*rows: dict) -> list[Finding]:
     return datasets.analyze({"datasets": frame}, Context(EVERY_MODEL, NO_VERSION, window, window.end, 0.01))
 
 
-def test_versions_of_one_content_each_need_nobody_even_where_two_are_alike() -> None:
+def test_dataset_versions_with_one_content_each_are_ok_even_if_two_are_identical() -> None:
     (found,) = said(logged("1", 1, "sha256:aa"), logged("1", 2, "sha256:aa"), logged("2", 3, "sha256:aa"))
     assert (found.severity, found.value, found.subject, found.model) == ("ok", 1.0, "dataset:loans", None)
     assert "2 versions of dataset `loans`" in found.because
 
 
-def test_one_version_of_two_contents_is_named_since_the_day_that_it_became_another() -> None:
+def test_a_dataset_version_with_two_contents_is_critical_from_the_day_it_changed() -> None:
     (found,) = said(logged("1", -30, "sha256:aaaaaaaaaaaaaaaa"), logged("1", 3, "sha256:bbbbbbbbbbbbbbbb"), logged("2", 4, "sha256:cc"))
     assert (found.severity, found.value, found.limit) == ("act", 2.0, 1.0)
     assert "Version `1`" in found.because and "sha256:aaaaaaaa…; sha256:bbbbbbbb…" in found.because
@@ -42,12 +42,12 @@ def test_one_version_of_two_contents_is_named_since_the_day_that_it_became_anoth
 
 
 @pytest.mark.parametrize(("second", "severity"), [(101, "act"), (100, "unknown")])
-def test_without_a_checksum_rows_tell_that_contents_differ_and_never_that_they_are_equal(second: int, severity: str) -> None:
+def test_without_a_checksum_row_counts_can_prove_a_difference_but_not_equality(second: int, severity: str) -> None:
     (found,) = said(logged("1", 1, None), logged("1", 2, "sha256:aa", second))
     assert found.severity == severity
 
 
-def test_what_was_logged_before_the_window_is_no_news_and_of_nothing_nothing_is_said() -> None:
+def test_datasets_logged_only_before_the_window_give_no_finding() -> None:
     assert said(logged("1", -9, "sha256:aa"), logged("1", -8, "sha256:bb")) == []
     assert said() == []
     names = [each.subject for each in said(logged("1", -9, "a"), logged("1", -8, "b"), logged("1", 1, "a", dataset="people"))]

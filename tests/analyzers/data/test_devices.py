@@ -56,7 +56,7 @@ def test_a_fault_of_one_device_is_named(changes: dict[str, float], metric: str, 
     assert f"of device `{device}`" in finding.because
 
 
-def test_a_capture_that_ends_after_its_arrival_is_a_clock_ahead() -> None:
+def test_a_capture_time_after_the_arrival_time_means_the_clock_is_ahead() -> None:
     batches = device_batches(RNG(4))
     (last,) = of_device(batches, "d1", 6)
     last["captured_to"] = last["at"] + timedelta(hours=26)
@@ -81,7 +81,7 @@ def test_weather_that_changes_at_every_device_is_no_fault() -> None:
 
 
 @pytest.mark.parametrize("level", [1.0, 15.0], ids=["alike", "each at its own level"])
-def test_a_season_hides_no_wrong_device_that_follows_three_others(level: float) -> None:
+def test_a_faulty_device_is_found_despite_seasonal_change_among_four_devices(level: float) -> None:
     """An error of twelve degrees (three standard deviations of a batch) is smaller than the seasonal move of all devices in two months."""
     for seed in range(repeats(3, 40)):
         batches = device_batches(RNG(seed), fleet=4, level=level)
@@ -93,7 +93,7 @@ def test_a_season_hides_no_wrong_device_that_follows_three_others(level: float) 
         assert finding.evidence["proposal"] == "recalibrate" and finding.evidence["column"] == "temperature"
 
 
-def test_of_three_devices_no_right_one_is_named() -> None:
+def test_among_three_devices_no_healthy_device_is_blamed() -> None:
     """With two other devices, a fault of one moves their median by half of the fault; the difference alone would blame the third device."""
     for seed in range(5):
         batches = device_batches(RNG(seed), fleet=3)
@@ -149,7 +149,7 @@ def test_a_clean_week_of_a_fleet_is_silent() -> None:
 
 
 @pytest.mark.parametrize(("rows", "fleet"), [(500, 6), (60, 6), (60, 1)])
-def test_clean_weeks_are_ok_within_the_limit_that_they_state(rows: int, fleet: int) -> None:
+def test_ok_findings_of_clean_weeks_are_within_their_stated_limit(rows: int, fleet: int) -> None:
     weeks = repeats(6, 100)
     found = [each for seed in range(weeks) for each in device_findings(device_batches(RNG(seed), fleet=fleet, rows=rows))]
     assert all(each.limit is not None for each in found) and not any(each.severity == "ok" and beyond_limit(each) for each in found)
@@ -167,7 +167,7 @@ def missing_values(share: float) -> Finding:
     return found
 
 
-def test_the_limit_is_how_far_such_batches_vary_where_that_is_more_than_the_stated_one() -> None:
+def test_the_limit_is_the_natural_batch_variation_if_it_exceeds_the_stated_limit() -> None:
     """By hand: the two-sided limit of Student's t around the past median on the arcsine scale, for the most unusual of seven batches."""
     past = [each for each in device_batches(RNG(21), fleet=1, rows=60) if each["at"] < START]
     n = np.array([each["rows"] for each in past], float)
@@ -192,7 +192,7 @@ def test_the_limit_is_how_far_such_batches_vary_where_that_is_more_than_the_stat
     assert (warned.severity, warned.limit) == ("watch", pytest.approx(stated)) and beyond_limit(warned)
 
 
-def test_a_value_beyond_its_range_is_unknown_though_another_column_is_more_unusual() -> None:
+def test_a_relevant_effect_is_unknown_although_a_negligible_one_is_more_unusual() -> None:
     """A more unusual value with a negligible effect does not hide a value with a relevant effect."""
     batches = device_batches(RNG(21), fleet=1, rows=5000)
     for place, each in enumerate(batches):
@@ -204,7 +204,7 @@ def test_a_value_beyond_its_range_is_unknown_though_another_column_is_more_unusu
     assert (found.severity, found.evidence["column"], found.value) == ("unknown", "humidity", 69.0) and beyond_limit(found)
 
 
-def test_a_spread_where_there_was_none_is_held_against_the_limit_that_it_states() -> None:
+def test_a_spread_with_a_zero_baseline_is_compared_with_its_stated_limit() -> None:
     batches = device_batches(RNG(8), fleet=1)
     for place, each in enumerate(batches):
         each["stats"] = {"rain": {"mean": 0.0, "std": 2.0 if place % 5 == 0 else 0.0, "null_share": 0.0}}
@@ -218,7 +218,7 @@ def test_batches_without_statistics_have_no_finding_about_them() -> None:
 
 
 @pytest.mark.parametrize(("more", "least"), [(9.0, 2), (14.0, 7)])
-def test_what_every_batch_of_the_week_shares_is_never_ok(more: float, least: int) -> None:
+def test_a_shift_shared_by_every_batch_of_the_week_is_never_ok(more: float, least: int) -> None:
     """Shifts of three and nearly five times the variation of single batches: no single batch is as unusual as all of them together."""
     warned = 0
     for seed in range(8):
@@ -254,7 +254,7 @@ def null_shares(now: list[float], past: list[float], *, fleet: int = 1, every: i
     return [each for each in device_findings(batches) if each.metric == "batch_null_share"]
 
 
-def test_the_days_and_batches_of_a_fault_are_those_of_single_batches() -> None:
+def test_a_fault_is_dated_and_counted_by_its_single_unusual_batches() -> None:
     (found, *_) = null_shares([0.03, 0.035, 0.04, 0.4, 0.4, 0.4, 0.4], [])
     assert (found.severity, found.evidence["onset_known"]) == ("act", "dated")
     assert found.onset is not None and found.onset.date() == (START + timedelta(days=3)).date()
@@ -265,6 +265,6 @@ def test_the_days_and_batches_of_a_fault_are_those_of_single_batches() -> None:
 @pytest.mark.parametrize(
     ("past", "now", "every"), [([0.6] * 11, [0.6] * 7, 1), ([1.0, 0.03, 0.03, 0.03], [1.0], 7)], ids=["11 days of 84", "one week of 7"]
 )
-def test_bad_days_of_the_past_make_no_bad_day_ok(past: list[float], now: list[float], every: int, fleet: int) -> None:
+def test_a_bad_day_is_not_ok_because_of_bad_days_in_the_past(past: list[float], now: list[float], every: int, fleet: int) -> None:
     (found, *_) = null_shares(now, past, every=every, fleet=fleet)
     assert found.severity == "unknown" and found.value == now[0] and beyond_limit(found) and "is not yet known" in found.because

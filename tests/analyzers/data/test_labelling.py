@@ -47,7 +47,7 @@ def alarms(found: list[Finding]) -> set[tuple[str, str, str]]:
     return {(each.severity, each.metric, each.subject) for each in found if each.severity in ("act", "watch")}
 
 
-def test_who_is_often_wrong_on_gold_items_is_named_and_the_test_is_fishers_on_a_count_by_hand() -> None:
+def test_an_annotator_often_wrong_on_gold_items_is_named_by_fishers_exact_test() -> None:
     rows = project(3, weak="ann-2", weak_by=0.35)
     found = said(rows)
     assert alarms(found) >= {("act", "gold_accuracy", "project:moods/annotator:ann-2")}
@@ -67,7 +67,7 @@ def test_who_is_often_wrong_on_gold_items_is_named_and_the_test_is_fishers_on_a_
     assert look.p_value == pytest.approx(fisher_exact(table, alternative="less").pvalue) and size <= len(gold) - len(mine)
 
 
-def test_a_weak_person_of_before_is_no_news_and_a_few_gold_items_are_no_alarm() -> None:
+def test_an_already_weak_annotator_is_ongoing_and_few_gold_items_raise_no_alarm() -> None:
     always = project(3, weak="ann-2", weak_by=0.35, weak_since=START - timedelta(days=40))
     one = only(said(always), "gold_accuracy", "project:moods/annotator:ann-2")
     assert one.severity == "act" and news_of(one) == "ongoing" and "as in the 4 weeks before" in one.because
@@ -81,7 +81,7 @@ def test_a_weak_person_of_before_is_no_news_and_a_few_gold_items_are_no_alarm() 
     assert only(tiny, "gold_accuracy").severity == "unknown" and "it needs about" in only(tiny, "gold_accuracy").because
 
 
-def test_so_many_gold_items_find_a_person_who_is_20_points_below_four_times_in_five() -> None:
+def test_the_stated_number_of_gold_items_detects_a_20_point_gap_with_80_percent_power() -> None:
     """By simulation: persons with accuracy 0.72 among others with 0.92, tested with the budget that six people share."""
     n, rng = answers_needed(0.92, 300, 6, BUDGET), np.random.default_rng(4)
     found = []
@@ -107,7 +107,7 @@ def test_class_by_class_is_the_confusion_matrix() -> None:
     assert every["n"].sum() == now["known"].sum() and every["others_n"].sum() == 0
 
 
-def test_the_first_answer_counts_and_a_later_one_does_not_help() -> None:
+def test_only_the_first_answer_to_a_gold_item_counts() -> None:
     rows = project(5)
     late = rows[(rows["at"] >= START) & rows["gold"].notna()]
     better = late.assign(label=late["gold"], at=late["at"] + timedelta(minutes=1))
@@ -142,7 +142,7 @@ def anchored_by_hand(rows: pd.DataFrame) -> tuple[int, float]:
     return items, top / bottom
 
 
-def test_anchoring_is_told_within_items_and_equals_a_loop_over_them() -> None:
+def test_anchoring_is_measured_within_items_and_matches_a_hand_computation() -> None:
     rows = project(8, items_a_day=80, anchored=0.6)
     one = only(said(rows), "suggestion_anchoring")
     items, value = anchored_by_hand(rows[rows["at"] >= START])
@@ -165,7 +165,7 @@ def test_wrong_suggestions_on_hard_items_are_no_anchoring() -> None:
     )
 
 
-def test_without_blind_items_it_cannot_be_told_and_says_what_it_takes() -> None:
+def test_anchoring_is_unknown_without_items_labelled_blind() -> None:
     one = only(said(project(8, shown=1.0)), "suggestion_anchoring")
     assert one.severity == "unknown" and one.value is None and "others without" in one.because
 
@@ -193,7 +193,7 @@ def test_one_person_who_accepts_whatever_is_suggested_is_named() -> None:
     )
 
 
-def test_a_follower_is_named_without_any_known_answer_and_a_few_labels_are_no_alarm() -> None:
+def test_an_annotator_who_follows_suggestions_is_named_without_gold_items() -> None:
     """60 items a day without gold: in the window one person accepts the suggestions. The share and its test are counted by hand."""
     rows = project(21, items_a_day=60, gold=0.0)
     mine = (rows["annotator"] == "ann-5") & (rows["at"] >= START) & rows["suggestion"].notna()
@@ -206,7 +206,7 @@ def test_a_follower_is_named_without_any_known_answer_and_a_few_labels_are_no_al
 
 
 @pytest.mark.parametrize("threshold", [0.5, 0.8, 0.9, 0.97])
-def test_what_a_threshold_would_do_is_a_count_by_hand(threshold: float) -> None:
+def test_the_outcome_of_an_acceptance_threshold_matches_a_hand_count(threshold: float) -> None:
     rows = project(12)
     now, _ = answers(rows)
     told = suggestions.acceptance_outcome(now, threshold)
@@ -231,7 +231,7 @@ def test_what_a_threshold_would_do_is_a_count_by_hand(threshold: float) -> None:
     )
 
 
-def test_time_that_was_not_logged_is_estimated_from_what_was() -> None:
+def test_missing_labelling_times_are_estimated_from_logged_times() -> None:
     rows = project(12)
     some = rows["item"].str.endswith("1")
     now, _ = answers(rows.assign(seconds=rows["seconds"].where(~some)))
@@ -245,7 +245,7 @@ def test_time_that_was_not_logged_is_estimated_from_what_was() -> None:
     assert suggestions.acceptance_outcome(none.assign(suggestion_confidence=np.nan), 0.9) is None
 
 
-def test_the_time_of_a_label_is_that_of_pandas_and_its_interval_holds() -> None:
+def test_labelling_time_quantiles_match_pandas_and_lie_in_their_interval() -> None:
     rows = project(13)
     now, _ = answers(rows)
     found = labelling_speed.labelling_speed_by_annotator(now).set_index("annotator")
@@ -263,7 +263,7 @@ def test_the_time_of_a_label_is_that_of_pandas_and_its_interval_holds() -> None:
     assert 0.94 <= held / 2000 <= 0.985 and labelling_speed.median_label_seconds(np.array([1.0, 2.0, 3.0])).low is None
 
 
-def test_the_slope_within_sessions_is_that_of_a_regression_with_a_term_for_each() -> None:
+def test_the_fatigue_slope_matches_a_regression_with_session_effects() -> None:
     rows = first_answers(project(14, tired=0.04))
     told = labelling_speed.fatigue_slope(rows)
     gold = labelling_speed.labelling_sessions(rows)
@@ -275,7 +275,7 @@ def test_the_slope_within_sessions_is_that_of_a_regression_with_a_term_for_each(
 
 
 @pytest.mark.long  # tests/simulation/test_labelling_replay.py plants fatigue
-def test_people_who_tire_are_seen_and_those_who_do_not_are_not() -> None:
+def test_fatigue_is_detected_where_it_exists_and_rarely_elsewhere() -> None:
     """In clean projects the false-alarm rate is the stated one. Nearly all projects that lose 8 points an hour are named."""
     tested, runs = repeats(20, 60), repeats(4, 10)
     clean = [labelling_speed.fatigue_slope(first_answers(project(seed, items_a_day=30))).p_value for seed in range(200, 200 + tested)]
@@ -288,13 +288,13 @@ def test_people_who_tire_are_seen_and_those_who_do_not_are_not() -> None:
     assert named.value < -0.02 and named.high < 0 and "falls during sessions" in named.because
 
 
-def test_clean_projects_raise_no_act_and_hardly_a_watch() -> None:
+def test_clean_projects_raise_no_critical_finding_and_few_warnings() -> None:
     runs = repeats(3, 300)
     raised = [each for seed in range(runs) for each in alarms(said(project(4000 + seed, gold=0.4 if seed % 2 else 0.1)))]
     assert not [each for each in raised if each[0] == "act"] and len(raised) <= max(2, allowed(0.03, runs)), raised
 
 
-def test_what_nothing_is_compared_with_is_unknown_and_says_why() -> None:
+def test_labelling_metrics_without_a_comparison_are_unknown_with_the_reason() -> None:
     rows = project(8, shown=1.0)
     found = {each.metric: each for each in said(rows[rows["at"] >= START]) if each.subject == "project:moods"}
     assert {found[name].severity for name in ("gold_accuracy", "wrong_suggestions_taken", "suggestion_acceptance", "label_seconds")} == {
@@ -307,13 +307,13 @@ def test_what_nothing_is_compared_with_is_unknown_and_says_why() -> None:
     assert "Not judged by itself" in found["suggestion_acceptance"].because and "not judged" in found["label_seconds"].because
 
 
-def test_a_project_that_logs_none_of_the_fields_says_nothing() -> None:
+def test_a_project_without_gold_suggestions_or_times_gives_only_agreement_findings() -> None:
     rows = project(3).assign(gold=None, suggestion=None, suggestion_confidence=np.nan, seconds=np.nan)
     assert {each.metric for each in said(rows)} == {"label_agreement", "annotator_agreement"} and said(rows.iloc[:0]) == []
     assert said(rows, {"model_projects": frozenset({"moods"})}) == [], "agreement of a model's project is told by data/labels"
 
 
-def test_agreement_is_told_without_a_model_and_somebody_who_guesses_is_named() -> None:
+def test_agreement_is_reported_without_a_model_and_a_random_annotator_is_named() -> None:
     rows = project(3).assign(gold=None, suggestion=None, suggestion_confidence=np.nan, seconds=np.nan)
     alpha = only(said(rows), "label_agreement")
     now = rows[rows["at"] >= START].groupby("item")["label"].apply(list).tolist()
@@ -326,7 +326,7 @@ def test_agreement_is_told_without_a_model_and_somebody_who_guesses_is_named() -
     assert not [each for each in said(few) if each.severity in ("act", "watch")]
 
 
-def test_projects_stand_apart() -> None:
+def test_projects_are_judged_separately() -> None:
     rows = pd.concat([project(3, weak="ann-2", weak_by=0.4), project(4, name="gestures", items_a_day=20)], ignore_index=True)
     found = said(rows)
     assert {each.subject.partition("/")[0] for each in found} == {"project:moods", "project:gestures"}
@@ -343,7 +343,7 @@ def given(rows: pd.DataFrame) -> pd.DataFrame:
     return pd.concat([found, more], ignore_index=True).assign(score=rng.random(len(found) + 10).round(3))
 
 
-def test_work_reasons_and_policies_are_counted_as_by_hand() -> None:
+def test_workload_reasons_and_policies_match_hand_counts() -> None:
     rows = project(15)
     rows = rows[rows["at"] >= START]
     assigned, (now, _) = given(rows), answers(rows)

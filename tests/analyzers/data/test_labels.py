@@ -20,7 +20,7 @@ from tests.support.length import allowed, repeats
 from tests.support.levels import beyond_limit
 
 
-def test_clean_weeks_ask_for_nothing_critical_and_hardly_anything() -> None:
+def test_clean_weeks_raise_no_critical_finding_and_few_warnings() -> None:
     weeks = repeats(4, 300)
     raised = [each for seed in range(weeks) for each in said(labelled(seed=5000 + seed)) if each.needs_action]
     assert [each.because for each in raised if each.severity == "act"] == []
@@ -43,7 +43,7 @@ def alpha_by_hand(items: list[list[object]]) -> float:
     return 1 - within / between
 
 
-def test_alpha_is_the_formula_by_hand_and_a_fall_is_named_with_its_day() -> None:
+def test_agreement_is_krippendorffs_alpha_and_a_fall_is_dated() -> None:
     rows = labelled(late=0.5)
     found = only(said(rows), "label_agreement")
     by_item = {side: [list(each) for _, each in part.groupby("item")["label"]] for side, part in rows.groupby(rows["at"] >= START)}
@@ -53,7 +53,7 @@ def test_alpha_is_the_formula_by_hand_and_a_fall_is_named_with_its_day() -> None
     assert abs(found.onset - START.replace(tzinfo=UTC)) <= timedelta(days=1)
 
 
-def test_what_did_not_change_is_no_news_and_too_little_is_unknown() -> None:
+def test_unchanged_agreement_is_ok_and_low_agreement_is_a_warning() -> None:
     fine = only(said(labelled()), "label_agreement")
     assert fine.severity == "ok" and "as in the 4 weeks before" in fine.because
     poor = only(said(labelled(wrong=0.6, late=0.6)), "label_agreement")
@@ -61,7 +61,7 @@ def test_what_did_not_change_is_no_news_and_too_little_is_unknown() -> None:
 
 
 @pytest.mark.parametrize("wrong", [0.1, 0.6])
-def test_the_value_is_of_the_days_in_the_sentence_also_where_a_shorter_look_decides(wrong: float) -> None:
+def test_the_stated_agreement_covers_the_days_in_its_sentence_even_if_a_shorter_look_decides(wrong: float) -> None:
     asked, labels = context(), recent_labels(labelled(a_day=60, wrong=wrong, late=wrong), END, 35)
     shorter = [each for each in annotator_agreement.agreement_changes(labels, asked) if not each.whole]
     blank = asked.undecided("data/labels", "model", "label_agreement", 0, "", against="past")
@@ -70,7 +70,7 @@ def test_the_value_is_of_the_days_in_the_sentence_also_where_a_shorter_look_deci
     assert f"alpha {found.value:.2f} on {found.n:,} items" in found.because and found.evidence["look_days"] == 7
 
 
-def test_agreement_is_not_ok_beyond_the_limit_that_judged_it() -> None:
+def test_agreement_below_its_limit_is_never_ok() -> None:
     unsure = []
     for seed in range(30):
         found = only(said(labelled(wrong=0.1, late=0.2, a_day=8, seed=seed)), "label_agreement")
@@ -80,7 +80,7 @@ def test_agreement_is_not_ok_beyond_the_limit_that_judged_it() -> None:
     assert unsure and all(beyond_limit(each) and "That is below the limit of" in each.because for each in unsure)
 
 
-def test_who_answers_at_random_is_named_and_the_test_is_fishers_on_a_count_by_hand() -> None:
+def test_an_annotator_who_answers_at_random_is_named_by_fishers_exact_test() -> None:
     rows, rng = labelled(a_day=16), np.random.default_rng(3)
     mine = (rows["annotator"] == "c") & (rows["at"] >= START)
     rows.loc[mine, "label"] = rng.integers(0, 3, int(mine.sum()))
@@ -100,7 +100,7 @@ def test_who_answers_at_random_is_named_and_the_test_is_fishers_on_a_count_by_ha
     assert {each.subject for each in said(rows) if each.severity == "act" and each.metric == "annotator_agreement"} == {"annotator=c"}
 
 
-def test_two_people_cannot_be_told_apart_and_old_oddness_is_no_news() -> None:
+def test_two_annotators_cannot_be_told_apart_and_an_older_deviation_is_ongoing() -> None:
     two = only(said(labelled(people="ab", late=0.5)), "annotator_agreement")
     assert two.severity == "unknown" and "a third annotator" in two.because
     rows, rng = labelled(a_day=16), np.random.default_rng(3)
@@ -126,7 +126,7 @@ def waiting(hours: float, late_hours: float, who: str = "b") -> tuple[pd.DataFra
     return frame(done), pd.DataFrame(given, columns=COLUMNS[:4]).astype({"at": "datetime64[us]"})
 
 
-def test_a_slow_annotators_queue_is_named_with_an_age_by_hand() -> None:
+def test_a_slow_annotators_queue_is_named_with_its_mean_age() -> None:
     done, given = waiting(12.0, 200.0)
     found = {each.subject: each for each in said(done, given) if each.metric == "queue_days"}
     left = given.merge(done[COLUMNS[:3]], how="left", indicator=True).query("_merge == 'left_only' and annotator == 'b'")
@@ -153,7 +153,7 @@ def test_a_queue_is_not_ok_beyond_its_limit_where_few_labels_wait() -> None:
     assert unsure and all(beyond_limit(each) and "That is beyond the limit of" in each.because for each in unsure)
 
 
-def test_what_was_labelled_again_later_waits_no_longer_and_what_is_given_again_waits_anew() -> None:
+def test_an_item_assigned_again_waits_from_its_new_assignment() -> None:
     given = frame([("loan", "i", "a", END - timedelta(days=9), None), ("loan", "i", "a", END - timedelta(days=2), None)])
     done = frame([("loan", "i", "a", END - timedelta(days=8), "x")])
     work = label_queue.assignments_of(given[COLUMNS[:4]], done, END)
@@ -173,7 +173,7 @@ def test_labels_that_contradict_earlier_ones_are_counted() -> None:
     assert repeat_labels.contradicting_labels(pd.concat([rows, same]), END)[1].sum() == 0
 
 
-def test_a_dearer_label_is_named_from_its_day_with_the_labels_that_paid_it() -> None:
+def test_a_label_price_rise_is_dated_and_counts_the_labels_paid_at_it() -> None:
     rows, since = labelled(), END - timedelta(days=3)
     dear = label_price_records([(END - timedelta(days=90), 0.4), (since, 0.8)], "EUR", "loan")
     found = only(said(rows, prices=dear), "label_price")
@@ -182,12 +182,12 @@ def test_a_dearer_label_is_named_from_its_day_with_the_labels_that_paid_it() -> 
     assert only(said(rows, prices=label_price_records([(END - timedelta(days=90), 0.4)], "EUR", "loan")), "label_price").severity == "ok"
 
 
-def test_projects_are_those_of_the_settings_and_no_labelling_says_nothing() -> None:
+def test_only_projects_named_in_the_settings_are_judged() -> None:
     rows = labelled().assign(project="moods")
     assert said(rows) == [] and only(said(rows, projects=("moods",)), "label_agreement").severity == "ok"
 
 
-def test_the_owner_sets_from_which_change_somebody_is_needed() -> None:
+def test_owner_limits_set_when_labelling_changes_need_action() -> None:
     """Each limit of `LIMITS`: a looser limit turns an act into a watch, a stricter limit a watch into an act; the watch limit is never
     above the act limit."""
     rows, rng = labelled(a_day=16), np.random.default_rng(3)

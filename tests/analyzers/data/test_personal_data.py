@@ -56,7 +56,7 @@ def test_a_column_with_personal_data_is_named_with_kinds_and_counts_and_no_text(
     assert "log a pseudonym" in said(current)["subject"].because
 
 
-def test_fields_that_records_do_not_define_are_searched_each_by_its_name() -> None:
+def test_undefined_record_fields_are_searched_for_personal_data_by_name() -> None:
     current = rows(400)
     current["extra"] = [
         json.dumps(
@@ -75,7 +75,7 @@ def test_fields_that_records_do_not_define_are_searched_each_by_its_name() -> No
     assert set(said(current)) == {"model"}
 
 
-def test_few_texts_are_unknown_and_an_owner_may_state_a_limit() -> None:
+def test_few_texts_are_unknown_and_an_owner_limit_is_used() -> None:
     small = rows(60, "ann@mail.example")
     assert said(small)["note"].severity == "unknown" and "about 40 more" in said(small)["note"].because
     assert said(rows(20))["model"].severity == "unknown" and "about 40 more" in said(rows(20))["model"].because
@@ -96,7 +96,7 @@ def test_few_texts_are_unknown_and_an_owner_may_state_a_limit() -> None:
         ("national identifiers", ["RSSMRA85T10A562S"], ["RSSMRA85Z10A562S"]),
     ],
 )  # fmt: skip
-def test_check_digits_decide(kind: str, good: list[str], bad: list[str]) -> None:
+def test_only_numbers_with_valid_check_digits_count_as_personal_data(kind: str, good: list[str], bad: list[str]) -> None:
     right, wrong = (rows(200, "plain") for _ in range(2))
     for frame, texts in ((right, good * 2), (wrong, bad * 2)):
         frame.loc[: len(texts) - 1, "note"] = texts

@@ -31,7 +31,7 @@ from tests.support.quality_world import (
 )
 
 
-def test_clean_values_give_one_sentence_a_column() -> None:
+def test_clean_columns_give_one_ok_finding_each() -> None:
     said = column_quality(quality_rows(4000, 1), quality_rows(5000, 2))
     columns = [each for each in said.values() if each.subject != "model"]
     assert {each.subject for each in columns} == {*FEATURES, "score"} and len(columns) == 4
@@ -39,7 +39,7 @@ def test_clean_values_give_one_sentence_a_column() -> None:
     assert "No rate of `region` grew beyond its limit" in said["region", "null_rate"].because
 
 
-def test_numbers_beyond_those_that_a_double_holds_are_told_for_their_column() -> None:
+def test_whole_numbers_beyond_double_precision_are_reported_for_their_column() -> None:
     current, reference = quality_rows(4000, 1), quality_rows(5000, 2)
     for rows in (current, reference):
         rows["income"] = rows["income"] + 2.0**60
@@ -77,7 +77,7 @@ def test_a_surge_of_nulls_has_the_figures_of_scipy_and_its_first_day() -> None:
         ("age", 400.0, "out_of_range_rate", "is outside the reference's range in"),
     ],
 )
-def test_each_rate_is_named(column: str, value: object, metric: str, word: str) -> None:
+def test_each_quality_rate_is_reported_with_its_own_metric(column: str, value: object, metric: str, word: str) -> None:
     current = quality_rows(5000, 6)
     current[column] = [value if i % 12 == 0 else each for i, each in enumerate(current[column])]
     said = column_quality(current, quality_rows(5000, 7))
@@ -87,7 +87,7 @@ def test_each_rate_is_named(column: str, value: object, metric: str, word: str) 
     assert {key[0] for key in said if key[0] != "model"} == {*FEATURES, "score"}
 
 
-def test_three_points_of_an_unseen_category_are_a_watch() -> None:
+def test_an_unseen_category_in_three_percent_of_rows_is_a_warning() -> None:
     current = quality_rows(5000, 8)
     current.loc[::33, "region"] = "west"
     assert column_quality(current, quality_rows(5000, 9))["region", "unseen_rate"].severity == "watch"
@@ -117,7 +117,7 @@ def test_a_range_that_leaves_out_an_isolated_value_of_the_reference_says_so() ->
     assert "isolated" not in column_quality(quality_rows(5000, 8), quality_rows(5000, 9))["age", "null_rate"].because
 
 
-def test_a_growth_too_small_to_matter_is_fine_however_many_rows() -> None:
+def test_a_negligible_rise_is_ok_in_any_number_of_rows() -> None:
     current = quality_rows(60_000, 10)
     current.loc[::80, "region"] = "west"
     assert column_quality(current, quality_rows(60_000, 11))["region", "null_rate"].severity == "ok"
@@ -129,7 +129,7 @@ def test_fewer_nulls_than_in_the_reference_are_no_fault() -> None:
     assert column_quality(current, quality_rows(5000, 13))["income", "null_rate"].severity == "ok"
 
 
-def test_a_column_that_stands_still_is_constant_and_stuck() -> None:
+def test_a_column_with_a_single_value_is_constant_and_stuck() -> None:
     current = quality_rows(2000, 14)
     current["age"] = 41.5
     said = column_quality(current, quality_rows(5000, 15))
@@ -138,7 +138,7 @@ def test_a_column_that_stands_still_is_constant_and_stuck() -> None:
     assert "about 41" in said["age", "constant"].because
 
 
-def test_a_column_that_hardly_varied_before_may_stand_still() -> None:
+def test_a_column_that_hardly_varied_in_the_reference_may_be_constant() -> None:
     reference, current = quality_rows(5000, 16), quality_rows(2000, 17)
     reference["region"] = np.where(np.arange(5000) % 20, "north", "south")
     current["region"] = "north"
@@ -181,7 +181,7 @@ def test_an_empty_window_gives_only_unknown() -> None:
     assert said["model", "judged"].because.startswith("No predictions in this window")
 
 
-def test_weights_count_and_cost_certainty() -> None:
+def test_row_weights_change_the_rate_and_widen_its_interval() -> None:
     current = quality_rows(4000, 28)
     current["weight"] = np.where(np.arange(4000) % 2, 1.0, 3.0)
     current.loc[::2, "income"] = None
@@ -192,7 +192,7 @@ def test_weights_count_and_cost_certainty() -> None:
     assert (said.low, said.high) == pytest.approx((wilson.low, wilson.high))
 
 
-def test_importance_ranks_and_a_setting_moves_the_limit() -> None:
+def test_importance_sets_the_rank_and_a_setting_changes_the_limit() -> None:
     current = quality_rows(5000, 30)
     current.loc[::10, ["age", "region"]] = None
     settings = ModelSettings(importance={"age": 0.1, "region": 0.8}, limits={"data/quality/null_rate": 0.3})
@@ -201,7 +201,7 @@ def test_importance_ranks_and_a_setting_moves_the_limit() -> None:
     assert said["age", "null_rate"].severity == "watch" and said["age", "null_rate"].limit == pytest.approx(0.02)
 
 
-def test_all_looks_share_one_false_discovery_rate() -> None:
+def test_all_comparisons_share_one_false_discovery_rate() -> None:
     current = quality_rows(2000, 32)
     current.loc[::9, "income"] = None
     reference = quality_rows(3000, 33)
@@ -211,7 +211,7 @@ def test_all_looks_share_one_false_discovery_rate() -> None:
     assert [each.severity for each in quality_findings(context, current, reference) if each.subject == "income"] == ["act"]
 
 
-def test_without_a_reference_it_asks_for_one_and_compares_with_the_past() -> None:
+def test_without_a_reference_the_past_is_compared_and_registration_is_suggested() -> None:
     context = context_for(None, features=("age", "never"))
     context = replace(context, version=Version("1"))
     past = quality_rows(3000, 34).assign(never=None)
@@ -224,14 +224,14 @@ def test_without_a_reference_it_asks_for_one_and_compares_with_the_past() -> Non
     assert not [key for key in said if key[0] == "never"]
 
 
-def test_the_score_is_named_apart_from_a_feature_called_score() -> None:
+def test_findings_of_the_score_and_of_a_feature_named_score_have_different_ids() -> None:
     reference = quality_rows(3000, 36)
     context = quality_world(reference, ("age", "score"))
     current = quality_rows(3000, 37)
     assert len({each.id for each in quality_findings(context, current, reference)}) == len(quality_findings(context, current, reference))
 
 
-def test_counters_are_judged_by_their_level() -> None:
+def test_duplicate_and_rejection_counters_are_judged_by_their_rates() -> None:
     context = context_for(None)
     counters = {
         "stored": 850,
@@ -347,7 +347,7 @@ def test_a_unit_that_changed_on_the_last_days_is_named_with_these_days() -> None
     )
 
 
-def test_values_that_vary_inside_one_wide_bin_are_not_one_value() -> None:
+def test_values_that_vary_within_one_reference_bin_are_not_stuck() -> None:
     """The values have a narrow range: they vary within one bin of the reference."""
     rng = np.random.default_rng(33)
     reference, current = quality_rows(5000, 34), quality_rows(3000, 35)
@@ -381,7 +381,7 @@ def of_shared_days(values: list[object], reference: pd.DataFrame) -> dict[tuple[
     }
 
 
-def test_a_column_that_a_whole_day_shares_has_one_observation_a_day() -> None:
+def test_a_column_with_one_value_a_day_has_one_observation_a_day() -> None:
     """One new category on one day of seven is one observation, not 24 rows; on five of seven days it is a fault."""
     rng = np.random.default_rng(39)
     reference = quality_rows(24 * 90, 40)
@@ -393,13 +393,13 @@ def test_a_column_that_a_whole_day_shares_has_one_observation_a_day() -> None:
     assert most["region", "unseen_rate"].severity == "act"
 
 
-def test_rows_that_vary_within_a_day_still_count_one_by_one() -> None:
+def test_rows_that_vary_within_a_day_count_as_single_observations() -> None:
     current = quality_rows(24 * 7, 41)
     current.loc[(current["at"] >= START + timedelta(days=2)) & (current["at"] < START + timedelta(days=3)), "region"] = "west"
     assert column_quality(current, quality_rows(5000, 42))["region", "unseen_rate"].severity == "act"
 
 
-def test_a_season_that_lasts_as_long_as_before_is_neither_constant_nor_stuck() -> None:
+def test_a_season_of_usual_length_is_neither_constant_nor_stuck() -> None:
     reference = quality_rows(24 * 90, 43)
     reference["region"] = np.repeat(np.array(["north", "south", "east"], object), 24 * 30)
     said = of_shared_days(["south"] * 35, reference)
@@ -421,7 +421,7 @@ def rates(reference: float, past: float, now: float) -> dict[tuple[str, str], Fi
     return {(each.subject, each.metric): each for each in quality_findings(quality_world(before), current, before, earlier)}
 
 
-def test_a_rate_that_the_month_before_had_too_keeps_its_severity_and_is_ongoing() -> None:
+def test_a_rate_equally_high_in_the_month_before_stays_critical_and_is_ongoing() -> None:
     said = rates(0.01, 0.2, 0.2)["age", "null_rate"]
     assert (said.severity, said.news, said.evidence["standing"]) == ("act", "ongoing", True)
     assert "and the 28 days before had" in said.because
@@ -440,7 +440,7 @@ def test_a_slow_rise_over_the_month_is_judged_against_the_reference() -> None:
     assert found["age", "null_rate"].severity == "act"
 
 
-def test_a_rate_that_can_hardly_grow_has_no_limit() -> None:
+def test_a_rate_near_its_maximum_in_the_reference_has_no_limit() -> None:
     reference, current = quality_rows(5000, 103), quality_rows(4000, 104)
     reference.loc[50:, "age"] = None
     current["age"] = None
@@ -448,7 +448,7 @@ def test_a_rate_that_can_hardly_grow_has_no_limit() -> None:
     assert (said.severity, said.value, said.limit) == ("ok", 1.0, None)
 
 
-def test_a_rate_beyond_its_limit_by_chance_is_unknown_and_says_what_is_missing() -> None:
+def test_a_rate_beyond_its_limit_that_may_be_chance_is_unknown() -> None:
     reference, current = quality_rows(120, 99), quality_rows(120, 100)
     reference.loc[:2, "age"] = None
     current.loc[:7, "age"] = None
@@ -456,7 +456,7 @@ def test_a_rate_beyond_its_limit_by_chance_is_unknown_and_says_what_is_missing()
     assert said.severity == "unknown" and said.value > said.limit and "a decision needs" in said.because
 
 
-def test_a_gap_as_usual_has_the_limit_of_a_gap_that_would_not_be() -> None:
+def test_a_gap_judged_as_usual_is_below_its_stated_limit() -> None:
     """Because six hours without predictions are usual in past nights, a gap of seven hours is usual too."""
     history = live_stream(28, 101, START - timedelta(days=28))
     begin = START - timedelta(days=10, hours=-9)

@@ -17,7 +17,7 @@ from tests.support.quality_world import (
 )
 
 
-def test_a_steady_stream_is_fine_and_its_nights_are_no_silence() -> None:
+def test_a_steady_stream_is_ok_and_its_nights_are_not_silences() -> None:
     said = arrival_quality(live_stream(7, 40), live_stream(28, 41, START - timedelta(days=28)))
     assert {metric: each.severity for metric, each in said.items() if metric != "judged"} == {
         "volume": "ok", "silence_hours": "ok", "freshness_hours": "ok",
@@ -49,7 +49,7 @@ def test_a_fall_on_the_last_day_alone_is_named() -> None:
     assert said.severity == "act" and "in the last 24 hours" in said.because
 
 
-def test_half_of_a_single_day_is_a_holiday_and_an_hour_is_no_window() -> None:
+def test_a_day_at_half_volume_is_a_warning_and_a_single_hour_is_unknown() -> None:
     history = live_stream(28, 45, START - timedelta(days=28))
     kept = live_stream(7, 44)
     kept = kept[(kept["at"] < START + timedelta(days=6)) | (np.arange(len(kept)) % 2 == 0)]
@@ -59,7 +59,7 @@ def test_half_of_a_single_day_is_a_holiday_and_an_hour_is_no_window() -> None:
     assert short["volume"].severity == "unknown" and "no completed hour" in short["volume"].because
 
 
-def test_twice_the_volume_is_worth_a_look() -> None:
+def test_a_doubled_volume_is_a_warning() -> None:
     twice = pd.concat([live_stream(7, 46), live_stream(7, 47)])
     said = arrival_quality(twice, live_stream(28, 48, START - timedelta(days=28)))["volume"]
     assert said.severity == "watch" and "more than" in said.because
@@ -76,7 +76,7 @@ def test_a_silence_of_thirty_hours_is_named() -> None:
     assert said.evidence["expected"] == pytest.approx(gone, rel=0.2)
 
 
-def test_a_model_that_stopped_is_an_act() -> None:
+def test_a_model_that_stopped_receiving_predictions_is_critical() -> None:
     current, history = live_stream(7, 52), live_stream(28, 53, START - timedelta(days=28))
     end = START + timedelta(days=3, hours=12)
     said = arrival_quality(current[current["at"] < end], history, now=end + timedelta(hours=9))

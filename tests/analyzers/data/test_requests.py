@@ -45,7 +45,7 @@ def alarms(found) -> set:
     return {key for key, each in found.items() if each.severity in ("act", "watch")}
 
 
-def test_a_usual_week_says_nothing() -> None:
+def test_a_usual_week_raises_no_alarm() -> None:
     for seed in range(20, 20 + repeats(4, 300)):
         found = said(rows(4000, seed))
         assert alarms(found) == set() and found["model", "near_duplicate_share"].severity == "ok"
@@ -90,7 +90,7 @@ def test_equal_scores_of_a_saturated_ensemble_are_no_default_score() -> None:
     assert ("score", "default_score_rate") not in alarms(said(same)), "the same input always has the same score"
 
 
-def test_a_score_that_the_inputs_explain_is_no_default_score() -> None:
+def test_a_repeated_score_explained_by_the_inputs_is_not_a_default_score() -> None:
     """Trees give one score beyond the range that they were fitted on, so inputs that moved there share it."""
     trees = LGBMClassifier(n_estimators=30, num_leaves=15, verbose=-1, n_jobs=1)
 
@@ -121,7 +121,7 @@ def test_a_clock_that_is_off_is_named_with_its_device_and_side() -> None:
     assert claim.severity == "act" and claim.value == pytest.approx(-7200, abs=10) and "2 hours ahead" in claim.because
 
 
-def test_a_clock_that_went_wrong_in_the_last_days_is_named_before_the_wrong_days_are_most_of_the_window() -> None:
+def test_a_clock_that_went_wrong_recently_is_found_although_most_days_are_right() -> None:
     current = rows(4000, 6)
     late = current["at"] >= current["at"].max() - pd.Timedelta(days=2.5)
     current.loc[(current["device"] == "d3") & late, "at"] += pd.Timedelta(hours=2)
@@ -131,7 +131,7 @@ def test_a_clock_that_went_wrong_in_the_last_days_is_named_before_the_wrong_days
 
 
 @pytest.mark.parametrize("loads", ["at once", "every night"])
-def test_clocks_are_unknown_where_the_arrival_is_that_of_a_load(loads: str) -> None:
+def test_clock_skew_is_unknown_if_arrival_times_come_from_a_bulk_load(loads: str) -> None:
     current = rows(4000, 6)
     current.loc[current["device"] == "d3", "at"] += pd.Timedelta(hours=8)
     night = current["at"].dt.ceil("D") + pd.Timedelta(hours=1)
@@ -141,7 +141,7 @@ def test_clocks_are_unknown_where_the_arrival_is_that_of_a_load(loads: str) -> N
     assert found["model", "clock_skew"].severity == "unknown" and "log `received_at`" in found["model", "clock_skew"].because
 
 
-def test_clocks_are_unknown_where_devices_report_at_other_hours_and_are_loaded_together() -> None:
+def test_clock_skew_is_not_blamed_on_devices_reporting_at_different_hours_of_a_bulk_load() -> None:
     """Regression: each device reports for half an hour a day, and the day is loaded at night; the last device seemed hours ahead."""
     current = rows(4000, 6)
     burst = pd.to_timedelta(2.5 * current["device"].str[1:].astype(int) + 2, unit="h")
@@ -196,7 +196,7 @@ def test_predictions_that_arrive_late_are_named_with_their_share_and_first_day()
     assert said(current)["model", "late_rate"].severity == "act"
 
 
-def test_answers_that_a_device_sent_days_later_say_which_days_they_changed() -> None:
+def test_late_answers_of_a_device_state_which_days_they_changed() -> None:
     current = rows(4000, 43)
     assert ("model", "restated_share") not in said(current), "no prediction says when it was sent"
     offline = (current["at"].dt.day == 4).to_numpy() & (np.arange(4000) % 3 == 0)
@@ -209,7 +209,7 @@ def test_answers_that_a_device_sent_days_later_say_which_days_they_changed() -> 
     assert "changed 1 of 7 days after 24 h, most 4 Mar 2026: 31 % came later" in claim.because
 
 
-def test_late_predictions_are_no_news_after_bulk_loads_nor_where_they_are_few() -> None:
+def test_late_predictions_are_not_reported_after_bulk_loads_or_if_they_are_few() -> None:
     past = rows(4000, 41).assign(arrived=pd.Timestamp("2026-03-09"))
     current = rows(4000, 42).assign(arrived=pd.Timestamp("2026-03-10"))
     assert ("model", "late_rate") not in said(current, past), "last month was loaded in one go as well"
@@ -218,7 +218,7 @@ def test_late_predictions_are_no_news_after_bulk_loads_nor_where_they_are_few() 
     assert ("model", "late_rate") not in said(few)
 
 
-def test_the_border_of_a_cell_does_not_split_a_burst() -> None:
+def test_a_burst_across_grid_cell_borders_is_counted_whole() -> None:
     """Near copies of one request that lie on both sides of the borders of cells."""
     current = rows(4000, 44)
     width = 0.1 * np.subtract(*np.quantile(current["age"], [0.75, 0.25])) / 1.349
@@ -230,7 +230,7 @@ def test_the_border_of_a_cell_does_not_split_a_burst() -> None:
     assert claim.value == pytest.approx(100 / 4000, abs=0.0005) and claim.evidence["near_duplicates"] >= 99
 
 
-def test_near_copies_that_differ_a_little_in_a_number_that_is_nearly_always_0_are_a_burst() -> None:
+def test_near_copies_that_differ_in_a_mostly_zero_number_are_a_burst() -> None:
     """An amount of rain: half of its values are equal, so that its quartiles give no width."""
 
     def rainy(frame: pd.DataFrame, seed: int) -> pd.DataFrame:
@@ -252,7 +252,7 @@ def test_three_in_a_hundred_requests_with_one_new_score_are_a_watch() -> None:
     assert said(current)["score", "default_score_rate"].severity == "watch"
 
 
-def test_a_subject_that_copies_another_request_each_day_is_a_burst_of_all_of_them() -> None:
+def test_daily_copies_of_different_requests_by_one_subject_are_one_burst() -> None:
     current = rows(4000, 46)
     mine = current.index[:210]
     for day in range(7):
@@ -279,7 +279,7 @@ def with_client(frame: pd.DataFrame, busy: float, rng: np.random.Generator) -> p
     return frame
 
 
-def test_a_client_that_comes_on_some_days_is_no_burst_in_the_weeks_in_which_it_comes_twice() -> None:
+def test_an_occasional_client_is_not_a_burst_in_weeks_with_two_visits() -> None:
     weeks, found = repeats(14, 60), []
     for seed in range(weeks):
         rng = np.random.default_rng(900 + seed)
@@ -294,7 +294,7 @@ def test_a_client_that_comes_on_some_days_is_no_burst_in_the_weeks_in_which_it_c
     assert unsure and all("days of the month before differ as much" in each.because and beyond_limit(each) for each in unsure)
 
 
-def test_an_owner_says_from_which_share_on_a_burst_or_a_repeated_score_is_critical() -> None:
+def test_an_owner_limit_sets_when_a_burst_or_repeated_score_is_critical() -> None:
     current = rows(4000, 3)
     current.loc[current.index[1000:1150], ["subject", "age", "income", "region"]] = ["ab12", 41.0, 22_000.0, "north"]
     current.loc[::8, "score"] = 0.5
@@ -313,7 +313,7 @@ def test_an_owner_says_from_which_share_on_a_burst_or_a_repeated_score_is_critic
     assert claim.severity == "act" and claim.limit == pytest.approx(0.01, abs=0.001)
 
 
-def test_an_owner_says_from_when_on_a_clock_coarse_values_and_delays_are_critical() -> None:
+def test_owner_limits_set_when_clock_skew_coarse_values_or_delays_are_critical() -> None:
     current, past = rows(4000, 6), rows(4000, 8)
     current.loc[current["device"] == "d3", "at"] += pd.Timedelta(hours=2)
     current.loc[current["device"] == "d1", "age"] = current.loc[current["device"] == "d1", "age"].round(-1)
@@ -328,7 +328,7 @@ def test_an_owner_says_from_when_on_a_clock_coarse_values_and_delays_are_critica
     assert claim.severity == "act" and claim.limit == 0.2 and "the owner's limit is 20 %" in claim.because
 
 
-def test_late_predictions_are_held_against_days_that_differ() -> None:
+def test_the_late_share_interval_reflects_variation_between_days() -> None:
     """The share of late predictions varies by day, so its interval is computed from seven days, not from four thousand rows."""
     current, rng = rows(4000, 50), np.random.default_rng(5)
     share = current["at"].dt.normalize().map(dict(zip(sorted(current["at"].dt.normalize().unique()), rng.beta(1, 2, 7), strict=True)))
@@ -366,7 +366,7 @@ def test_the_past_does_not_raise_the_limit_of_an_owner() -> None:
     assert few.severity == "unknown" and beyond_limit(few) and "a decision needs about 334 more predictions" in few.because
 
 
-def test_a_burst_that_stood_for_a_month_does_not_hide_the_next() -> None:
+def test_a_month_long_burst_does_not_hide_a_larger_one() -> None:
     past = with_burst(rows(4000, 2), 800)
     assert said(with_burst(rows(4000, 3), 2000), past)[KEY].severity == "act", "20 % before, 50 % now"
     stands = said(with_burst(rows(4000, 3), 800), past)["model", "near_duplicate_share"]
@@ -376,13 +376,13 @@ def test_a_burst_that_stood_for_a_month_does_not_hide_the_next() -> None:
     assert alarms(less) == set() and less["model", "near_duplicate_share"].severity == "unknown", "a share that fell by half is no burst"
 
 
-def test_a_burst_of_few_rows_may_be_chance_and_says_how_many_more_it_needs() -> None:
+def test_a_burst_in_few_rows_is_unknown_and_states_how_many_more_are_needed() -> None:
     found = said(with_burst(rows(1000, 3), 26), rows(120, 2).assign(subject=[f"s{i}" for i in range(120)]))
     claim = found["model", "near_duplicate_share"]
     assert claim.severity == "unknown" and "days" not in claim.because and "may be chance: a decision needs about" in claim.because
 
 
-def test_late_predictions_of_few_rows_may_be_chance_and_days_are_not_blamed() -> None:
+def test_a_late_share_of_few_rows_is_unknown_and_not_attributed_to_days() -> None:
     current, past = rows(1000, 40), rows(100, 41)
     current.loc[current.index[::9], "arrived"] += pd.Timedelta(hours=6)
     past.loc[past.index[:1], "arrived"] += pd.Timedelta(minutes=40)
@@ -390,7 +390,7 @@ def test_late_predictions_of_few_rows_may_be_chance_and_days_are_not_blamed() ->
     assert claim.severity == "unknown" and "but days" not in claim.because and "that may be chance: a decision needs about" in claim.because
 
 
-def test_a_default_of_one_bad_past_day_is_not_the_models_own_where_there_is_a_reference() -> None:
+def test_one_bad_past_day_does_not_make_a_default_score_usual_if_there_is_a_reference() -> None:
     current, past = rows(4000, 5), rows(4000, 2)
     current.loc[current.index[:2400], "score"] = 0.5
     past.loc[past.index[:24], "score"] = 0.5

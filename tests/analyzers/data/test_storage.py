@@ -19,7 +19,7 @@ def week(**fields: Any) -> dict[str, Finding]:
     return {each.metric: each for each in storage_findings(place_reports(RNG(3), **fields))}
 
 
-def test_a_clean_place_is_ok_in_all_that_its_reports_hold_and_no_report_gives_no_finding() -> None:
+def test_a_clean_storage_place_is_ok_in_every_metric_and_no_report_gives_no_finding() -> None:
     assert storage_findings([]) == []
     found = week()
     assert {each.severity for each in found.values()} == {"ok"} and len(found) == 15
@@ -27,7 +27,7 @@ def test_a_clean_place_is_ok_in_all_that_its_reports_hold_and_no_report_gives_no
     assert all(each.evidence["next"].endswith(".") and each.low <= each.value <= each.high for each in found.values())
 
 
-def test_the_date_on_which_a_place_is_full_is_told_with_its_interval() -> None:
+def test_the_date_a_storage_place_fills_up_has_an_interval() -> None:
     rows = place_reports(RNG(3))
     steps = np.diff([each["used_bytes"] for each in rows])
     capacity = int(rows[-1]["used_bytes"] + 10 * steps.mean())
@@ -36,7 +36,7 @@ def test_the_date_on_which_a_place_is_full_is_told_with_its_interval() -> None:
     assert found.severity == "act" and found.basis == "estimated" and "on 19 Mar 2026 (" in found.because
 
 
-def test_a_place_that_is_tidied_each_week_is_full_before_it_is_tidied() -> None:
+def test_a_place_cleaned_weekly_is_reported_if_it_fills_up_before_the_next_cleaning() -> None:
     rows = place_reports(RNG(5), "features")
     used = np.array([each["used_bytes"] for each in rows], float)
     capacity = int(used[-1] + 4 * np.median(np.diff(used)))
@@ -44,7 +44,7 @@ def test_a_place_that_is_tidied_each_week_is_full_before_it_is_tidied() -> None:
     assert found.severity in ("watch", "act") and found.value is not None and found.value < 10
 
 
-def test_one_import_and_one_removal_are_no_growth() -> None:
+def test_a_single_import_or_removal_is_not_growth() -> None:
     for sign in (1, -1):
         rows = place_reports(RNG(4))
         used = [each["used_bytes"] + sign * 1500 * GB * (place > 30) for place, each in enumerate(rows)]
@@ -109,7 +109,7 @@ def test_failures_and_slow_reads_are_compared_with_the_past() -> None:
     )
 
 
-def test_growth_is_told_of_a_place_that_is_tidied_in_the_same_week() -> None:
+def test_growth_is_detected_in_a_place_cleaned_in_the_same_week() -> None:
     rows = place_reports(RNG([10, 19]), "features")
     more = [
         each | {"used_bytes": each["used_bytes"] + 40 * GB * max((each["at"] - START).days + 1, 0), "capacity_bytes": 20_000 * GB}
@@ -119,7 +119,7 @@ def test_growth_is_told_of_a_place_that_is_tidied_in_the_same_week() -> None:
     assert found.severity == "watch" and found.likely_source == "system"
 
 
-def test_few_reports_raise_nothing_and_say_what_is_needed() -> None:
+def test_few_storage_reports_raise_no_alarm_and_state_how_many_more_are_needed() -> None:
     bad = {"used_bytes": 9_990 * GB, "duplicate_bytes": 9_000 * GB, "checked": 20}
     rows = [each | bad for each in place_reports(RNG(2), before=0)[:2]]
     found = {each.metric: each for each in storage_findings(rows)}
@@ -130,7 +130,7 @@ def test_few_reports_raise_nothing_and_say_what_is_needed() -> None:
     assert found["storage_corrupt_rate"].because == ("No checksum of 40 in `lake` failed; to exclude 1 % it needs about 260 more blocks.")
 
 
-def test_what_is_cold_in_an_archive_is_in_its_place_and_what_waste_costs_is_told() -> None:
+def test_cold_data_in_an_archive_is_not_waste_and_waste_is_priced() -> None:
     assert "storage_cold_share" not in week(cold_bytes=5_000 * GB, tier="archive")
     rows = [each | {"used_bytes": 5_000 * GB, "cold_bytes": 4_000 * GB} for each in place_reports(RNG(3))]
     price = {"from": datetime(2026, 1, 1), "resource": "gb_month", "amount": 0.02, "currency": "EUR"}
@@ -138,7 +138,7 @@ def test_what_is_cold_in_an_archive_is_in_its_place_and_what_waste_costs_is_told
     assert "(4000.0 GB, 80.00 EUR a month)" in found.because
 
 
-def test_a_place_without_backups_or_tests_is_told_by_what_was_promised() -> None:
+def test_missing_backups_or_restore_tests_are_judged_by_the_promised_interval() -> None:
     rows = [each | {"backup_at": None, "restored_at": None} for each in place_reports(RNG(3))]
     found = {each.metric: each for each in storage_findings(rows)}
     assert found["storage_backup_age_hours"].severity == "act" and found["storage_backup_age_hours"].because.startswith(
@@ -149,7 +149,7 @@ def test_a_place_without_backups_or_tests_is_told_by_what_was_promised() -> None
     assert not {"storage_backup_age_hours", "storage_restore_age_days"} & {each.metric for each in storage_findings(silent)}
 
 
-def test_a_copy_that_fell_behind_its_source_is_told_and_failed_copies_do_not_count_as_complete() -> None:
+def test_a_copy_behind_its_source_is_reported_and_failed_copies_do_not_count() -> None:
     rows = place_reports(RNG(3))
     told = {each.metric: each for each in storage_findings(rows)}["storage_behind_hours"]
     assert (told.severity, told.value, told.limit) == ("ok", pytest.approx(1 / 12), 36.0)
@@ -162,7 +162,7 @@ def test_a_copy_that_fell_behind_its_source_is_told_and_failed_copies_do_not_cou
     assert "storage_behind_hours" not in {each.metric for each in storage_findings(original)}
 
 
-def test_a_place_that_stops_to_report_is_told_although_the_window_has_no_report_of_it() -> None:
+def test_a_place_that_stops_reporting_is_reported_even_without_reports_in_the_window() -> None:
     rows = [each for each in place_reports(RNG(3)) if each["at"] < START] + place_reports(RNG(4), "features")
     found = {(each.subject, each.metric): each for each in storage_findings(rows)}
     silent = [each for each in found.values() if each.subject == "place:lake"]
@@ -170,7 +170,7 @@ def test_a_place_that_stops_to_report_is_told_although_the_window_has_no_report_
     assert found["place:features", "storage_silence_hours"].severity == "ok"
 
 
-def test_clean_weeks_raise_nothing_critical_and_hardly_anything() -> None:
+def test_clean_weeks_raise_no_critical_finding_and_few_warnings() -> None:
     weeks = repeats(8, 300)
     raised = [
         each for seed in range(weeks) for each in storage_findings(place_reports(RNG([seed, 7]), PLACES[seed % 3])) if each.needs_action
@@ -179,7 +179,7 @@ def test_clean_weeks_raise_nothing_critical_and_hardly_anything() -> None:
     assert len(raised) <= max(0.03 * weeks, 1), [each.because for each in raised]
 
 
-def test_end_is_in_utc() -> None:
+def test_the_end_of_a_storage_finding_is_in_utc() -> None:
     (found, *_) = storage_findings(place_reports(RNG(3)))
     assert found.end == END.replace(tzinfo=UTC)
 
@@ -201,7 +201,7 @@ def test_a_figure_that_was_beyond_its_limit_before_the_week_is_ongoing() -> None
 
 
 @pytest.mark.parametrize(("days", "news"), [(33.0, "new"), (60.0, "ongoing")])
-def test_an_age_is_beyond_its_limit_since_the_day_on_which_it_passed_it(days: float, news: str) -> None:
+def test_an_age_finding_starts_on_the_day_the_age_passed_its_limit(days: float, news: str) -> None:
     newest = place_reports(RNG(3))[-1]["at"]
     rows = [each | {"restored_at": newest - timedelta(days=days)} for each in place_reports(RNG(3))]
     (found,) = [each for each in storage_findings(rows) if each.metric == "storage_restore_age_days"]

@@ -43,7 +43,7 @@ def test_a_form_that_changes_little_is_ok_in_every_respect() -> None:
     )
 
 
-def test_changed_decisions_are_critical_beyond_the_limit_and_a_warning_where_the_interval_holds_it() -> None:
+def test_changed_decisions_are_critical_beyond_the_limit_and_a_warning_if_the_interval_includes_it() -> None:
     assert judged(with_answers(flips=90, slices=[]))["stored_flip_rate"].severity == "act"
     watch = judged(with_answers(flips=45, slices=[]))["stored_flip_rate"]
     assert watch.severity == "watch" and watch.value == 45 / 4000 and watch.low < 0.01 < watch.value < watch.high
@@ -51,7 +51,7 @@ def test_changed_decisions_are_critical_beyond_the_limit_and_a_warning_where_the
     assert watch.evidence["next"].startswith("Store the data exactly")
 
 
-def test_few_rows_and_no_model_cannot_tell_and_say_what_is_needed() -> None:
+def test_few_rows_or_no_model_make_changed_decisions_unknown() -> None:
     few = judged(with_answers(rows=100, flips=0, slices=[]))["stored_flip_rate"]
     assert few.severity == "unknown" and few.value is None and "about 700 more rows are needed" in few.because
     form = stored_form(RNG(1))
@@ -78,7 +78,7 @@ def test_lost_values_are_critical_and_a_form_that_saves_nothing_is_a_warning() -
     assert dear.severity == "watch" and dear.value == pytest.approx(-0.025) and "2.5 % more bytes" in dear.because
 
 
-def test_data_that_are_stored_exactly_ask_for_nothing_whatever_the_compared_forms_do() -> None:
+def test_data_stored_exactly_is_ok_whatever_the_compared_forms_lose() -> None:
     forms = {"float16": stored_form(RNG(1)), "3 digits": stored_form(RNG(2), 0.2, lost={"age": 4}, bytes=900)}
     (found,) = storage_findings([], datasets=[storage_audit(forms)])
     assert (found.severity, found.value, found.model) == ("ok", 0.0, "loan")
@@ -119,7 +119,7 @@ def test_an_audit_after_a_decision_tells_whether_the_decided_form_is_in_use(
 @pytest.mark.parametrize(
     ("cats", "severity"), [(36.0, "ok"), (34.8, "watch"), (34.0, "act")], ids=["above", "interval holds the least", "surely below"]
 )
-def test_pictures_are_judged_by_the_group_that_loses_most_where_a_least_value_is_stated(cats: float, severity: str) -> None:
+def test_image_quality_is_judged_by_the_worst_group_if_a_minimum_is_stated(cats: float, severity: str) -> None:
     told = storage_findings([], datasets=[media_audit(1, "JPEG 75", {"psnr": 35.0}, cats=cats, dogs=39.0)])
     found = {each.metric: each for each in told}
     assert set(found) == {"stored_psnr", "stored_bytes_saved"} and found["stored_bytes_saved"].value == pytest.approx(1 - 900 / 4000)
@@ -129,7 +129,7 @@ def test_pictures_are_judged_by_the_group_that_loses_most_where_a_least_value_is
     assert f"is {cats:g} dB in folder `cats`, the lowest (20 files; " in psnr.because and "the stated minimum is 35 dB." in psnr.because
 
 
-def test_the_loss_of_pictures_is_told_and_not_judged_without_a_stated_least_value_or_with_few_files() -> None:
+def test_image_loss_is_shown_but_not_judged_without_a_minimum_or_with_few_files() -> None:
     assert {each.metric for each in storage_findings([], datasets=[media_audit(1, "JPEG 75", cats=10.0)])} == {"stored_bytes_saved"}
     assert storage_findings([], datasets=[media_audit(1, None, {"psnr": 35.0}, cats=10.0)]) == [], "exact files lose nothing"
     few = media_audit(1, "JPEG 75", {"ssim": 0.99})
@@ -144,7 +144,7 @@ def test_records_without_an_audit_give_nothing(extra: Any) -> None:
     assert storage_findings([], datasets=[storage_audit({}) | {"extra": extra}]) == []
 
 
-def test_three_hundred_clean_audits_ask_for_nothing_critical_and_hardly_anything() -> None:
+def test_300_clean_audits_raise_no_critical_finding_and_few_warnings() -> None:
     audits, raised = repeats(8, 300), []
     for seed in range(audits):
         form = stored_form(RNG([seed, 3]), 0.005)

@@ -54,7 +54,7 @@ def test_a_good_controller_is_ok_in_every_respect(clean: pd.DataFrame) -> None:
     assert regret.low < -0.1 < regret.high and "less than the heuristic" in regret.because, "made with a gain of a tenth"
 
 
-def test_the_regret_is_that_of_the_same_decisions_counted_by_hand(clean: pd.DataFrame) -> None:
+def test_the_regret_matches_a_hand_count_of_the_same_decisions(clean: pd.DataFrame) -> None:
     week = clean[clean["at"] >= START]
     pairs = [
         (float(label["value"]), float(label["baseline_outcome"]))
@@ -68,7 +68,7 @@ def test_the_regret_is_that_of_the_same_decisions_counted_by_hand(clean: pd.Data
     assert found["controller_guardrail_rate"].value == pytest.approx(np.mean(guarded))
 
 
-def test_without_pairs_the_heuristics_share_of_the_time_is_compared() -> None:
+def test_without_pairs_the_regret_compares_with_decisions_of_the_heuristic() -> None:
     decisions = controller_decisions(RNG(5), an_hour=20, pairs=False, gain=0.5)
     found = by_metric(controller_findings(decisions))["controller_regret"]
     assert found.evidence["paired"] is False and "share of the time" in found.because
@@ -79,7 +79,7 @@ def test_without_pairs_the_heuristics_share_of_the_time_is_compared() -> None:
     assert found.high < 0 and found.low < -0.5 < found.high
 
 
-def test_what_is_not_logged_is_unknown_and_says_how_many_more_are_needed() -> None:
+def test_metrics_without_logged_outcomes_are_unknown_and_state_how_many_more_are_needed() -> None:
     found = by_metric(controller_findings(controller_decisions(RNG(6), pairs=False, shares=False)))
     regret = found["controller_regret"]
     assert regret.severity == "unknown" and "about 50 more" in regret.because and "baseline_outcome" in regret.because
@@ -91,7 +91,7 @@ def test_what_is_not_logged_is_unknown_and_says_how_many_more_are_needed() -> No
     assert late.severity == "unknown" and late.n < 50 and "more" in late.because
 
 
-def test_a_tail_beyond_what_the_decisions_can_tell_is_said_and_the_next_quantile_is_used(clean: pd.DataFrame) -> None:
+def test_with_few_decisions_the_tail_uses_a_lower_quantile_and_says_so(clean: pd.DataFrame) -> None:
     found = by_metric(controller_findings(clean))["controller_tail_ratio"]
     assert found.evidence["quantile"] == 0.99 and "p99.9 needs about" in found.because
     many = by_metric(controller_findings(controller_decisions(RNG(7), an_hour=60, before=1)))["controller_tail_ratio"]
@@ -117,7 +117,7 @@ def test_an_old_controller_is_evaluated_over_its_own_last_days(clean: pd.DataFra
     assert found["controller_regret"].end.date() == (END - timedelta(days=400)).date()
 
 
-def test_rows_hold_numbers_that_are_finite_and_who_steered(clean: pd.DataFrame) -> None:
+def test_non_finite_numbers_are_dropped_and_the_deciding_side_is_kept(clean: pd.DataFrame) -> None:
     odd = clean.head(4).assign(
         score=[1.0, "NaN", True, None],
         label=[{"value": "3"}, {"value": "high"}, None, {"value": "Infinity"}],
@@ -130,7 +130,7 @@ def test_rows_hold_numbers_that_are_finite_and_who_steered(clean: pd.DataFrame) 
     assert rows["by"].tolist() == [MODEL, GUARDRAIL, OFF, MODEL]
 
 
-def test_blocks_are_as_long_as_leaves_enough_of_them() -> None:
+def test_block_lengths_leave_enough_blocks_for_the_interval() -> None:
     at = pd.Series(pd.date_range("2026-03-02", periods=240, freq="min"))
     assert block_codes(at, ["model"] * 240).max() + 1 == 24, "ten minutes"
     assert block_codes(at, ["model", "heuristic"] * 120).max() + 1 == 48
@@ -151,7 +151,7 @@ def test_the_interval_of_the_regret_holds_the_truth_at_the_stated_rate() -> None
 
 
 @pytest.mark.parametrize("name", some(list(FAULTS), 2))
-def test_a_middle_fault_is_named_in_nine_of_ten_weeks(name: str) -> None:
+def test_a_fault_of_middle_strength_is_found_in_nine_of_ten_weeks(name: str) -> None:
     named, runs = 0, repeats(5, 20)
     for seed in range(runs):
         found = replay_controller_fault(controller_decisions(RNG(seed), an_hour=8, before=3), FAULTS[name], "middle", seed)
@@ -160,7 +160,7 @@ def test_a_middle_fault_is_named_in_nine_of_ten_weeks(name: str) -> None:
     assert named >= runs - allowed(0.1, runs)
 
 
-def test_nothing_is_ok_beyond_its_limit_where_decisions_are_few() -> None:
+def test_a_value_beyond_its_limit_is_never_ok_with_few_decisions() -> None:
     seen = set()
     for seed in range(40):
         found = controller_findings(controller_decisions(RNG(seed), an_hour=1).iloc[: 60 + 4 * seed])
@@ -171,7 +171,7 @@ def test_nothing_is_ok_beyond_its_limit_where_decisions_are_few() -> None:
     )
 
 
-def test_clean_weeks_ask_for_nothing() -> None:
+def test_clean_weeks_raise_no_critical_finding() -> None:
     """The model is exactly as good as the rule and must not be called worse. A tenth of the weeks are tested."""
     for seed in range(repeats(6, 300)):
         decisions = controller_decisions(RNG(5000 + seed), an_hour=4, before=3, gain=1.0 if seed % 10 == 0 else 0.9)

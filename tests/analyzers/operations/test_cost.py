@@ -54,7 +54,7 @@ def findings(now: pd.DataFrame, past: pd.DataFrame | None, *price: dict, setting
     return {each.metric: each for each in ANALYZER.analyze(frames, context)}
 
 
-def test_clean_weeks_ask_for_nothing_critical_and_hardly_anything() -> None:
+def test_clean_weeks_raise_no_critical_finding_and_few_warnings() -> None:
     """Errors cost money too: 84 of 100 decisions are right. Decisions and requests per hour are drawn anew each week."""
     weeks, raised = repeats(4, 300), []
     for seed in range(weeks):
@@ -79,7 +79,7 @@ def test_storage_of_the_runs_data_is_part_of_the_cost() -> None:
     assert found["cost_per_correct_decision"].basis == "estimated" and "storage" in found["cost_per_correct_decision"].because
 
 
-def test_costs_of_a_week_by_hand() -> None:
+def test_weekly_costs_match_a_hand_computation() -> None:
     now = traffic(HOURS, 1)
     run = runs({"run": "a", "event": "start", "at": 0, "hardware": {"cores": 4}}, {"run": "a", "event": "end", "at": 7200})
     labelled = annotations(*[{"project": "loan", "item": str(i), "annotator": "x", "at": START} for i in range(10)])
@@ -96,20 +96,20 @@ def test_costs_of_a_week_by_hand() -> None:
     assert {each.version for each in found.values()} == {None} and "EUR" in found["cost_per_correct_decision"].because
 
 
-def test_labels_of_people_are_paid_where_there_are_no_annotations() -> None:
+def test_human_labels_are_priced_if_there_are_no_annotations() -> None:
     label = {"resource": "label", "amount": 0.3, "from": -2400}
     found = findings(traffic(HOURS, 1), None, REQUEST, label, humans=20)["cost_per_thousand"]
     assert found.evidence["parts"]["labelling"] == pytest.approx(6.0)
 
 
-def test_a_dearer_price_is_told_against_the_own_past() -> None:
+def test_a_price_rise_is_judged_against_the_models_own_past() -> None:
     found = findings(traffic(HOURS, 3), traffic(24 * PAST_DAYS, 4), REQUEST, REQUEST | {"amount": 0.02, "from": 0})["cost_per_thousand"]
     assert found.severity == "act" and found.value == pytest.approx(20) and "2 times" in found.because
     assert "; the price of a request is 2 times as high." in found.because
     assert found.evidence["factors"] == [["the price of a request", pytest.approx(0.02), pytest.approx(0.01), pytest.approx(2.0)]]
 
 
-def test_an_owner_says_how_much_dearer_a_prediction_may_become() -> None:
+def test_an_owner_limit_sets_how_much_the_cost_per_prediction_may_rise() -> None:
     now, past, dearer = traffic(HOURS, 3), traffic(24 * PAST_DAYS, 4), (REQUEST, REQUEST | {"amount": 0.02, "from": 0})
     settings = ModelSettings(limits={"operations/cost/cost_per_thousand": 2.5})
     usual, allowed = (findings(now, past, *dearer, settings=own)["cost_per_thousand"] for own in (None, settings))
@@ -117,7 +117,7 @@ def test_an_owner_says_how_much_dearer_a_prediction_may_become() -> None:
     assert "; the owner's limit is 2.5 times the past" in allowed.because and allowed.limit < allowed.value
 
 
-def test_a_rise_is_told_apart_into_price_and_units() -> None:
+def test_a_cost_rise_is_split_into_price_and_units() -> None:
     now, past = traffic(HOURS, 3), traffic(24 * PAST_DAYS, 4)
     hour = {"resource": "cpu_hour", "amount": 0.5, "from": -24 * 100}
     busy = [use("latency_ms", frame["w"].tolist(), [each] * len(frame)) for frame, each in ((now, 30.0), (past, 20.0))]
@@ -132,7 +132,7 @@ def test_a_rise_is_told_apart_into_price_and_units() -> None:
     assert same.severity == "ok" and "times as high" not in same.because
 
 
-def test_tokens_are_priced_by_the_owner_s_prices_and_a_logged_cost_wins() -> None:
+def test_tokens_use_the_owners_prices_unless_a_cost_is_logged() -> None:
     now, past = traffic(HOURS, 3), traffic(24 * PAST_DAYS, 4)
     prices = {"input_price_per_million": 2.0, "output_price_per_million": 8.0, "token_currency": "USD"}
     settings = ModelSettings(budget_per_month=1.0, budget_currency="USD", **prices)
@@ -157,7 +157,7 @@ def test_tokens_are_priced_by_the_owner_s_prices_and_a_logged_cost_wins() -> Non
 
 
 @pytest.mark.parametrize(("budget", "severity"), [(None, "unknown"), (330.0, "act"), (369.0, "watch"), (450.0, "ok")])
-def test_the_month_is_held_against_the_budget(budget: float | None, severity: str) -> None:
+def test_the_forecast_month_cost_is_compared_with_the_budget(budget: float | None, severity: str) -> None:
     now, past = traffic(HOURS, 5), traffic(24 * PAST_DAYS, 6)
     settings = ModelSettings(budget_per_month=budget, budget_currency="EUR" if budget else None)
     found = findings(now, past, REQUEST, settings=settings)["month_cost"]
@@ -170,18 +170,18 @@ def test_the_month_is_held_against_the_budget(budget: float | None, severity: st
     assert "31 March 2026" in found.because and ("no budget is set: set `budget_per_month`." in found.because) == (budget is None)
 
 
-def test_a_budget_in_another_currency_is_not_held_against_it() -> None:
+def test_a_budget_in_another_currency_is_not_compared() -> None:
     settings = ModelSettings(budget_per_month=1.0, budget_currency="USD")
     found = findings(traffic(HOURS, 5), traffic(24 * PAST_DAYS, 6), REQUEST, settings=settings)["month_cost"]
     assert found.severity == "unknown" and found.limit is None and "the budget is in USD, and nothing is converted" in found.because
 
 
-def test_too_few_days_are_unknown_and_say_how_many_more() -> None:
+def test_a_month_cost_from_too_few_days_is_unknown_and_states_how_many_more() -> None:
     found = findings(traffic(HOURS, 7), None, REQUEST)["month_cost"]
     assert found.severity == "unknown" and "cannot be forecast from 7 days: it needs about 7 more" in found.because and found.n == 7
 
 
-def test_without_prices_nothing_is_guessed_and_it_says_what_to_log() -> None:
+def test_without_prices_costs_are_unknown_and_the_record_to_log_is_shown() -> None:
     found = findings(traffic(HOURS, 8), traffic(24 * PAST_DAYS, 9))
     assert {each.severity for each in found.values()} == {"unknown"}
     assert '"kind":"price"' in found["cost_per_thousand"].because
@@ -195,7 +195,7 @@ def test_several_currencies_are_shown_apart() -> None:
     assert "not converted: USD 4.00" in each.because
 
 
-def test_money_lost_by_errors_is_held_against_the_best_constant_decision() -> None:
+def test_money_lost_by_errors_is_compared_with_the_best_constant_decision() -> None:
     costs = ModelSettings(cost_false_positive=2.0, cost_false_negative=5.0, cost_currency="EUR")
     good = findings(traffic(HOURS, 11), None, REQUEST, settings=costs)["money_lost_per_thousand"]
     assert good.value == pytest.approx(500) and good.limit == pytest.approx(1400) and good.severity == "ok" and good.against == "level"
@@ -206,7 +206,7 @@ def test_money_lost_by_errors_is_held_against_the_best_constant_decision() -> No
     assert "money_lost_per_thousand" not in findings(traffic(HOURS, 11), None, REQUEST)
 
 
-def test_a_model_that_avoids_no_errors_has_no_price_for_one() -> None:
+def test_a_model_that_avoids_no_errors_has_an_unknown_cost_per_avoided_error() -> None:
     found = findings(traffic(HOURS, 12), None, REQUEST, matrix=[[600, 100], [110, 190]])["cost_per_error_avoided"]
     assert found.value is not None
     none = findings(traffic(HOURS, 12), None, REQUEST, matrix=[[500, 200], [110, 190]])["cost_per_error_avoided"]
@@ -214,7 +214,7 @@ def test_a_model_that_avoids_no_errors_has_no_price_for_one() -> None:
 
 
 @pytest.mark.parametrize("metric", ["cost_per_correct_decision", "cost_per_error_avoided"])
-def test_a_cost_of_decisions_is_held_against_the_owners_level_and_unknown_without_one(metric: str) -> None:
+def test_the_cost_of_decisions_is_judged_by_the_owners_level_and_unknown_without_one(metric: str) -> None:
     def of(level: float | None) -> Finding:
         settings = ModelSettings(limits={} if level is None else {f"operations/cost/{metric}": level})
         return findings(traffic(HOURS, 12), None, REQUEST, settings=settings, matrix=[[600, 100], [110, 190]])[metric]
@@ -225,7 +225,7 @@ def test_a_cost_of_decisions_is_held_against_the_owners_level_and_unknown_withou
     assert [of(level).severity for level in (1.01 * free.value, 0.99 * free.value, 0.99 * free.low)] == ["ok", "watch", "act"]
 
 
-def test_an_empty_window_is_unknown_and_a_slice_is_not_asked_about() -> None:
+def test_an_empty_window_is_unknown_and_a_slice_has_no_cost_findings() -> None:
     found = findings(served([]), traffic(24 * PAST_DAYS, 13), REQUEST, matrix=[[0, 0], [0, 0]])
     assert {each.severity for each in found.values()} == {"unknown"}
     assert set(findings(traffic(HOURS, 14), None, REQUEST, task="regression")) == {"cost_per_thousand", "month_cost"}
@@ -233,7 +233,7 @@ def test_an_empty_window_is_unknown_and_a_slice_is_not_asked_about() -> None:
     assert ANALYZER.needs(replace(context, window=replace(context.window, slice=Slice((("sex", "F"),))))) == {}
 
 
-def test_a_small_price_is_that_of_a_thousand_or_a_million() -> None:
+def test_a_small_price_is_stated_per_thousand_or_per_million() -> None:
     told = [price_of(each, "USD", "A right decision", "right decisions") for each in (1.2, 0.000268, 0.000000092478611)]
     assert told == [
         "A right decision costs USD 1.20",

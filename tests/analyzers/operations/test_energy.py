@@ -50,7 +50,7 @@ def findings(
     return {(each.subject, each.metric): each for each in ANALYZER.analyze(frames, context)}
 
 
-def test_energy_and_carbon_of_a_thousand_are_those_by_hand_and_their_source_is_said() -> None:
+def test_energy_and_carbon_per_thousand_match_a_hand_computation_and_name_their_source() -> None:
     now = week(36.0, 1)
     found = findings(now, week(36.0, 2, PAST_HOURS))
     energy, carbon = found["model", "energy_per_thousand"], found["model", "sci"]
@@ -63,7 +63,7 @@ def test_energy_and_carbon_of_a_thousand_are_those_by_hand_and_their_source_is_s
 
 
 @pytest.mark.parametrize(("times", "severity"), [(1.7, "act"), (1.3, "watch"), (1.1, "ok"), (0.6, "ok")])
-def test_growth_beyond_chance_and_a_minimum_is_told(times: float, severity: str) -> None:
+def test_an_energy_rise_is_reported_if_it_exceeds_chance_and_a_minimum(times: float, severity: str) -> None:
     found = findings(week(36.0 * times, 3), week(36.0, 4, PAST_HOURS))["model", "energy_per_thousand"]
     assert found.severity == severity
     assert found.evidence["times_the_past"] == pytest.approx(times, rel=0.1)
@@ -71,7 +71,7 @@ def test_growth_beyond_chance_and_a_minimum_is_told(times: float, severity: str)
         assert "times the level of the 28 days before" in found.because and found.limit < found.value
 
 
-def test_carbon_that_rose_is_told_apart_into_energy_and_the_grid() -> None:
+def test_a_carbon_rise_is_split_into_energy_and_grid_carbon() -> None:
     dirty = prices(
         {"resource": "kwh", "pue": 1.5, "carbon_g_per_kwh": 200.0, "from": -2400},
         {"resource": "kwh", "pue": 1.2, "carbon_g_per_kwh": 400.0, "from": 0},
@@ -92,7 +92,7 @@ def test_carbon_that_rose_is_told_apart_into_energy_and_the_grid() -> None:
     )
 
 
-def test_a_change_of_the_last_day_is_told_on_that_day_and_dated() -> None:
+def test_an_energy_rise_of_the_last_day_is_reported_and_dated() -> None:
     now, past = week(36.0, 3), week(36.0, 4, PAST_HOURS)
     late = now[1]["period"] >= now[1]["period"].iloc[-24]
     dearer = now[1].assign(total=now[1]["total"].where(~late, now[1]["total"] * 1.8))
@@ -103,7 +103,7 @@ def test_a_change_of_the_last_day_is_told_on_that_day_and_dated() -> None:
     assert [each["days"] for each in found.evidence["windows"]] == [1, 3, 7]
 
 
-def test_a_model_whose_days_stray_is_held_against_how_far_they_stray() -> None:
+def test_energy_of_a_varying_model_is_compared_with_its_daily_variation() -> None:
     rng = np.random.default_rng(5)
     per = np.repeat(rng.lognormal(0, 0.5, 35), 24) * 36.0
     counts = [50.0] * (PAST_HOURS + HOURS)
@@ -115,7 +115,7 @@ def test_a_model_whose_days_stray_is_held_against_how_far_they_stray() -> None:
     assert found.severity == "ok" and 2.0 < np.log(day["varies_up_to"]) / strays < 3.5
 
 
-def test_an_owner_says_how_much_dearer_a_prediction_may_become() -> None:
+def test_an_owner_limit_sets_how_much_the_energy_per_prediction_may_rise() -> None:
     now, past = week(36.0 * 1.7, 3), week(36.0, 4, PAST_HOURS)
     usual = findings(now, past)["model", "energy_per_thousand"]
     settings = ModelSettings(limits={"operations/energy/energy_per_thousand": 3.0})
@@ -182,7 +182,7 @@ FAULTY = {
 
 
 @pytest.mark.parametrize("name", some(FAULTY, 3))
-def test_a_fault_of_energy_is_among_the_first_three_in_nine_of_ten(name: str, named_share: NamedShare) -> None:
+def test_a_planted_energy_fault_is_among_the_top_three_findings_in_nine_of_ten_draws(name: str, named_share: NamedShare) -> None:
     (plant, target), draws = FAULTY[name], repeats(3, 40)
     named = 0
     for seed in range(draws):
@@ -196,7 +196,7 @@ def test_energy_from_an_assumed_power_is_never_an_act() -> None:
     assert {found["model", metric].severity for metric in ("energy_per_thousand", "sci")} == {"watch"}
 
 
-def test_latency_gives_an_assumption_that_goes_as_estimated_and_says_assumed() -> None:
+def test_energy_computed_from_latency_is_estimated_and_names_its_assumptions() -> None:
     found = findings(
         week(20.0, 5, measure="latency_ms"),
         week(20.0, 6, PAST_HOURS, "latency_ms"),
@@ -209,12 +209,12 @@ def test_latency_gives_an_assumption_that_goes_as_estimated_and_says_assumed() -
     assert energy.value == pytest.approx(1000 * 0.02 * 10 / 3600, rel=0.1)
 
 
-def test_what_was_found_another_way_before_is_not_held_against_it() -> None:
+def test_energy_is_not_compared_with_a_past_measured_another_way() -> None:
     found = findings(week(36.0, 7), week(20.0, 8, PAST_HOURS, "latency_ms"))["model", "energy_per_thousand"]
     assert found.severity == "unknown" and found.value is not None and "about 7 more days of past are needed" in found.because
 
 
-def test_an_empty_window_and_a_mute_service_say_what_to_log() -> None:
+def test_an_empty_window_or_a_service_without_readings_says_what_to_log() -> None:
     empty = findings((served([]), use("energy_j", [], [])), week(36.0, 9, PAST_HOURS))
     assert {each.severity for each in empty.values()} == {"unknown"}
     mute = findings((served([50.0] * HOURS), use("energy_j", [], [])), None)
@@ -261,7 +261,7 @@ def a_model_trained_again(joules: list[float], source: str = "measured", **field
 
 
 @pytest.mark.parametrize(("times", "severity"), [(2.0, "act"), (1.35, "watch"), (1.1, "ok"), (0.5, "ok")])
-def test_a_run_is_held_against_earlier_runs_of_the_same_parameters(times: float, severity: str) -> None:
+def test_a_run_is_compared_with_earlier_runs_of_the_same_parameters(times: float, severity: str) -> None:
     usual = [36000.0, 37000.0, 35000.0, 36500.0]
     records, readings = a_model_trained_again([*usual, 36000.0 * times])
     found = findings(week(36.0, 10), None, run=records, readings=readings)["run:r4", "run_energy"]
@@ -275,7 +275,7 @@ def test_a_run_is_held_against_earlier_runs_of_the_same_parameters(times: float,
     assert owners.severity != "act"
 
 
-def test_a_run_without_runs_alike_is_not_held_against_others() -> None:
+def test_a_run_without_similar_earlier_runs_is_not_compared_with_others() -> None:
     records, readings = a_model_trained_again([36000.0] * 3 + [90000.0])
     records.loc[records["run"] == "r3", "params"] = pd.Series([{"rate": 0.9}] * len(records))
     found = findings(week(36.0, 10), None, run=records, readings=readings)["run:r3", "run_energy"]
@@ -307,7 +307,7 @@ def with_a_running_run(done: int, watts: float, *, runs_before: int = 4, silent:
     return findings(week(36.0, 10), None, run=runs(*records), readings=resources(*read), steps=run_steps(*logged))
 
 
-def test_the_energy_of_a_running_run_is_forecast_by_its_steps_and_by_the_course_of_earlier_runs() -> None:
+def test_energy_of_an_active_run_is_forecast_from_its_steps_and_earlier_runs() -> None:
     found = with_a_running_run(40, 103.0)["run:r4", "run_energy_forecast"]
     by_hand = 60 * 103.0 * (50 + 2 * 50) / 3600 * 1.5
     assert found.value == pytest.approx(by_hand) and found.low == pytest.approx(found.value) == found.high
@@ -319,12 +319,12 @@ def test_the_energy_of_a_running_run_is_forecast_by_its_steps_and_by_the_course_
 
 
 @pytest.mark.parametrize(("watts", "severity"), [(103.0 * 1.15, "ok"), (103.0 * 1.4, "watch"), (103.0 * 4, "watch")])
-def test_a_running_run_that_is_surely_beyond_earlier_ones_is_a_warning(watts: float, severity: str) -> None:
+def test_an_active_run_whose_forecast_surely_exceeds_earlier_runs_is_a_warning(watts: float, severity: str) -> None:
     found = with_a_running_run(60, watts)["run:r4", "run_energy_forecast"]
     assert found.severity == severity and (found.low >= found.limit) == (severity == "watch")
 
 
-def test_where_the_whole_of_a_run_is_unknown_so_is_its_energy_and_a_silent_run_has_no_forecast() -> None:
+def test_the_energy_forecast_is_unknown_without_a_total_and_absent_for_a_silent_run() -> None:
     alone = with_a_running_run(40, 103.0, runs_before=0)["run:r0", "run_energy_forecast"]
     beyond = with_a_running_run(120, 103.0)["run:r4", "run_energy_forecast"]
     assert {alone.severity, beyond.severity} == {"unknown"} and alone.value is beyond.value is None
@@ -352,7 +352,7 @@ def test_an_accelerator_that_idles_is_a_warning() -> None:
 
 
 @pytest.mark.parametrize(("degrees", "severity"), [(97.0, "act"), (92.0, "watch"), (70.0, "ok")])
-def test_a_hot_device_is_told(degrees: float, severity: str) -> None:
+def test_a_hot_device_is_reported(degrees: float, severity: str) -> None:
     found = device_finding("temperature_c", [degrees] * 60)["device=gpu0", "temperature_c"]
     assert (found.severity, found.value, found.unit) == (severity, degrees, "°C") and f"{degrees:.0f} °C" in found.because
     one = device_finding("temperature_c", [70.0] * 59 + [95.0])["device=gpu0", "temperature_c"]
@@ -362,7 +362,7 @@ def test_a_hot_device_is_told(degrees: float, severity: str) -> None:
     assert device_finding("temperature_c", [99.0] * 5)["device=gpu0", "temperature_c"].severity == "unknown"
 
 
-def test_of_several_regions_it_asks_to_choose() -> None:
+def test_several_grid_regions_ask_the_owner_to_choose_one() -> None:
     rows = prices(
         *[
             {"resource": "kwh", "carbon_g_per_kwh": g, "pue": 1.2, "region": name, "from": -1000}
@@ -374,7 +374,7 @@ def test_of_several_regions_it_asks_to_choose() -> None:
     assert chosen.evidence["carbon_source"] == "measured"
 
 
-def test_a_slice_is_not_asked_about() -> None:
+def test_a_slice_has_no_energy_findings() -> None:
     context: Context = context_for(None)
     sliced = replace(context, window=replace(context.window, slice=Slice((("sex", "F"),))))
     assert ANALYZER.needs(sliced) == {} and ANALYZER.analyze({}, sliced) == []
@@ -416,7 +416,7 @@ def runs_at(hour: float, price: pd.DataFrame, **settings: object) -> dict:
     return findings(week(36.0, 1), week(36.0, 2, PAST_HOURS), price=price, run=rows, settings=ModelSettings(**settings))
 
 
-def test_a_run_at_an_hour_of_much_carbon_is_told_the_better_hour() -> None:
+def test_training_at_a_high_carbon_hour_suggests_a_better_hour() -> None:
     found = runs_at(13, hourly_grid(100.0))["model", "carbon_shift"]
     assert (found.severity, found.basis, found.limit) == ("watch", "estimated", 0.2) and found.evidence["next"].startswith(
         "Start training at 0"
@@ -431,14 +431,14 @@ def test_a_run_at_an_hour_of_much_carbon_is_told_the_better_hour() -> None:
     )
 
 
-def test_without_hourly_carbon_no_hour_is_named_and_with_few_days_it_is_unknown() -> None:
+def test_no_better_hour_is_suggested_without_hourly_carbon_and_few_days_are_unknown() -> None:
     assert ("model", "carbon_shift") not in runs_at(13, GRID)
     few = runs_at(13, hourly_grid(100.0).iloc[-24 * 6 :])["model", "carbon_shift"]
     assert (few.severity, few.value) == ("unknown", None) and "at least 7" in few.because
 
 
 @pytest.mark.parametrize(("repeats", "later", "severity"), [(3, None, "watch"), (3, 300.0, "ok"), (1, None, "unknown")])
-def test_a_sweep_of_a_power_cap_names_the_knee_until_it_is_used(repeats: int, later: float | None, severity: str) -> None:
+def test_a_power_cap_sweep_suggests_the_best_cap_until_it_is_in_use(repeats: int, later: float | None, severity: str) -> None:
     rows, read, at = [], [], 0
     caps = [
         (cap, watts, seconds, "caps") for cap, watts, seconds in ((400, 380, 600), (300, 290, 615), (200, 195, 800)) for _ in range(repeats)
@@ -466,7 +466,7 @@ def test_memory_is_judged_where_the_owner_states_a_limit() -> None:
     assert "about 15 more" in device_finding("memory_gb", [70.0] * 5, **limit)["device=gpu0", "memory_gb"].because
 
 
-def test_a_device_that_serves_hotter_than_its_peers_is_told_and_readings_of_runs_are_not_compared() -> None:
+def test_a_serving_device_hotter_than_its_peers_is_reported_and_run_readings_are_ignored() -> None:
     rows = device_rows("serving", 3, temperature_c=16.0)
     seconds = (rows["at"] - rows["at"].min()).dt.total_seconds()
     plain = rows.drop(columns=["run", "model"]).assign(at=seconds + 60).to_dict("records")

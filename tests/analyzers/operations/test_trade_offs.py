@@ -34,7 +34,7 @@ def test_a_clean_form_is_ok_in_every_respect() -> None:
     assert found["form_flip_rate"].subject == "form=int8" and found["form_flip_rate"].model == "loan"
 
 
-def test_changed_decisions_are_critical_beyond_the_limit_and_a_warning_where_the_interval_holds_it() -> None:
+def test_changed_decisions_are_critical_beyond_the_limit_and_a_warning_if_the_interval_includes_it() -> None:
     assert judged({"flips": 90, "slices": []})["form_flip_rate"].severity == "act"
     watch = judged({"flips": 45, "slices": []})["form_flip_rate"]
     assert watch.severity == "watch" and watch.value == 45 / 4000 and watch.low < 0.01 < watch.value < watch.high
@@ -42,7 +42,7 @@ def test_changed_decisions_are_critical_beyond_the_limit_and_a_warning_where_the
 
 
 @pytest.mark.parametrize(("flips", "version", "worse"), [(30, "3", True), (30, "2", True), (16, "3", False), (2, "3", False)])
-def test_a_form_that_changes_surely_more_than_in_the_audit_before_is_a_warning(flips: int, version: str, worse: bool) -> None:
+def test_a_form_that_changes_significantly_more_than_in_the_previous_audit_is_a_warning(flips: int, version: str, worse: bool) -> None:
     then = audit_row([clean_form(RNG(1), "int8") | {"flips": 9, "slices": []}], in_use="int8")
     then |= {"at": then["at"] - timedelta(days=30), "version": version}
     now = audit_row([clean_form(RNG(1), "int8") | {"flips": flips, "slices": []}], in_use="int8")
@@ -60,7 +60,7 @@ def test_a_model_without_other_forms_says_so() -> None:
     assert found.severity == "ok" and "no other form of it was measured" in found.because
 
 
-def test_few_rows_cannot_tell_and_say_how_many_more_are_needed() -> None:
+def test_few_rows_are_unknown_and_state_how_many_more_are_needed() -> None:
     found = judged({"probes": 100, "flips": 0, "slices": []})["form_flip_rate"]
     assert found.severity == "unknown" and found.value is None and "needs about 700 more rows" in found.because
     assert judged({"probes": 800, "flips": 8, "slices": []})["form_flip_rate"].severity == "ok"
@@ -79,7 +79,7 @@ def test_a_group_that_a_form_hurts_is_named_although_the_whole_is_within_its_lim
     assert "mainly in carrier `HA`: 12 % of 100 rows" in gap.because
 
 
-def test_a_form_that_does_not_repeat_its_decisions_is_reported() -> None:
+def test_a_form_with_unstable_decisions_is_reported() -> None:
     assert judged({"unstable": 3})["form_unstable_rate"].severity == "watch"
     assert judged({"unstable": 90})["form_unstable_rate"].severity == "act"
 
@@ -93,7 +93,7 @@ def test_a_silent_fallback_is_critical_in_use_and_a_warning_elsewhere() -> None:
     assert (beside.severity, beside.subject) == ("watch", "form=fp32 on CUDA")
 
 
-def test_single_operations_that_fell_back_are_told_and_are_no_alarm() -> None:
+def test_single_operations_that_fell_back_are_listed_without_an_alarm() -> None:
     partly = {"provider": "cuda", "used_provider": "cuda", "operations": 12, "cpu_operations": 3}
     found = judged(partly)["form_fallbacks"]
     assert found.severity == "ok" and "3 of 12 operations ran on the CPU." in found.because
@@ -104,7 +104,7 @@ def test_single_operations_that_fell_back_are_told_and_are_no_alarm() -> None:
     assert whole.severity == "act" and "of 12 operations" not in whole.because
 
 
-def test_forms_that_are_merely_compared_ask_for_nothing() -> None:
+def test_forms_that_are_only_compared_raise_no_alarm() -> None:
     found = by_metric(trade_off_findings([audit_row([clean_form(RNG(1), "small", 0.2), clean_form(RNG(2), "int8")])]))
     assert {each.severity for each in found.values()} == {"ok"}
     assert "1 of 2 other forms change at most 1 %" in found["form_flip_rate"].because
@@ -121,7 +121,7 @@ def test_the_newest_standing_decision_names_the_form_in_use() -> None:
     assert found.severity == "unknown" and "did not measure it" in found.because
 
 
-def test_forms_that_were_measured_elsewhere_are_measured_there_again() -> None:
+def test_a_form_measured_elsewhere_asks_for_a_new_measurement_there() -> None:
     row = audit_row([clean_form(RNG(1), "int8")], in_use="gone", imported_from="edge.json")
     found = by_metric(trade_off_findings([row]))["form_flip_rate"]
     assert found.because.endswith("; measure it on that hardware and import the results.") and "run" not in found.because
@@ -129,7 +129,7 @@ def test_forms_that_were_measured_elsewhere_are_measured_there_again() -> None:
     assert found.because.endswith("; run the audit again.")
 
 
-def test_three_hundred_clean_audits_ask_for_nothing_critical() -> None:
+def test_300_clean_audits_raise_no_critical_finding() -> None:
     rng, raised = RNG(7), []
     for _ in range(300):
         found = trade_off_findings([audit_row([clean_form(rng, "int8", 0.005)], in_use="int8")])
@@ -139,7 +139,7 @@ def test_three_hundred_clean_audits_ask_for_nothing_critical() -> None:
 
 
 @pytest.mark.parametrize(("days", "news"), [(30, "ongoing"), (0, "new")])
-def test_what_an_audit_of_forms_says_is_as_old_as_the_audit(days: int, news: str) -> None:
+def test_the_age_of_a_trade_off_finding_is_that_of_its_audit(days: int, news: str) -> None:
     audit = audit_row([clean_form(RNG(1), "int8") | {"flips": 90, "slices": []}], in_use="int8")
     found = by_metric(trade_off_findings([audit | {"at": audit["at"] - timedelta(days=days)}]))
     assert (found["form_flip_rate"].severity, found["form_flip_rate"].news) == ("act", news)

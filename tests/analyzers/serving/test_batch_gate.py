@@ -71,12 +71,12 @@ def test_clean_batches_are_not_held() -> None:
     assert [seed for seed in range(100, 100 + repeats(30, 300)) if "act" in levels(checked(batch(seed))).values()] == []
 
 
-def test_of_clean_batches_at_most_three_in_a_hundred_ask_for_a_look() -> None:
+def test_at_most_three_percent_of_clean_batches_raise_a_finding() -> None:
     runs = repeats(100, 300)
     assert sum(bool(levels(checked(batch(seed)))) for seed in range(100, 100 + runs)) <= 0.03 * runs
 
 
-def test_scores_between_rows_are_those_of_the_rows_alone() -> None:
+def test_scores_between_row_positions_equal_the_scores_of_those_rows_alone() -> None:
     rows = EARLIER.assign(score=EARLIER["score"].where(EARLIER.index % 7 != 3))
     found, alone = (
         scores_of_batches(rows, ["region=N"]).between(800, 2000).between(400, 1200),
@@ -87,7 +87,7 @@ def test_scores_between_rows_are_those_of_the_rows_alone() -> None:
     assert (found.batches - found.batches[0]).tolist() == alone.batches.tolist()
 
 
-def test_a_few_equal_scores_are_no_default() -> None:
+def test_a_few_equal_scores_are_not_a_default_score() -> None:
     """Regression: three equal flights of 105 gave "2.9 % have the score −7.94; 0.0 % had it in earlier batches", a warning on every second
     day."""
     few = batch(50)
@@ -144,12 +144,12 @@ def test_each_fault_of_a_batch_holds_it_with_its_reason() -> None:
     )
 
 
-def test_a_batch_that_is_not_due_yet_lacks_nothing() -> None:
+def test_a_batch_that_is_not_yet_due_has_no_missing_rows() -> None:
     waiting = ExpectedBatch("now", keys=KEYS, due=NOW + timedelta(hours=1))
     assert (MISSING, None) not in checked(batch(50).iloc[:10], waiting) and checked(batch(50).iloc[:0], waiting) == {}
 
 
-def test_the_owners_limits_hold() -> None:
+def test_the_batch_gate_uses_the_owners_limits() -> None:
     assert levels(checked(batch(50).iloc[:399])) == {MISSING: "watch"}
     assert levels(checked(batch(50).iloc[:399], **{MISSING: 0.001})) == {MISSING: "act"}
     rows = ExpectedBatch("now", rows=500)
@@ -167,7 +167,7 @@ def store(tmp_path: Path) -> Iterator[Store]:
         yield opened
 
 
-def test_a_scheduler_reads_the_exit_code_and_a_person_decides_otherwise(store: Store) -> None:
+def test_the_gate_sets_the_exit_code_and_a_person_can_override_it(store: Store) -> None:
     def gate(*argv: str) -> tuple[int, dict]:
         outcome = execute(store, ["gate", *argv, "--json"], lambda _: None)
         return outcome.exit_code, json.loads(outcome.out)
@@ -252,5 +252,5 @@ def test_a_model_without_a_key_is_not_gated(store: Store) -> None:
     assert outcome.exit_code == 2 and "does not serve in batches" in outcome.error
 
 
-def test_what_cannot_be_checked_is_held() -> None:
+def test_a_batch_that_cannot_be_checked_is_held() -> None:
     assert batch_gate.is_held([], "b1", None)

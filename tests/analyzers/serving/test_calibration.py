@@ -76,7 +76,7 @@ def test_a_fault_is_found(fault: float, worst: str) -> None:
     assert hits >= 12
 
 
-def test_it_says_how_far_where_and_with_which_null() -> None:
+def test_a_calibration_finding_states_size_direction_and_noise_level() -> None:
     found = findings(people(4000, 3, 0.1), people(20_000, 4))
     ece, ecce = found["ece"], found["ecce"]
     assert (
@@ -91,7 +91,7 @@ def test_it_says_how_far_where_and_with_which_null() -> None:
     assert len(ece.evidence["trend"]) == 7 and ece.evidence["trend"][0]["null_95"] > ece.evidence["null_95"]
 
 
-def test_what_is_not_significant_says_its_adjusted_p_and_the_limit() -> None:
+def test_a_finding_that_is_not_significant_states_its_adjusted_p_value_and_limit() -> None:
     """The p-values of the analyzer's two tests are adjusted by scipy; a p-value of about 0.02 is then not significant."""
     base = people(20_000, 2)
     for seed in range(60):
@@ -104,7 +104,7 @@ def test_what_is_not_significant_says_its_adjusted_p_and_the_limit() -> None:
     assert found["ecce"].because.startswith("No score range deviates significantly") and adjusted > 0.1 / 7
 
 
-def test_nothing_is_ok_beyond_its_limit_where_labels_are_few() -> None:
+def test_an_error_beyond_its_limit_is_never_ok_with_few_labels() -> None:
     base, unsure = people(10_000, 1), []
     for seed in range(20):
         found = findings(people(300, 700 + seed), base)
@@ -115,7 +115,7 @@ def test_nothing_is_ok_beyond_its_limit_where_labels_are_few() -> None:
         assert "more than the limit of" in each.because and "may be chance: a decision needs about" in each.because
 
 
-def test_so_many_more_labels_as_it_says_make_the_same_error_significant() -> None:
+def test_the_stated_number_of_extra_labels_makes_the_same_error_significant() -> None:
     rows, base = people(200, 712, 0.05), people(10_000, 1)
     found = findings(rows, base)["ecce"]
     more = int(found.because.split("a decision needs about ")[1].split(" more")[0].replace(",", ""))
@@ -131,13 +131,13 @@ def error_p_value(found: Finding, n: float) -> float:
     return brownian_range_p_value(found.value / scale)
 
 
-def test_what_stood_in_the_reference_is_as_bad_and_no_news() -> None:
+def test_a_deviation_equal_to_the_reference_is_critical_and_ongoing() -> None:
     found = findings(people(4000, 5, 0.1), people(20_000, 6, 0.1))
     assert found["ece"].severity == "ok" and found["ecce"].severity == "act" and news_of(found["ecce"]) == "ongoing"
     assert "; the same in the reference" in found["ecce"].because and found["ecce"].evidence["p_value"] < 1e-6
 
 
-def test_a_small_fault_of_many_rows_is_sure_and_does_not_matter() -> None:
+def test_a_significant_but_tiny_error_is_ok_in_many_rows() -> None:
     found = findings(people(120_000, 7, 0.01), people(20_000, 8))
     assert {each.severity for each in found.values()} == {"ok"}
     assert found["ecce"].evidence["p_value"] < 0.001 and "too small to matter" in found["ecce"].because
@@ -153,7 +153,7 @@ def restless_month(seed: int, spread_of_days: float) -> pd.DataFrame:
     return pd.concat(months, ignore_index=True)
 
 
-def test_an_error_that_only_such_days_may_explain_is_a_watch_that_says_so() -> None:
+def test_an_error_that_daily_variation_may_explain_is_a_warning_that_says_so() -> None:
     past = restless_month(31, 0.12)
     said = findings(people(4000, 32, 0.08), people(20_000, 33), past)["ece"]
     assert said.evidence["varies_up_to"] > said.evidence["grown"] > 0.05
@@ -163,7 +163,7 @@ def test_an_error_that_only_such_days_may_explain_is_a_watch_that_says_so() -> N
 
 
 @pytest.mark.parametrize("baseline", ["reference", "past"])
-def test_bad_days_of_the_past_raise_no_limit(baseline: str) -> None:
+def test_bad_past_days_do_not_raise_the_calibration_limit(baseline: str) -> None:
     """An error beyond the stated limit that variation between days may explain is unknown, never OK; the limit is the same as with a quiet
     past."""
     quiet, restless, base = restless_month(51, 0.0), restless_month(51, 0.12), people(20_000, 33) if baseline == "reference" else None
@@ -178,14 +178,14 @@ def test_bad_days_of_the_past_raise_no_limit(baseline: str) -> None:
                 assert error.limit < error.value and calm[metric].severity == ("watch" if fault < 0.05 else "act")
 
 
-def test_a_deviation_that_one_clean_week_in_a_thousand_has_is_a_watch_and_an_act_needs_a_rarer_one() -> None:
+def test_a_deviation_seen_in_one_of_1000_clean_weeks_is_a_warning_and_critical_needs_a_rarer_one() -> None:
     past, base = restless_month(41, 0.09), people(20_000, 43)
     near, far = (findings(people(4000, 42, fault), base, past)["ecce"] for fault in (0.13, 0.18))
     assert 0.05 < near.evidence["varies_up_to"] < near.value - near.evidence["null_mean"], "both are beyond what days vary by"
     assert (near.severity, far.severity) == ("watch", "act") and far.limit - near.limit == pytest.approx(0.03)
 
 
-def test_labels_four_standard_errors_off_are_a_watch_and_five_are_an_act() -> None:
+def test_labels_four_standard_errors_off_are_a_warning_and_five_are_critical() -> None:
     """For few rows, at the budget of a daily check by twenty analyzers."""
     base = people(20_000, 2)
     four, five = (findings(people(420, seed, 0.1), base, budget=0.1 / 140)["ecce"] for seed in (401, 400))
@@ -193,7 +193,7 @@ def test_labels_four_standard_errors_off_are_a_watch_and_five_are_an_act() -> No
     assert five.evidence["p_adjusted"] < 1e-6 and (four.severity, five.severity) == ("watch", "act")
 
 
-def test_without_a_reference_the_past_month_is_held_against_it_or_the_level_alone() -> None:
+def test_without_a_reference_calibration_is_compared_with_the_past_month_or_judged_by_level() -> None:
     past = people(8000, 9)
     assert findings(people(3000, 10, 0.1), None, past)["ece"].severity == "act"
     assert findings(people(3000, 10, 0.1), None, past)["ece"].against == "past"
@@ -218,7 +218,7 @@ def test_an_in_sample_reference_is_passed_over() -> None:
     assert found["ece"].against == "past" and found["ece"].severity == "ok"
 
 
-def test_young_labels_and_few_labels_tell_nothing() -> None:
+def test_young_labels_or_few_labels_are_unknown() -> None:
     young = findings(people(4000, 14, 0.15, labelled=0.4), people(20_000, 15))
     assert {each.severity for each in young.values()} == {"unknown"} and "41 % of the labels have arrived" in young["ece"].because
     usual = findings(people(4000, 14, 0.15, labelled=0.4), people(20_000, 15), people(4000, 16, 0.0, labelled=0.42))
@@ -234,13 +234,13 @@ def test_labels_of_whole_days_are_judged_while_the_last_two_days_wait() -> None:
     assert 0.6 < rows["label"].notna().mean() < 0.8 and said.severity == "act"
 
 
-def test_weights_count_as_their_effective_number() -> None:
+def test_row_weights_reduce_the_effective_sample_size() -> None:
     rows, base = people(3000, 19, 0.05), people(20_000, 20)
     heavy = rows.assign(weight=np.where(np.arange(3000) % 20 == 0, 60.0, 1.0))
     assert findings(heavy, base)["ece"].evidence["null_95"] > 2 * findings(rows, base)["ece"].evidence["null_95"]
 
 
-def test_the_owner_may_allow_more() -> None:
+def test_an_owner_limit_can_allow_a_larger_calibration_error() -> None:
     settings = ModelSettings(limits={"serving/calibration/ece": 0.2})
     found = findings(people(4000, 21, 0.12), people(20_000, 22), settings=settings)
     assert found["ece"].severity == "watch" and found["ece"].because.endswith("; the owner's limit is 20.0 points.")
@@ -262,7 +262,7 @@ def classes(n: int, seed: int, fault: float = 0.0) -> pd.DataFrame:
     )
 
 
-def test_of_several_classes_the_confidence_of_the_decided_one_is_judged() -> None:
+def test_multiclass_calibration_judges_the_confidence_of_the_predicted_class() -> None:
     base = classes(10_000, 23)
     found = findings(classes(3000, 24, -0.15), base, task="multiclass")
     assert found["ece"].severity == "act" and found["ece"].value == pytest.approx(0.15, abs=0.03)
@@ -276,7 +276,7 @@ def houses(n: int, seed: int, slope: float = 1.0) -> pd.DataFrame:
     return pd.DataFrame({"at": spread(n), "score": score, "label": 100 + slope * (score - 100) + rng.normal(0, 15, n), "decision": -1})
 
 
-def test_the_slope_of_a_regression_is_held_against_the_reference() -> None:
+def test_the_calibration_slope_of_a_regression_is_compared_with_the_reference() -> None:
     base = houses(5000, 26)
     found = findings(houses(2000, 27, 0.6), base, task="regression")["calibration_slope"]
     assert found.severity == "act" and found.value == pytest.approx(0.6, abs=0.05) and "too extreme" in found.because

@@ -34,7 +34,7 @@ def changed(frames: Frames, since: float = 0.0, **columns: object) -> Frames:
     return found
 
 
-def test_only_language_models_without_a_reference_are_asked_for_their_calls() -> None:
+def test_only_language_models_without_a_reference_request_call_data() -> None:
     asks = call_drift.needs(CONTEXT)
     assert {name: each.scope for name, each in asks.items()} == {"current": "model", "past": "model"} and asks["past"].span == "past"
     assert set(FEATURES) < set(asks["current"].aggregate.columns)
@@ -43,7 +43,7 @@ def test_only_language_models_without_a_reference_are_asked_for_their_calls() ->
         assert call_drift.needs(replace(CONTEXT, model=model)) == {} and call_drift.analyze({}, replace(CONTEXT, model=model)) == []
 
 
-def test_longer_questions_are_named_with_their_size_and_since_when(frames: Frames) -> None:
+def test_longer_prompts_are_reported_with_size_and_onset(frames: Frames) -> None:
     found = drift_findings(changed(frames, since=1, input_tokens=lambda own: 4 * own))["input_tokens"]
     assert (found.severity, found.news, found.likely_source, found.version, found.against) == ("act", "new", "input", None, "past")
     assert found.onset == START + timedelta(days=1) and f"since {format_day(found.onset)}" in found.because
@@ -51,20 +51,20 @@ def test_longer_questions_are_named_with_their_size_and_since_when(frames: Frame
     assert "mean " in found.because and f"{found.n:,} calls" in found.because
 
 
-def test_a_change_of_answers_points_at_the_model(frames: Frames) -> None:
+def test_a_change_of_answers_names_the_model_as_the_likely_source(frames: Frames) -> None:
     found = drift_findings(changed(frames, output_tokens=lambda own: 3 * own))
     assert (found["output_tokens"].severity, found["output_tokens"].likely_source) == ("act", "model")
     assert {name for name, each in found.items() if each.needs_action} == {"output_tokens"}
 
 
-def test_a_small_shift_is_none_and_what_the_weeks_do_anyhow_is_none() -> None:
+def test_a_small_shift_or_one_within_weekly_variation_is_not_critical() -> None:
     restless = frames_of(3, variation=0.5)[0]
     found = drift_findings(restless)
     assert not [each for each in found.values() if each.severity == "act"]
     assert found["topic"].evidence["usual_psi"] > 0.1 and found["topic"].limit > 0.1, "weeks that vary raise the limit"
 
 
-def test_what_was_so_in_the_week_before_is_ongoing_and_what_went_back_recovers(frames: Frames) -> None:
+def test_a_shift_present_in_the_week_before_is_ongoing_and_a_reverted_one_recovers(frames: Frames) -> None:
     before = changed(frames, since=-7, input_tokens=lambda own: 6 * own)
     found = drift_findings(before)["input_tokens"]
     assert (found.severity, found.news, found.onset) == ("act", "ongoing", START - timedelta(days=7))
@@ -82,7 +82,7 @@ def test_the_owner_sets_the_limit(frames: Frames) -> None:
     assert drift_findings(moved, call_psi=0.9)["topic"].severity == "watch"
 
 
-def test_small_samples_cannot_tell_and_say_about_how_much_more() -> None:
+def test_small_call_samples_are_unknown_and_state_how_many_more_are_needed() -> None:
     rng = np.random.default_rng(8)
     past, now = calls(rng, 2, 22), calls(rng, 1, 18, first_week=0)
     found = drift_findings({"past": past, "current": now})

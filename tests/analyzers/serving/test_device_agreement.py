@@ -67,7 +67,7 @@ def by_metric(given: dict[str, pd.DataFrame], model: Model = MODEL) -> dict[str,
     return {each.metric: each for each in analyze(given, context(model))}
 
 
-def test_the_share_is_that_of_the_rows_under_one_id_and_dated() -> None:
+def test_device_disagreement_is_the_share_of_differing_rows_with_the_same_id_and_is_dated() -> None:
     given = frames(0.09, after=4)
     found = by_metric(given)
     assert set(found) == {SHARE}, "without the devices' own count there is no comparison with it"
@@ -82,7 +82,7 @@ def test_the_share_is_that_of_the_rows_under_one_id_and_dated() -> None:
     assert by_metric(frames(0.02), strict)[SHARE].severity == "act"
 
 
-def test_the_devices_own_count_is_held_against_the_rows() -> None:
+def test_the_devices_own_count_is_compared_with_the_rows() -> None:
     wrong, right = by_metric(frames(0.1, counted=0.0))[GAP], by_metric(frames(0.1, counted=0.1))[GAP]
     assert wrong.severity == "watch" and wrong.low is not None and wrong.low > 0 and "The count is wrong" in wrong.because
     assert right.severity != "watch" and right.value is not None and abs(right.value) < 0.03
@@ -90,7 +90,7 @@ def test_the_devices_own_count_is_held_against_the_rows() -> None:
     assert {each.severity for each in few.values()} == {"unknown"} and "about" in few[GAP].because
 
 
-def test_few_servers_or_devices_give_nothing_and_the_server_in_shadow_counts_as_well() -> None:
+def test_few_servers_or_devices_give_no_finding_and_a_shadow_server_counts() -> None:
     given = frames(0.1)
     assert analyze({**given, "shadow": given["shadow"].head(0)}, context()) == []
     assert analyze({**given, "answers": given["answers"].head(0)}, context()) == []
@@ -124,7 +124,7 @@ def test_a_challenger_in_shadow_is_not_the_server() -> None:
     assert not by_metric(given | {"answers": none, "shadow": pd.concat([given["shadow"], given["answers"], others], ignore_index=True)})
 
 
-def test_the_interval_covers_where_devices_differ_from_each_other() -> None:
+def test_the_interval_covers_the_truth_if_devices_differ_from_each_other() -> None:
     """If the shares differ between devices, an interval computed from the rows alone covers the truth too seldom."""
     rng, covered, narrow, runs = np.random.default_rng(5), 0, 0, 400
     for _ in range(runs):
@@ -138,7 +138,7 @@ def test_the_interval_covers_where_devices_differ_from_each_other() -> None:
 
 
 @pytest.mark.parametrize("name", list(FAULTS))
-def test_a_middle_fault_is_named(name: str) -> None:
+def test_a_fault_of_middle_strength_is_found(name: str) -> None:
     named, runs = 0, repeats(3, 30)
     for seed in range(runs):
         given = {"answers": server_answers(2000, seed), "shadow": server_answers(0), "counts": pd.DataFrame()}
@@ -149,7 +149,7 @@ def test_a_middle_fault_is_named(name: str) -> None:
     assert named >= 0.9 * runs
 
 
-def test_clean_weeks_ask_for_nothing() -> None:
+def test_clean_weeks_raise_no_finding() -> None:
     raised = [
         each for seed in range(repeats(5, 300)) for each in analyze(frames(0.004, counted=0.004, seed=seed), context()) if each.needs_action
     ]

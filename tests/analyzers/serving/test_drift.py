@@ -17,7 +17,7 @@ from tests.support.drift_rows import FEATURES, before, findings, rows
 from tests.support.length import allowed, repeats, some
 
 
-def test_nothing_moved_nothing_said() -> None:
+def test_all_columns_are_ok_if_nothing_moved() -> None:
     said = findings(rows(4000, 1), rows(5000, 2))
     assert set(said) == {"age", "income", "region", "score"}
     assert {each.severity for each in said.values()} == {"ok"}
@@ -46,7 +46,7 @@ def test_a_large_move_is_an_act_that_says_the_direction() -> None:
 
 
 @pytest.mark.parametrize("last_days", [False, True])
-def test_a_mean_beyond_the_range_of_the_reference_is_said_as_it_is(last_days: bool) -> None:
+def test_the_mean_of_values_beyond_the_reference_range_is_exact(last_days: bool) -> None:
     """Bins end at the reference's range, but sums do not, so the mean equals scipy's on the rows."""
     reference, current = rows(5000, 3), rows(3500, 4)
     moved = current["at"] > current["at"].iloc[-1] - pd.Timedelta(days=1) if last_days else current["age"].notna()
@@ -88,7 +88,7 @@ def test_a_small_sample_is_never_an_alarm() -> None:
     assert "more predictions" in said.because
 
 
-def test_clean_weeks_seldom_say_anything() -> None:
+def test_clean_weeks_seldom_alarm() -> None:
     reference = rows(5000, 100)
     weeks = repeats(8, 300)
     severities = [each.severity for seed in range(weeks) for each in findings(rows(1500, seed + 200), reference).values()]
@@ -104,14 +104,14 @@ def test_a_shift_too_small_to_matter_is_ok_however_many_rows() -> None:
     assert said["age"].severity == "ok"
 
 
-def test_what_passes_the_limit_by_chance_is_not_said_to_be_as_in_the_reference() -> None:
+def test_a_shift_beyond_the_limit_that_may_be_chance_is_unknown_and_not_called_unchanged() -> None:
     """The budget for false discoveries is so small that even a clear move beyond the limit raises no alarm."""
     found = findings(rows(1000, 41, age=0.4), rows(5000, 40), budget=1e-40)["age"]
     assert found.severity == "unknown" and "cannot be judged" in found.because, found.because
     assert found.value >= found.limit and f"p {found.evidence['p_adjusted']:.2g}" in found.because
 
 
-def test_what_stood_for_weeks_is_as_critical_and_no_news() -> None:
+def test_a_drift_that_lasted_for_weeks_is_critical_and_ongoing() -> None:
     reference = rows(5000, 70)
     standing = findings(rows(3500, 71, age=1.0), reference, before(14_000, 72, age=1.0))["age"]
     assert standing.severity == "act" and standing.onset is None and news_of(standing) == "ongoing"
@@ -132,7 +132,7 @@ def test_what_stood_for_weeks_is_as_critical_and_no_news() -> None:
 
 
 @pytest.mark.parametrize(("past_age", "age", "known"), [(8.0, 9.0, False), (4.5, 3.9, True)])
-def test_a_move_beyond_the_range_of_the_reference_is_never_said_to_be_none(past_age: float, age: float, known: bool) -> None:
+def test_a_shift_beyond_the_reference_range_is_never_called_unchanged(past_age: float, age: float, known: bool) -> None:
     """The PSI on the past's own deciles is computed with pandas. The reference's deciles do not show the move, because nearly all values
     are beyond their last edge.
     """
@@ -151,13 +151,13 @@ def test_a_move_beyond_the_range_of_the_reference_is_never_said_to_be_none(past_
     assert own.needs_action and news_of(own) != "new"
 
 
-def test_a_column_beyond_the_range_of_the_reference_is_not_said_to_have_one_value_a_day() -> None:
+def test_a_column_beyond_the_reference_range_is_not_called_constant_per_day() -> None:
     said = findings(rows(3500, 74, age=9.0), rows(5000, 70), before(14_000, 75, age=8.0))["age"]
     assert said.severity == "unknown" and "share its value" not in said.because, said.because
     assert "but 100 % of its values lie beyond one end of the reference’s range, in one bin" in said.because
 
 
-def test_a_fault_of_yesterday_is_named_while_the_week_is_still_diluted() -> None:
+def test_a_fault_of_yesterday_is_reported_before_it_dominates_the_week() -> None:
     current = rows(3500, 76)
     last = current["at"] >= current["at"].iloc[-1] - pd.Timedelta(hours=23)
     current.loc[last, "age"] += 8
@@ -172,7 +172,7 @@ def test_a_fault_of_yesterday_is_named_while_the_week_is_still_diluted() -> None
     assert claim_period(said) == "on the last day"
 
 
-def test_a_single_day_is_not_told_for_its_weekday_and_a_day_that_repeats_itself_is() -> None:
+def test_a_single_day_of_a_column_with_one_value_a_day_is_unknown() -> None:
     def dated(n: int, seed: int, days: int, first: int) -> pd.DataFrame:
         frame = rows(n, seed, days=days).assign(at=lambda each: each["at"] + pd.Timedelta(days=first))
         return frame.assign(region=frame["at"].dt.day_name().astype(object))
@@ -199,7 +199,7 @@ def with_sundays(frame: pd.DataFrame, factor: float, weeks: int = 9, drift: floa
 
 
 @pytest.mark.parametrize("bad_weeks", some([0, 1, 2, 3, 4], 3))
-def test_a_unit_that_changes_on_sundays_is_told_on_each_of_them(bad_weeks: int) -> None:
+def test_a_unit_change_on_sundays_is_reported_on_each_sunday(bad_weeks: int) -> None:
     """From the third or fourth Sunday on, such Sundays are usual compared with the past. The reference, which has no dates, has none of
     them.
     """
@@ -217,13 +217,13 @@ def test_a_unit_that_changes_on_sundays_is_told_on_each_of_them(bad_weeks: int) 
 
 @pytest.mark.parametrize("drift", some([0.0, 1.0, 2.0], 2))
 @pytest.mark.parametrize("factor", some([1.15, 1.25, 10.0], 2))
-def test_a_natural_pattern_of_the_week_is_told_on_no_sunday_though_all_days_drift_a_little(factor: float, drift: float) -> None:
+def test_a_natural_weekly_pattern_is_not_reported_on_sundays_despite_a_slow_drift(factor: float, drift: float) -> None:
     sides = with_sundays(before(4000, 60), factor), with_sundays(before(14_000, 62), factor, drift=drift)
     natural = findings(with_sundays(rows(3500, 61), factor, drift=drift), *sides)["age"]
     assert natural.evidence["look_days"] == 7 and "the reference is like the other days" not in natural.because, natural.because
 
 
-def test_a_column_whose_days_differ_much_has_a_limit_of_its_own_that_says_why() -> None:
+def test_a_column_with_strong_daily_variation_has_its_own_limit_with_a_reason() -> None:
     rng = np.random.default_rng(79)
 
     def stream(n: int, seed: int, days: int) -> pd.DataFrame:
@@ -279,7 +279,7 @@ def test_a_psi_that_a_stable_column_never_has_is_not_called_stable() -> None:
     assert "`age` cannot be judged: PSI " in found.because, found.because
 
 
-def test_a_mean_that_moved_by_a_quarter_of_a_deviation_is_a_warning_below_the_limit_of_the_psi() -> None:
+def test_a_mean_shift_of_a_quarter_standard_deviation_is_a_warning_even_with_a_small_psi() -> None:
     reference, past = rows(30_000, 91), rows(14_000, 92, days=28)
     past["at"] -= pd.Timedelta(days=28)
 
@@ -312,7 +312,7 @@ def test_a_mean_that_moved_has_its_first_day_whichever_way_it_goes(way: int) -> 
     assert claim.onset is not None and claim.onset.date() == current["at"].iloc[0].date()
 
 
-def test_importance_ranks_and_a_setting_moves_the_limit() -> None:
+def test_importance_sets_the_rank_and_a_setting_changes_the_limit() -> None:
     settings = ModelSettings(importance={"age": 0.1, "income": 0.8}, limits={"serving/drift/psi": 2.0})
     current = rows(3000, 30, age=1.0)
     current["income"] *= 2
@@ -321,7 +321,7 @@ def test_importance_ranks_and_a_setting_moves_the_limit() -> None:
     assert said["age"].severity == "watch" and said["age"].limit == 0.1
 
 
-def test_without_a_reference_or_rows_it_says_what_is_missing() -> None:
+def test_a_missing_reference_or_an_empty_window_is_stated() -> None:
     assert "register" in findings(rows(500, 40), None)["model"].because
     nothing = findings(rows(0, 41), rows(500, 42))
     assert [each.severity for each in nothing.values()] == ["unknown"]
@@ -376,7 +376,7 @@ def trades(current: pd.DataFrame, reference: pd.DataFrame, past: pd.DataFrame | 
     return [each for each in said if each.metric == "level_trade"]
 
 
-def test_two_small_levels_that_trade_names_are_named_though_the_distance_is_small() -> None:
+def test_swapped_names_of_two_small_levels_are_found_although_the_psi_is_small() -> None:
     reference, past = cities(20_000, 90, 30), cities(14_000, 91, 28, start="2026-02-02")
     current = cities(3500, 92, 7, traded=0.6)
     (said,) = trades(current, reference, past)
@@ -391,7 +391,7 @@ def test_two_small_levels_that_trade_names_are_named_though_the_distance_is_smal
     assert shown["region"].value < 0.1 and shown["region"].severity in ("ok", "unknown")
 
 
-def test_a_change_of_demand_is_no_trade_of_names() -> None:
+def test_a_change_of_demand_is_not_a_swap_of_level_names() -> None:
     reference, past = cities(20_000, 93, 30), cities(14_000, 94, 28, start="2026-02-02")
     all_of_them = many() * np.exp(np.random.default_rng(95).normal(0, 0.4, len(LEVELS)))
     assert trades(cities(7000, 96, 7, shares=all_of_them / all_of_them.sum()), reference, past) == []
@@ -399,7 +399,7 @@ def test_a_change_of_demand_is_no_trade_of_names() -> None:
     assert trades(cities(7000, 97, 7, shares=one / one.sum()), reference, past) == [], "what one lost, all others gained"
 
 
-def test_rows_on_top_of_one_of_three_levels_are_no_trade() -> None:
+def test_extra_rows_of_one_of_three_levels_are_not_a_swap() -> None:
     names, shares = np.array(["north", "south", "west"]), np.array([0.55, 0.3, 0.15])
 
     def regions(n, seed, days, *, on_top=0.0, traded=False, start="2026-03-02"):
@@ -414,7 +414,7 @@ def test_rows_on_top_of_one_of_three_levels_are_no_trade() -> None:
     assert said.severity == "act" and set(said.evidence["levels"]) == {"north", "west"}
 
 
-def test_a_trade_is_news_only_once_and_as_critical_where_it_stands_or_nobody_knows_the_days() -> None:
+def test_a_standing_or_undated_swap_of_levels_is_critical_but_not_new() -> None:
     reference = cities(20_000, 98, 30)
     past, current = cities(14_000, 99, 28, traded=0.6, start="2026-02-02"), cities(3500, 100, 7, traded=0.6)
     (standing,) = trades(current, reference, past)
@@ -425,7 +425,7 @@ def test_a_trade_is_news_only_once_and_as_critical_where_it_stands_or_nobody_kno
     assert back == [], "the names are right again"
 
 
-def test_a_small_trade_of_large_levels_without_a_dated_jump_is_no_critical_recoding() -> None:
+def test_a_small_swap_of_large_levels_without_a_dated_jump_is_not_critical() -> None:
     """A change of 1.5 points in a level of 33 % is significant in 50,000 rows, but the PSI is 0.001: no critical recoding."""
     names = np.array(["north", "south", "west"])
 
@@ -444,15 +444,15 @@ def test_a_small_trade_of_large_levels_without_a_dated_jump_is_no_critical_recod
     assert large.severity == "act"
 
 
-def test_the_owner_sets_how_much_of_a_trade_matters() -> None:
+def test_an_owner_limit_sets_how_large_a_swap_must_be() -> None:
     reference, past = cities(20_000, 90, 30), cities(14_000, 91, 28, start="2026-02-02")
     settings = ModelSettings(limits={"serving/drift/level_trade": 0.05})
     (said,) = trades(cities(3500, 92, 7, traded=0.6), reference, past, settings=settings)
     assert said.severity == "watch"
 
 
-@pytest.mark.long  # test_rows_on_top_of_one_of_three_levels_are_no_trade
-def test_clean_weeks_of_many_levels_seldom_say_that_names_were_traded() -> None:
+@pytest.mark.long  # test_extra_rows_of_one_of_three_levels_are_not_a_swap
+def test_clean_weeks_of_many_levels_seldom_report_a_swap() -> None:
     """Clean weeks; in half of them the shares vary by day. At the budget of one check none may be an act."""
     reference = cities(20_000, 102, 30)
     rng = np.random.default_rng(103)
@@ -475,7 +475,7 @@ def varied(frame: pd.DataFrame, rng: np.random.Generator) -> pd.DataFrame:
     return frame.assign(city=drawn)
 
 
-def test_missing_values_that_the_reference_never_had_are_no_noise_of_days() -> None:
+def test_missing_values_absent_from_the_reference_are_critical_and_not_daily_variation() -> None:
     current = rows(3500, 90)
     late = current["at"] >= current["at"].iloc[0] + pd.Timedelta(days=3)
     gone = late & (np.random.default_rng(90).random(len(current)) < 0.3)

@@ -92,7 +92,7 @@ def test_slower_devices_are_named_by_their_group_against_their_own_past_or_the_o
     assert latency(clean).severity == "ok"
 
 
-def test_a_device_counts_once_and_what_is_unknown_is_no_zero() -> None:
+def test_a_device_with_several_reports_counts_once_and_missing_fields_are_not_zero() -> None:
     rows = device_reports(RNG(4), fleet=1, before=0)
     for each in rows:
         each |= {"crashes": 1, "out_of_memory": None, "compared": 2, "agreed": 0}
@@ -100,14 +100,14 @@ def test_a_device_counts_once_and_what_is_unknown_is_no_zero() -> None:
     assert span["crashed"] == 1 and np.isnan(span["starved"]) and np.isnan(span["differs"])
 
 
-def test_late_answers_are_weighed_by_their_number() -> None:
+def test_arrival_times_are_weighted_by_the_number_of_answers() -> None:
     rows = device_reports(RNG(5), fleet=1, before=0)[:2]
     for each, answers, hours in zip(rows, (90, 10), (0.5, 50), strict=True):
         each |= {"answers": answers, "oldest_at": each["at"], "synced_at": each["at"] + timedelta(hours=hours)}
     assert arrival_by_age(report_frame(rows)) == {1: 0.9, 6: 0.9, 24: 0.9, 72: 1.0, 168: 1.0}
 
 
-def test_days_that_late_reports_changed_are_told_with_both_figures() -> None:
+def test_days_changed_by_late_reports_show_the_figures_before_and_after() -> None:
     rows = [each for each in device_reports(RNG(7), fleet=12, before=0) if each["synced_at"] - each["at"] < timedelta(hours=20)]
     for each in rows:
         each |= {"answers": 10, "crashes": 0}
@@ -123,7 +123,7 @@ def test_days_that_late_reports_changed_are_told_with_both_figures() -> None:
 
 
 @pytest.mark.parametrize("name", some(list(FAULTS), 2))
-def test_a_middle_fault_is_named(name: str, clean) -> None:
+def test_a_fault_of_middle_strength_is_found(name: str, clean) -> None:
     frame = report_frame(clean)
     named, runs = 0, repeats(2, 20)
     for seed in range(runs):
@@ -132,7 +132,7 @@ def test_a_middle_fault_is_named(name: str, clean) -> None:
     assert named >= 0.9 * runs
 
 
-def test_clean_weeks_ask_for_nothing_critical() -> None:
+def test_clean_weeks_raise_no_critical_finding() -> None:
     """Each week has a separate fleet, so the weeks are independent."""
     fleets = (device_reports(RNG([8, seed]), fleet=60, before=14) for seed in range(repeats(6, 300)))
     raised = [each.because for rows in fleets for each in edge_findings(rows) if each.severity == "act"]
@@ -143,7 +143,7 @@ def of_rings(rows: list[dict], **given) -> list:
     return [each for each in edge_findings(rows, **given) if each.metric == "ring_crash_gap"]
 
 
-def test_a_ring_whose_devices_crash_more_should_stop_and_the_finding_says_since_when(clean) -> None:
+def test_a_rollout_ring_with_more_crashes_should_stop_and_the_finding_is_dated(clean) -> None:
     rows = rolled_out_reports(clean, days=4, crashes=0.5)
     (found,) = of_rings(rows)
     new = {each["device"]: 0 for each in rows if each["version"] == "7"}
@@ -162,7 +162,7 @@ def test_a_ring_whose_devices_crash_more_should_stop_and_the_finding_says_since_
     )
 
 
-def test_the_owner_s_criterion_counts_and_a_clean_ring_may_go_on(clean) -> None:
+def test_an_owner_limit_sets_the_ring_criterion_and_a_clean_ring_may_continue(clean) -> None:
     rows = rolled_out_reports(clean, days=4, crashes=0.5)
     model = Model(1, "cough", "binary", settings=ModelSettings(limits={"serving/edge_fleet/ring_crash_gap": 0.9}))
     (found,) = of_rings(rows, counters={"models": {"cough": model}})
@@ -173,7 +173,7 @@ def test_the_owner_s_criterion_counts_and_a_clean_ring_may_go_on(clean) -> None:
     assert fine.severity == "ok" and fine.high < 0.05 and "may go on" in fine.because
 
 
-def test_a_ring_that_stopped_is_ongoing_then_recovered_or_left(clean) -> None:
+def test_a_bad_ring_is_ongoing_and_then_recovered_or_left_by_its_devices(clean) -> None:
     bad = rolled_out_reports(clean, days=12, crashes=0.5)
     assert [each.news for each in of_rings(bad)] == ["ongoing"]
     (left,) = of_rings([each | ({"version": "2"} if each["at"] >= START else {}) for each in bad])

@@ -84,7 +84,7 @@ def losses(rows: pd.DataFrame, timeless: bool) -> pd.DataFrame:
     return pd.concat(parts).groupby(["period", "measure", "labelled"], as_index=False).sum()
 
 
-def test_estimates_are_those_of_raw_rows_calibrated_by_scikit_learn() -> None:
+def test_the_estimate_matches_raw_rows_calibrated_with_scikit_learn() -> None:
     base, now = people(8000, 1), people(1500, 2, labelled=0.0)
     found = findings(now, base)
     chance = IsotonicRegression(out_of_bounds="clip").fit(base["score"], base["label"]).predict(now["score"])
@@ -102,7 +102,7 @@ def test_estimates_are_those_of_raw_rows_calibrated_by_scikit_learn() -> None:
     assert "estimate_error" not in found and "no labels have arrived to check it" in found["accuracy"].because
 
 
-def test_the_interval_holds_what_labels_then_show() -> None:
+def test_the_estimate_interval_contains_the_later_measured_value() -> None:
     held = {"accuracy": 0, "roc_auc": 0, "log_loss": 0}
     for seed in range(30):
         now = people(1000, 1000 + seed)
@@ -116,7 +116,7 @@ def test_the_interval_holds_what_labels_then_show() -> None:
     assert min(held.values()) >= 25, held
 
 
-def test_where_labels_are_missing_and_the_estimate_held_before_a_fall_is_an_act() -> None:
+def test_an_estimated_fall_without_labels_is_critical_if_past_estimates_were_accurate() -> None:
     base, past = people(10_000, 3), people(4000, 4, days_before=21)
     now = people(2500, 5, sharp=0.3, labelled=0.0)
     found = findings(now, base, past)
@@ -129,7 +129,7 @@ def test_where_labels_are_missing_and_the_estimate_held_before_a_fall_is_an_act(
     assert "optimistic" in findings(now, base, past, in_sample=True)["accuracy"].because
 
 
-def test_where_labels_are_in_it_leaves_alarms_to_the_measured_ones() -> None:
+def test_the_estimate_raises_no_alarm_if_labels_have_arrived() -> None:
     found = findings(people(2500, 6, sharp=0.3), people(10_000, 3), people(4000, 4, days_before=21))
     assert {each.severity for each in found.values()} <= {"ok", "unknown"}
     assert found["accuracy"].severity == "unknown" and "so the measurement decides" in found["accuracy"].because, "no OK beyond the limit"
@@ -150,7 +150,7 @@ def test_an_estimate_that_labels_contradict_is_not_trusted() -> None:
     assert accuracy.evidence["check"]["measured"] == pytest.approx(truth, abs=1e-9) and accuracy.evidence["check"]["n"] == 4000
 
 
-def test_where_the_main_estimate_is_called_off_all_are() -> None:
+def test_if_the_main_estimate_is_not_trusted_no_estimate_is() -> None:
     """Regression: precision and F1 were OK beside an accuracy that was not trusted, although all are estimated from the same scores."""
     base, past = people(10_000, 7), people(4000, 8, power=0.8, days_before=21)
     found = findings(people(2000, 9, power=0.8, labelled=0.0), base, past)
@@ -161,7 +161,7 @@ def test_where_the_main_estimate_is_called_off_all_are() -> None:
         assert "is not trusted, because the estimate of accuracy is not: on the 14 days" in found[metric].because
 
 
-def test_a_window_whose_own_labels_contradict_it_is_not_trusted() -> None:
+def test_an_estimate_contradicted_by_the_windows_own_labels_is_not_trusted() -> None:
     base, past = people(10_000, 7), people(4000, 8, days_before=21)
     assert findings(people(3000, 10, power=0.25), base, past)["log_loss"].severity == "unknown"
 
@@ -176,7 +176,7 @@ def test_clean_weeks_seldom_distrust_or_alarm() -> None:
     assert sum(each.severity == "unknown" for week in said for each in week.values()) <= 0.16 * weeks
 
 
-def test_days_that_differ_widen_the_error() -> None:
+def test_variation_between_days_widens_the_estimate_interval() -> None:
     base = people(10_000, 12)
     parts = [
         people(300, 50 + day, power=0.6 if day % 2 else 2.6).assign(at=START + timedelta(hours=24 * (day - 14) + 3)) for day in range(14)
@@ -187,7 +187,7 @@ def test_days_that_differ_widen_the_error() -> None:
     assert spread_.high - spread_.low > 1.4 * (even.high - even.low)
 
 
-def test_without_a_reference_it_asks_for_one() -> None:
+def test_without_a_reference_the_finding_asks_to_register_one() -> None:
     found = findings(people(500, 15))
     assert [each.severity for each in found.values()] == ["unknown"] and "register this version" in found["accuracy"].because
     small = findings(people(500, 15), people(300, 16))
@@ -204,7 +204,7 @@ def classes(n: int, seed: int, labelled: float = 1.0) -> pd.DataFrame:
     return frame.assign(**{str(k): p[:, k] for k in range(3)})
 
 
-def test_of_several_classes_every_metric_is_near_what_labels_show() -> None:
+def test_multiclass_estimates_are_close_to_the_labelled_metrics() -> None:
     base, held = classes(8000, 17), 0
     for seed in range(12):
         now = classes(2000, 100 + seed)
@@ -231,7 +231,7 @@ def houses(n: int, seed: int, *, scale: float = 1.0, hidden: float = 1.0, labell
     return pd.DataFrame({"at": at, "score": 0.0, "label": label, "decision": -1, "guess": wide * np.sqrt(2 / np.pi)})
 
 
-def test_errors_of_a_regression_are_estimated_and_alarm_where_no_label_is() -> None:
+def test_regression_errors_are_estimated_and_alarm_without_labels() -> None:
     base, past = houses(5000, 18), houses(3000, 19, days_before=21)
     found = findings(houses(1500, 20, scale=1.6, labelled=0.0), base, past, task="regression")
     assert found["mae"].severity == "act" and found["mae"].value == pytest.approx(1.6 * 10 * np.sqrt(2 / np.pi), rel=0.05)
@@ -240,7 +240,7 @@ def test_errors_of_a_regression_are_estimated_and_alarm_where_no_label_is() -> N
     assert measured.severity == "unknown" and "so the measurement decides" in measured.because
 
 
-def test_errors_that_inputs_do_not_tell_of_are_not_seen_and_the_estimate_is_not_trusted() -> None:
+def test_an_error_that_inputs_cannot_explain_makes_the_estimate_untrusted() -> None:
     base, past = houses(5000, 21), houses(3000, 22, hidden=1.6, days_before=21)
     found = findings(houses(1500, 23, hidden=1.6, labelled=0.0), base, past, task="regression")
     assert found["mae"].severity == "unknown" and "is not trusted" in found["mae"].because
@@ -251,7 +251,7 @@ def test_errors_that_inputs_do_not_tell_of_are_not_seen_and_the_estimate_is_not_
     )
 
 
-def test_the_interval_of_estimated_errors_holds_what_labels_then_show() -> None:
+def test_the_interval_of_estimated_errors_contains_the_later_measured_value() -> None:
     base, held = houses(5000, 24), 0
     for seed in range(40):
         now = houses(800, 500 + seed)
@@ -260,7 +260,7 @@ def test_the_interval_of_estimated_errors_holds_what_labels_then_show() -> None:
     assert held >= 35
 
 
-def test_a_regression_without_estimates_says_when_they_come() -> None:
+def test_a_regression_without_estimates_is_unknown_and_says_so() -> None:
     now = houses(500, 25)
     context = context_for(houses(1000, 26), task="regression")
     asks = ANALYZER.needs(context)
@@ -281,7 +281,7 @@ def mixed(days: int, a_day: int, rng: np.random.Generator, *, first: int = 0, la
     return pd.concat(parts, ignore_index=True)
 
 
-def test_weeks_whose_days_differ_in_their_mix_are_no_fall() -> None:
+def test_weeks_with_a_different_mix_of_days_are_not_a_fall() -> None:
     rng, said, by_rows = np.random.default_rng(80), [], 0
     base = mixed(60, 300, rng, labelled=1.0)
     past = mixed(28, 300, rng, first=-28, labelled=1.0)
@@ -303,7 +303,7 @@ def aged(frame: pd.DataFrame, seed: int, moved: float = 0.0) -> pd.DataFrame:
     return frame.assign(age=rng.normal(moved, 1, len(frame)), income=rng.normal(0, 1, len(frame)))
 
 
-def test_an_estimate_whose_inputs_are_far_from_the_reference_is_unknown_and_says_what_would_settle_it() -> None:
+def test_an_estimate_far_from_the_reference_is_unknown_and_states_the_labels_needed() -> None:
     base, past = aged(people(10_000, 90), 1), aged(people(4000, 91, days_before=21), 2)
     features = ("age", "income")
     near = findings(aged(people(900, 92, labelled=0.0), 3), base, past, features=features)
@@ -322,7 +322,7 @@ def test_an_estimate_whose_inputs_are_far_from_the_reference_is_unknown_and_says
     assert asked.evidence["labels_needed"] < 0.4 * wanted and "A fall of 10 points" in asked.because
 
 
-def test_a_fall_that_an_extrapolation_shows_is_unknown_too_and_labels_that_contradict_come_first() -> None:
+def test_a_fall_in_an_extrapolated_estimate_is_unknown_unless_labels_contradict_the_estimate() -> None:
     base, past = aged(people(10_000, 93), 4), aged(people(4000, 94, days_before=21), 5)
     fell = aged(people(2500, 95, sharp=0.3, labelled=0.0), 6, moved=2.0)
     assert findings(fell, base, past, features=("age", "income"))["accuracy"].severity == "unknown"
@@ -332,7 +332,7 @@ def test_a_fall_that_an_extrapolation_shows_is_unknown_too_and_labels_that_contr
     assert "is not trusted" in said.because and said.severity == "unknown"
 
 
-def test_where_labels_are_in_an_extrapolation_needs_none() -> None:
+def test_an_extrapolated_estimate_needs_no_more_labels_if_labels_have_arrived() -> None:
     base = aged(people(10_000, 98), 9)
     found = findings(aged(people(2500, 99), 10, moved=2.0), base, features=("age", "income"))
     assert found["accuracy"].severity == "ok" and "labels_needed" not in found["accuracy"].evidence
@@ -346,7 +346,7 @@ def test_an_error_of_a_regression_that_extrapolates_says_how_many_labels_it_need
     assert 20 < mae.evidence["labels_needed"] < 1000
 
 
-def test_the_number_of_labels_is_that_of_a_test_of_one_share() -> None:
+def test_the_number_of_labels_needed_is_that_of_a_one_proportion_test() -> None:
     estimate = MetricEstimate(Interval(0.983, 0.97, 0.99, 336))
     assert labels_to_settle("accuracy", estimate, 0.8, 0.05) == pytest.approx(716, abs=2)
     assert rounded_labels(716) == 720 and rounded_labels(1234) == 1300 and rounded_labels(7) == 10

@@ -95,7 +95,7 @@ def alarms(findings: list[Finding]) -> list[Finding]:
     return [each for each in findings if each.severity in ("act", "watch")]
 
 
-def test_rates_and_percentiles_are_those_of_the_raw_rows() -> None:
+def test_request_rates_and_latency_percentiles_match_the_raw_rows() -> None:
     rows = requests(1, errors=0.02)
     found = by_claim(said(rows, context()))
     window = rows[rows["day"] >= 0]
@@ -122,7 +122,7 @@ def test_rates_and_percentiles_are_those_of_the_raw_rows() -> None:
     assert {row[2] for row in drawn} == {None}, "about 430 answers a day: too few for an interval of p99"
 
 
-def test_weighted_requests_count_as_many() -> None:
+def test_a_weighted_request_counts_by_its_weight() -> None:
     rows = requests(2, errors=0.05)
     rows["weight"] = np.where(rows["status"] == "ok", 1.0, 3.0)
     window = rows[rows["day"] >= 0]
@@ -149,7 +149,7 @@ def test_one_replica_with_a_p99_half_as_long_again_is_named_and_no_other() -> No
     assert named >= 11
 
 
-def test_a_rise_of_a_fraction_of_a_millisecond_matters_to_nobody_unless_the_owner_says_so() -> None:
+def test_a_latency_rise_below_a_few_milliseconds_is_ok_unless_the_owner_sets_a_limit() -> None:
     rows = requests(4)
     rows["latency_ms"] /= 400
     rows.loc[(rows["replica"] == "r2") & (rows["day"] >= 0), "latency_ms"] *= 2
@@ -163,7 +163,7 @@ def test_a_rise_of_a_fraction_of_a_millisecond_matters_to_nobody_unless_the_owne
     assert {each.severity for each in alarms(said(rows, context(strict)))} >= {"act"}
 
 
-def test_a_replica_whose_tail_alone_is_longer_is_seen() -> None:
+def test_a_replica_with_only_a_longer_latency_tail_is_found() -> None:
     seen = 0
     for seed in range(8):
         rows = requests(200 + seed, an_hour=40)
@@ -173,7 +173,7 @@ def test_a_replica_whose_tail_alone_is_longer_is_seen() -> None:
     assert seen >= 7
 
 
-def test_the_onset_is_the_hour_in_which_it_began() -> None:
+def test_the_onset_of_a_latency_rise_is_its_first_hour() -> None:
     rows = requests(3, an_hour=60)
     rows.loc[(rows["day"] >= 4.5), "latency_ms"] *= 1.8
     found = by_claim(said(rows, context()))["model", "latency_p99", "past"]
@@ -193,7 +193,7 @@ def test_a_replica_that_fails_more_often_is_named() -> None:
     assert not [claim for claim in found if claim[0] in ("replica=r2", "replica=r3")]
 
 
-def test_what_stood_between_replicas_in_the_past_alarms_nobody() -> None:
+def test_a_past_difference_between_replicas_raises_no_alarm() -> None:
     rows = requests(5)
     rows.loc[rows["replica"] == "r3", "latency_ms"] *= 1.8
     extra = (rows["replica"] == "r2") & (np.random.default_rng(1).random(len(rows)) < 0.03)
@@ -210,7 +210,7 @@ def test_when_one_of_two_replicas_becomes_faster_the_other_is_not_called_slow() 
     assert not alarms(said(rows, context()))
 
 
-def test_when_half_of_the_replicas_are_slow_their_own_past_tells() -> None:
+def test_if_half_of_the_replicas_are_slow_their_own_past_identifies_them() -> None:
     rows = requests(7, an_hour=60, replicas=("r1", "r2", "r3", "r4"))
     rows.loc[rows["replica"].isin(["r1", "r2"]) & (rows["day"] >= 0), "latency_ms"] *= 1.8
     found = {each.subject for each in alarms(said(rows, context())) if "=" in each.subject}
@@ -225,7 +225,7 @@ def test_clean_weeks_and_days_seldom_alarm(days: int) -> None:
     assert sum(bool(week) for week in found) <= allowed(0.05, len(found))
 
 
-def test_nothing_is_ok_beyond_its_limit_where_days_differ() -> None:
+def test_a_value_beyond_its_limit_is_never_ok_if_days_vary() -> None:
     unsure = []
     for seed in range(12):
         found = said(requests(700 + seed, an_hour=6, days=1, bursts=True, errors=0.02), context(days=1))
@@ -235,7 +235,7 @@ def test_nothing_is_ok_beyond_its_limit_where_days_differ() -> None:
     assert all("beyond the limit of" in each.because and "choose a longer window" in each.because for each in unsure)
 
 
-def test_the_limit_of_a_high_error_rate_is_half_as_high_odds() -> None:
+def test_the_limit_of_a_high_error_rate_is_one_and_a_half_times_the_past_odds() -> None:
     high = ModelSettings(limits={"serving/latency/error_rate_level": 1.0})
     found = by_claim(said(requests(13, errors=0.3), context(high)))["model", "error_rate", "past"]
     usual = found.evidence["baseline"]
@@ -257,7 +257,7 @@ def test_few_requests_alarm_nobody_and_say_how_many_more_are_needed() -> None:
     assert "cannot be measured on 1 answer: it needs about" in alone["model", "latency_p99", "level"].because
 
 
-def test_a_version_without_a_past_is_held_against_the_model_and_a_young_model_says_what_it_needs() -> None:
+def test_a_version_without_a_past_is_compared_with_other_versions_and_a_young_model_is_unknown() -> None:
     rows = requests(9)
     rows.loc[rows["day"] >= 0, "version"] = "2"
     rows.loc[rows["day"] >= 0, "latency_ms"] *= 1.7
@@ -271,7 +271,7 @@ def test_a_version_without_a_past_is_held_against_the_model_and_a_young_model_sa
     assert young["model", "latency_p95", "past"].value is not None
 
 
-def test_a_short_window_is_held_against_the_same_hours_of_the_week() -> None:
+def test_a_short_window_is_compared_with_the_same_hours_of_the_week() -> None:
     rows = requests(10, an_hour=60)
     monday_morning = (rows["at"].dt.dayofweek == 0) & (rows["at"].dt.hour < 12)
     rows.loc[monday_morning, "latency_ms"] *= 2
@@ -280,7 +280,7 @@ def test_a_short_window_is_held_against_the_same_hours_of_the_week() -> None:
     assert by_claim(said(rows, context(days=0.5)))["model", "latency_p95", "past"].severity in ("watch", "act")
 
 
-def test_without_latencies_it_says_how_to_log_them() -> None:
+def test_without_latencies_the_finding_says_how_to_log_them() -> None:
     rows = requests(11).assign(latency_ms=np.nan)
     found = by_claim(said(rows, context(LEVEL)))
     assert "log `latency_ms`" in found["model", "latency_p50", "past"].because
@@ -296,7 +296,7 @@ def outage(seed: int, start: float, end: float, share: float) -> pd.DataFrame:
     return rows
 
 
-def test_the_budget_that_is_left_over_four_weeks_by_hand() -> None:
+def test_the_remaining_error_budget_over_four_weeks_matches_a_hand_computation() -> None:
     rows = outage(12, 3.0, 3.25, 0.3)
     found = by_claim(said(rows, context(LEVEL)))
     month = rows[(rows["day"] >= -21) & (rows["day"] < 7)]
@@ -309,7 +309,7 @@ def test_the_budget_that_is_left_over_four_weeks_by_hand() -> None:
     assert found["latency_ms", "error_budget_left", "level"].value == pytest.approx(1 - (slow >= edge).mean() / 0.01)
 
 
-def test_a_burn_that_goes_on_is_an_act_and_one_that_is_over_a_watch() -> None:
+def test_an_ongoing_budget_burn_is_critical_and_a_past_one_a_warning() -> None:
     burning = by_claim(said(outage(13, 6.9, 7.0, 0.3), context(LEVEL)))["model", "burn_rate", "level"]
     assert burning.severity == "act" and burning.limit == 14.4 and burning.value == pytest.approx(30, rel=0.25)
     assert abs(burning.onset - (START + 6.9 * DAY)) <= timedelta(hours=2) or burning.onset == START + 7 * DAY - timedelta(hours=1)
@@ -319,12 +319,12 @@ def test_a_burn_that_goes_on_is_an_act_and_one_that_is_over_a_watch() -> None:
     assert quiet.severity == "ok" and [rule[:3] for rule in quiet.evidence["rules"]] == [[14.4, 1, 1], [6.0, 6, 1], [1.0, 72, 6]]
 
 
-def test_a_budget_spent_over_is_an_act() -> None:
+def test_an_overspent_error_budget_is_critical() -> None:
     found = by_claim(said(outage(16, -20, 7, 0.02), context(LEVEL)))["model", "error_budget_left", "level"]
     assert found.severity == "act" and found.value < 0 and "spent" in found.because
 
 
-def test_the_hour_that_is_not_over_counts_with_the_one_before_it() -> None:
+def test_an_unfinished_hour_counts_together_with_the_hour_before() -> None:
     rows = outage(17, 6.8, 7.0, 0.3)
     asked = context(LEVEL)
     live = replace(asked, now=asked.window.end - timedelta(minutes=50))
@@ -332,7 +332,7 @@ def test_the_hour_that_is_not_over_counts_with_the_one_before_it() -> None:
     assert found.severity == "act" and f"{live.now:%H:%M} UTC" in found.because
 
 
-def test_latency_is_held_against_its_stated_level_and_its_past_is_a_watch_at_most() -> None:
+def test_with_a_stated_level_latency_is_judged_by_it_and_its_past_is_a_warning_at_most() -> None:
     rows = requests(18, an_hour=60)
     kept = by_claim(said(rows, context(LEVEL)))["model", "latency_p99", "level"]
     assert kept.severity == "ok" and kept.limit == 400
@@ -349,7 +349,7 @@ def test_latency_is_held_against_its_stated_level_and_its_past_is_a_watch_at_mos
     assert since.severity == "act" and abs(since.onset - (START + 5 * DAY)) <= timedelta(hours=2)
 
 
-def test_the_owner_may_accept_a_slower_answer() -> None:
+def test_an_owner_limit_can_accept_slower_responses() -> None:
     rows = requests(19, an_hour=60)
     rows.loc[rows["day"] >= 0, "latency_ms"] *= 1.7
     settings = ModelSettings(limits={f"serving/latency/latency_p{q}": 3.0 for q in (50, 95, 99)})
@@ -383,14 +383,14 @@ def test_rollups_raw_rows_and_the_reference_engine_find_the_same_with_a_service_
 
 
 @pytest.mark.parametrize(("errors", "severity", "limit"), [(0.3, "act", "10 %"), (0.07, "watch", "5 %"), (0.04, "ok", None)])
-def test_too_many_failures_are_bad_however_long_it_has_been_so(errors: float, severity: str, limit: str | None) -> None:
+def test_a_high_error_rate_is_critical_even_if_it_is_not_new(errors: float, severity: str, limit: str | None) -> None:
     found = by_claim(said(requests(11, errors=errors), context()))["model", "error_rate", "level" if limit else "past"]
     assert found.severity == severity and found.news == (None if limit is None else "ongoing")
     assert found.because.endswith(f"The limit is {limit}, whatever the baseline." if limit else ".")
     assert (found.limit == {"act": 0.1, "watch": 0.05}[severity]) if limit else "too many" not in found.because
 
 
-def test_a_young_model_that_fails_half_of_its_requests_needs_no_past() -> None:
+def test_a_young_model_failing_half_of_its_requests_is_critical_without_a_past() -> None:
     """The interval decides: the true share behind 12 of 100 may be less than 10 %."""
     rows = requests(12, errors=0.5)
     young = rows[rows["day"] >= 0]
@@ -401,7 +401,7 @@ def test_a_young_model_that_fails_half_of_its_requests_needs_no_past() -> None:
     assert proportion_confint(12, 100, method="wilson")[0] < 0.1 and found.severity == "watch"
 
 
-def test_the_owner_says_how_many_failures_are_too_many() -> None:
+def test_an_owner_limit_sets_how_high_an_error_rate_is_critical() -> None:
     rows = requests(13, errors=0.3)
     for settings in (ModelSettings(limits={"serving/latency/error_rate_level": 0.8}), ModelSettings(service_level_availability=0.5)):
         assert by_claim(said(rows, context(settings)))["model", "error_rate", "past"].severity == "ok"

@@ -58,14 +58,14 @@ def week(seed: int, tie: float, last: float) -> pd.DataFrame:
     return frame.sample(frac=1.0, random_state=2, ignore_index=True)
 
 
-def test_a_change_of_correlation_that_may_be_chance_is_not_told_as_a_change() -> None:
+def test_a_correlation_change_that_may_be_chance_is_not_called_a_change() -> None:
     """Regression: a change that was not significant at the budget got the sentence "the correlation changed"."""
     _, pair = both(tied(2000, 91, 0.4), tied(3000, 90, 0.7), budget=1e-300)
     assert pair.severity == "unknown" and "may have changed their correlation" in pair.because, pair.because
     assert f"it may be chance among 1 pair (p {pair.evidence['p_adjusted']:.2g} with all counted)" in pair.because
 
 
-def test_a_correlation_that_broke_on_the_last_day_is_told_on_that_day_by_its_features() -> None:
+def test_a_correlation_broken_on_the_last_day_is_reported_with_its_features() -> None:
     reference, current, past = tied(3000, 90, 0.7), week(91, 0.7, 0.1), month(500, 0.7)
     whole, pair = both(current, reference, past)
     assert whole.severity == "ok" and (pair.severity, pair.metric) == ("act", "rank_correlation")
@@ -75,7 +75,7 @@ def test_a_correlation_that_broke_on_the_last_day_is_told_on_that_day_by_its_fea
     assert pair.low <= pair.value <= pair.high < pair.limit and "on the last day" in pair.because
 
 
-def test_a_number_of_the_day_is_left_out_by_name() -> None:
+def test_a_feature_with_one_value_a_day_is_left_out_and_named() -> None:
     rng = np.random.default_rng(5)
 
     def weather(frame: pd.DataFrame) -> pd.DataFrame:
@@ -90,7 +90,7 @@ def test_a_number_of_the_day_is_left_out_by_name() -> None:
     assert both(tied(3000, 90, 0.7), week(91, 0.7, 0.7), month(500, 0.7))[1].evidence["left_out"] == []
 
 
-def test_a_correlation_that_strays_is_ok_and_one_that_stood_so_is_ongoing() -> None:
+def test_a_naturally_varying_correlation_is_ok_and_an_equally_broken_past_one_is_ongoing() -> None:
     reference, current = tied(3000, 92, 0.7), week(93, 0.7, 0.3)
     assert both(current, reference, month(600, 0.7))[1].severity == "act"
     straying = both(current, reference, month(700, 0.6, strays=0.35))[1]
@@ -99,7 +99,7 @@ def test_a_correlation_that_strays_is_ok_and_one_that_stood_so_is_ongoing() -> N
     assert (stood.severity, news_of(stood)) == ("act", "ongoing") and "as in the past four weeks" in stood.because and stood.onset is None
 
 
-def test_texts_of_any_kind_are_no_numbers() -> None:
+def test_text_features_are_not_used_for_correlations() -> None:
     reference, current = tied(3000, 96, 0.7), week(97, 0.7, 0.1)
     context = context_for(reference, features=FEATURES)
     frames = frames_for(ANALYZER.needs(context), context, current, reference, month(950, 0.7))
@@ -108,7 +108,7 @@ def test_texts_of_any_kind_are_no_numbers() -> None:
     assert pair.severity == "act" and pair.evidence["features"] == ["age", "income"] and pair.evidence["looked_at"] == 1
 
 
-def test_of_clean_weeks_no_pair_is_named() -> None:
+def test_clean_weeks_name_no_changed_pair_of_features() -> None:
     reference = tied(3000, 95, 0.6)
     said = [both(tied(1500, seed, 0.6), reference, month(900, 0.6))[1].severity for seed in range(400, 400 + repeats(3, 300))]
     assert set(said) == {"ok"}
@@ -139,7 +139,7 @@ def test_a_broken_correlation_is_an_alarm_though_no_single_feature_moved() -> No
     assert said.evidence["single_features_auc"] < 0.55 and said.n == 2000 and said.evidence["n_reference"] == 2000
 
 
-def test_the_state_follows_the_level_where_one_feature_explains_it() -> None:
+def test_multivariate_drift_is_critical_although_one_feature_explains_it() -> None:
     reference, current = rows(3000, 72), rows(2500, 73, age=1.0)
     assert findings(current, reference)["age"].severity == "act"
     said = together(current, reference)
@@ -147,7 +147,7 @@ def test_the_state_follows_the_level_where_one_feature_explains_it() -> None:
     assert "These inputs also drifted on their own: `age`." in said.evidence["details"] and "mostly `age`" in said.because
 
 
-def test_beside_a_feature_that_moved_a_broken_correlation_is_named() -> None:
+def test_a_broken_correlation_is_named_beside_a_moved_feature() -> None:
     reference, current = tied(3000, 74, 0.8), tied(2500, 75, -0.5)
     current["region"] = "east"
     assert findings(current, reference)["region"].severity == "act"
@@ -157,8 +157,8 @@ def test_beside_a_feature_that_moved_a_broken_correlation_is_named() -> None:
     assert said.severity == "act" and any("Pairs of inputs" in detail for detail in said.evidence["details"])
 
 
-@pytest.mark.long  # test_of_clean_weeks_no_pair_is_named
-def test_clean_weeks_are_not_told_from_the_reference() -> None:
+@pytest.mark.long  # test_clean_weeks_name_no_changed_pair_of_features
+def test_clean_weeks_cannot_be_distinguished_from_the_reference() -> None:
     reference = tied(3000, 300, 0.6)
     weeks = repeats(8, 300)
     said = [together(tied(1500, seed, 0.6), reference) for seed in range(310, 310 + weeks)]
@@ -166,7 +166,7 @@ def test_clean_weeks_are_not_told_from_the_reference() -> None:
     assert sum(each.value > each.evidence["null_95"] for each in said) <= 0.2 * weeks
 
 
-def test_few_rows_and_hours_are_not_judged_and_it_says_what_that_needs() -> None:
+def test_few_rows_or_hours_are_not_judged_and_the_finding_says_what_is_needed() -> None:
     said = together(tied(90, 76, -0.9), tied(3000, 77, 0.9))
     assert said.severity == "unknown" and said.value is None and "about" in said.because and "more predictions" in said.because
     assert "a larger reference" in together(tied(3000, 76, -0.9), tied(80, 77, 0.9)).because
@@ -178,7 +178,7 @@ def test_few_rows_and_hours_are_not_judged_and_it_says_what_that_needs() -> None
     assert set(drift.ANALYZER.needs(context)) < set(ANALYZER.needs(context))
 
 
-def test_a_setting_moves_the_limit_of_all_together() -> None:
+def test_a_setting_changes_the_limit_of_multivariate_drift() -> None:
     settings = ModelSettings(limits={"serving/multivariate_drift/domain_auc": 0.9})
     assert together(tied(2500, 79, -0.5), tied(3000, 80, 0.8), settings=settings).severity == "watch"
 
@@ -195,7 +195,7 @@ def lucky(days: range, a_day: int, seed: int, share: float = 0.12, tie: float = 
     return pd.concat(parts, ignore_index=True).sample(frac=1.0, random_state=seed, ignore_index=True)
 
 
-def test_days_that_differ_by_themselves_are_no_news_and_a_broken_correlation_among_them_is() -> None:
+def test_natural_daily_variation_is_no_drift_but_a_broken_correlation_within_it_is() -> None:
     reference = lucky(range(-400, -340), 60, 1)
     said = [together(lucky(range(7), 280, seed), reference, past=lucky(range(-28, 0), 140, seed)) for seed in range(2, 10)]
     told = [each for each in said if each.evidence["against_days"]]
@@ -209,7 +209,7 @@ def test_days_that_differ_by_themselves_are_no_news_and_a_broken_correlation_amo
     assert standing_since(stands) == StandingSince(date(2026, 2, 2), earlier=True) and standing_since(broken) is None
 
 
-def test_what_only_columns_of_the_day_separate_is_named_as_such() -> None:
+def test_a_difference_only_in_columns_with_one_value_a_day_is_unknown_and_says_so() -> None:
     names = (*FEATURES, "warmth")
 
     def dated(frame: pd.DataFrame, base: float) -> pd.DataFrame:
@@ -237,7 +237,7 @@ def month_of_outcomes(tie: float, right: float) -> pd.DataFrame:
     return frame.assign(label=label, decision=decision, score=0.1 + 0.8 * decision)
 
 
-def test_an_alarm_says_what_such_a_move_was_worth_before() -> None:
+def test_a_drift_alarm_states_how_many_past_weeks_with_such_a_drift_had_a_performance_fall() -> None:
     rng = np.random.default_rng(2)
     reference = tied(3000, 70, 0.8)
     label = (rng.random(3000) < 0.5).astype(float)
@@ -255,7 +255,7 @@ def test_an_alarm_says_what_such_a_move_was_worth_before() -> None:
         assert len(said.because.split()) <= 35
 
 
-def test_days_that_are_high_in_both_by_luck_do_not_go_together() -> None:
+def test_days_that_are_high_in_two_features_by_chance_are_not_a_correlation() -> None:
     reference, past, current = tied(3000, 101, 0.0), month(1000, 0.0), tied(2800, 102, 0.0)
     day = current["at"].dt.dayofyear - current["at"].dt.dayofyear.min()
     luck = day.map({4: 0.6, 5: -0.5, 6: -0.6}).fillna(0.0)
@@ -297,7 +297,7 @@ def verdict(weeks: tuple[bool | None, ...]) -> DomainVerdict:
     ],
     ids=["all", "first known later", "from a week", "none", "unknown"],
 )
-def test_a_drift_says_since_which_week_or_that_it_is_not_clearly_different(
+def test_a_drift_states_its_first_week_or_that_it_is_not_clearly_different_from_the_past(
     weeks: tuple[bool | None, ...], since: StandingSince | None
 ) -> None:
     judged, context = verdict(weeks), context_for(rows(40, 1), features=FEATURES)
@@ -310,7 +310,7 @@ def test_a_drift_says_since_which_week_or_that_it_is_not_clearly_different(
 
 
 @pytest.mark.parametrize(("weeks", "stands"), [((True, False), True), ((False, True), False), ((None, True), False), ((), False)])
-def test_a_drift_that_moves_on_stands_where_the_week_before_was_as_far(weeks: tuple[bool | None, ...], stands: bool) -> None:
+def test_a_continuing_drift_is_ongoing_if_the_week_before_was_as_far_away(weeks: tuple[bool | None, ...], stands: bool) -> None:
     """The drift differs from the days before it. An ongoing season counts as one drift; a drift that ended and came back is new."""
     judged, context = replace(verdict(weeks), days=WindowSeparation(0.8, 0.5, 0.01, 1e-9)), context_for(rows(40, 1), features=FEATURES)
     assert judged.news and judged.stands == stands and judged.severity == "act"
@@ -320,7 +320,7 @@ def test_a_drift_that_moves_on_stands_where_the_week_before_was_as_far(weeks: tu
     assert since is None or since == StandingSince(date(2026, 2, 23), earlier=False)
 
 
-def test_of_very_many_inputs_the_most_important_are_compared_and_that_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_the_most_important_of_very_many_inputs_are_compared_and_the_finding_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(analyzer, "MOST_INPUTS", 2)
     reference, current = tied(3000, 70, 0.8), tied(2500, 71, -0.5)
     settings = {

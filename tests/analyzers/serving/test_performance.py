@@ -68,7 +68,7 @@ def test_regression_equals_scikit_learn() -> None:
     assert said["bias"].value == pytest.approx((s - y).mean(), rel=1e-9)
 
 
-def test_a_change_of_less_than_a_percent_has_its_sign_and_a_digit() -> None:
+def test_a_change_below_one_percent_keeps_its_sign_and_one_decimal() -> None:
     """Regression: a fall of 0.4 % was written `+0 %`."""
     base = regressed(3000, 4)
 
@@ -110,7 +110,7 @@ def test_a_model_that_slides_for_months_is_critical_although_its_own_past_slid_t
     assert said.severity == "act" and said.limit == pytest.approx(said.evidence["baseline"] - 0.05), said.because
 
 
-def test_one_week_of_labels_that_stop_early_is_judged_on_the_days_that_have_them() -> None:
+def test_a_week_whose_last_days_lack_labels_is_judged_on_its_labelled_days() -> None:
     week = fallen(3, 0.14, 1400)
     late = week["at"] >= week["at"].iloc[-1].normalize() - pd.Timedelta(days=1)
     week.loc[late, "label"] = np.nan
@@ -118,14 +118,14 @@ def test_one_week_of_labels_that_stop_early_is_judged_on_the_days_that_have_them
     assert said.severity == "act" and "the last days with complete labels" in said.because, said.because
 
 
-def test_a_fall_that_the_missing_labels_cannot_undo_is_judged_at_any_maturity() -> None:
+def test_a_fall_too_large_for_the_missing_labels_to_undo_is_judged_before_they_arrive() -> None:
     week = fallen(4, 0.2, 1400)
     week.loc[week.index % 5 < 2, "label"] = np.nan
     said = findings(week, decided(20_000, 5))["accuracy"]
     assert said.severity == "act" and "even if the others are as good as before" in said.because, said.because
 
 
-def test_a_secondary_metric_warns_until_it_is_twice_beyond_its_limit() -> None:
+def test_a_secondary_metric_within_twice_its_limit_is_a_warning_at_most() -> None:
     said = findings(fallen(5, 0.06), decided(20_000, 5))
     assert said["recall"].severity in ("watch", "ok", "unknown") and said["f1"].severity != "act"
 
@@ -160,7 +160,7 @@ def test_a_fall_while_labels_are_young_is_unknown() -> None:
     assert said["label_maturity"].value == pytest.approx(0.3)
 
 
-def test_labels_that_usually_come_for_a_part_are_not_young() -> None:
+def test_labels_that_are_usually_incomplete_are_not_young() -> None:
     rows, past = decided(4000, 11, flip=0.2), decided(8000, 12)
     rows.loc[rows.index % 2 == 0, "label"] = np.nan
     past.loc[past.index % 2 == 0, "label"] = np.nan
@@ -180,7 +180,7 @@ def test_few_labels_never_alarm() -> None:
     assert "more" in said["accuracy"].because
 
 
-def test_without_a_reference_the_month_before_is_the_measure() -> None:
+def test_without_a_reference_performance_is_compared_with_the_month_before() -> None:
     said = findings(decided(3000, 16, flip=0.2), None, before(decided(9000, 17)))["accuracy"]
     assert said.against == "past" and said.severity == "act"
 
@@ -191,7 +191,7 @@ def test_a_setting_moves_the_limit() -> None:
     assert said.severity == "watch"
 
 
-def test_an_empty_window_says_so() -> None:
+def test_an_empty_window_is_unknown() -> None:
     said = findings(decided(0, 20), decided(500, 21))
     assert [each.severity for each in said.values()] == ["unknown"]
 
@@ -215,7 +215,7 @@ def test_days_that_differ_much_raise_the_limit_and_say_so() -> None:
     assert calm.severity == "act"
 
 
-def test_what_stood_for_weeks_is_as_critical_and_no_news() -> None:
+def test_performance_low_for_weeks_is_critical_and_ongoing() -> None:
     base = decided(20_000, 25)
     standing = findings(decided(3000, 26, flip=0.1), base, before(decided(20_000, 27, flip=0.1), 56))["accuracy"]
     assert standing.severity == "act" and standing.evidence["standing"] and standing.onset is None
@@ -229,7 +229,7 @@ def test_what_stood_for_weeks_is_as_critical_and_no_news() -> None:
     assert (better.severity, better.news) == ("ok", "recovered")
 
 
-def test_a_fault_of_yesterday_is_named_before_the_week_shows_it() -> None:
+def test_a_fault_of_yesterday_is_reported_before_the_weekly_value_falls() -> None:
     week = decided(3500, 29)
     last = week["at"] >= week["at"].iloc[-1].normalize()
     turned = last & (np.random.default_rng(29).random(len(week)) < 0.2)
@@ -275,7 +275,7 @@ def test_where_labels_come_late_the_last_week_that_has_them_is_measured() -> Non
     assert said.evidence["measured"][1] < "2026-03-02"
 
 
-def test_two_bad_days_of_the_week_before_are_no_part_of_a_week_whose_own_days_have_labels() -> None:
+def test_a_week_with_labels_of_its_own_is_not_affected_by_bad_days_of_the_week_before() -> None:
     past = before(decided(14_000, 32), 28)
     bad = past["at"] >= past["at"].iloc[-1].normalize() - pd.Timedelta(days=1)
     turned = np.random.default_rng(33).random(int(bad.sum())) < 0.4
@@ -286,7 +286,7 @@ def test_two_bad_days_of_the_week_before_are_no_part_of_a_week_whose_own_days_ha
     assert said.severity == "ok" and said.evidence["measured"] == ["2026-03-02", "2026-03-06"], said.because
 
 
-def test_one_wild_row_is_a_watch_of_its_own_and_moves_nothing_else() -> None:
+def test_one_extreme_error_is_a_separate_warning_and_changes_no_other_finding() -> None:
     week = regressed(2000, 36)
     week.loc[100, "score"] = 1e12
     context = context_for(regressed(5000, 37), task="regression")
@@ -299,7 +299,7 @@ def test_one_wild_row_is_a_watch_of_its_own_and_moves_nothing_else() -> None:
     assert all(each.severity not in ("act", "watch") for metric, each in said.items() if metric != "largest_error")
 
 
-def test_a_creep_that_no_week_shows_is_found_day_by_day() -> None:
+def test_a_gradual_rise_too_small_for_a_weekly_comparison_is_found_over_days() -> None:
     """60 labels a day; the error grows over four weeks. At this small budget the week alone is not significant."""
     past = before(regressed(3360, 39, noise=10), 56)
     day = (past["at"] - past["at"].iloc[0]).dt.days.to_numpy()
@@ -311,7 +311,7 @@ def test_a_creep_that_no_week_shows_is_found_day_by_day() -> None:
     assert findings(regressed(420, 42), regressed(3000, 41), before(regressed(3360, 43), 56), task="regression")["mae"].severity == "ok"
 
 
-def test_a_sentence_says_on_how_many_labelled_predictions_and_which_of_them_count() -> None:
+def test_a_performance_sentence_states_how_many_labelled_predictions_and_of_which_class() -> None:
     """Rows are counted by hand and with scikit-learn. F1 and PR AUC cover all labelled predictions."""
     rows = decided(2103, 61)
     said = findings(rows, decided(3000, 62))
@@ -346,7 +346,7 @@ def test_the_f1_of_several_classes_is_on_the_labelled_predictions() -> None:
 
 
 @pytest.mark.parametrize("weight", [False, True])
-def test_a_ranking_metric_says_how_far_its_bins_can_be_from_the_rows(weight: bool) -> None:
+def test_a_ranking_metric_states_its_binning_error(weight: bool) -> None:
     """scikit-learn's metrics on the rows are within the precision of the sentence, and a stated change is no more precise."""
     for seed, beta in ((71, (0.6, 0.9)), (72, (2, 5)), (73, (60, 90))):
         rng = np.random.default_rng(seed)

@@ -75,38 +75,38 @@ def test_labels_that_stopped_are_an_act_dated_to_the_first_day_without(late: flo
     assert "stopped" in found.because and "usually" in found.because
 
 
-def test_two_days_without_labels_are_enough_where_labels_come_at_once() -> None:
+def test_two_days_without_labels_are_critical_if_labels_usually_arrive_at_once() -> None:
     assert said(0.0, stopped_for=2)[0].severity == "act"
     assert said(0.0, stopped_for=0.2)[0].severity == "unknown"
 
 
-def test_the_day_of_completion_is_that_of_past_days() -> None:
+def test_the_expected_completion_date_is_based_on_past_label_delays() -> None:
     found, end = said(7.0)
     by = datetime.fromisoformat(found.evidence["complete_by"]).replace(tzinfo=UTC)
     assert 6 * DAY <= by - end <= 13 * DAY and "95 % of the usual labels are expected by" in found.because
 
 
-def test_without_a_past_nothing_is_known_of_completion() -> None:
+def test_without_a_past_no_completion_date_is_stated() -> None:
     found, _ = said(2.0, weeks=1, stopped_for=4)
     assert found.severity == "unknown" and "complete_by" not in found.evidence
 
 
 @pytest.mark.parametrize("late", [0.0, 2.0])
-def test_fewer_labels_than_in_any_days_of_the_past_month_are_a_watch(late: float) -> None:
+def test_fewer_labels_than_on_any_days_of_the_past_month_are_a_warning(late: float) -> None:
     found, end = said(late, lost=lambda back: 0.4 if back <= 6 else 0.02)
     assert found.severity == "watch" and found.likely_source == "label" and "Fewer labels than usual" in found.because
     assert found.onset is not None and abs(found.onset - (end - 6 * DAY)) <= DAY
     assert said(late, lost=lambda back: 0.1)[0].severity == "unknown"
 
 
-def test_days_that_often_lack_labels_are_no_news() -> None:
+def test_days_that_often_lack_labels_raise_no_alarm() -> None:
     """A third of the labels is lost on the newest two days, as on two days of each week before."""
     assert said(0.0, lost=lambda back: 0.35 if back <= 2 else 0.0)[0].severity == "watch"
     assert said(0.0, lost=lambda back: 0.35 if back % 9 <= 2 else 0.0)[0].severity == "unknown"
 
 
 @pytest.mark.parametrize(("late", "since"), [(0.0, 5), (0.0, 10), (7.0, 5), (7.0, 10), (20.0, 5)])
-def test_a_standing_lack_of_labels_is_not_measured_by_its_own_days(late: float, since: int) -> None:
+def test_a_lasting_lack_of_labels_is_not_its_own_baseline(late: float, since: int) -> None:
     """Two in five labels are lost for some days; those days do not count as usual, even if all of them are before the window."""
     age = round(late * 1.3)
     found, end = said(late, lost=lambda back: 0.4 if back <= since + age else 0.0)

@@ -64,7 +64,7 @@ def clean(**options):
     return rows(6000, 1, **options), rows(6000, 2), rows(6000, 3)
 
 
-def test_nothing_changed_nothing_named() -> None:
+def test_no_slice_is_named_if_nothing_changed() -> None:
     found = said(*clean())
     assert alarms(found) == {}
     summary = found["model", "slices_named", None]
@@ -100,7 +100,7 @@ def test_concept_drift_in_one_slice_is_named_with_its_mean_error() -> None:
     assert re.search(r"off on average by [+-]\d[.\d]* minutes, ", in_minutes["model", "bias", "region=east"].because)
 
 
-def test_the_stated_error_and_share_are_of_the_logged_errors_of_all_labelled_rows() -> None:
+def test_the_stated_slice_error_and_share_use_all_labelled_rows_unclipped() -> None:
     """Only the search clips large errors, and a slice's figures keep the rows that it shares with a slice found earlier."""
     current, reference, past = clean()
     east, west, pro = current["region"] == "east", current["region"] == "west", current["plan"] == "pro"
@@ -143,7 +143,7 @@ def test_a_baseline_that_is_sampled_is_called_so() -> None:
     assert slice_sentences.baseline_words("past", 20_000) == "in 20,000 sampled rows of the month before"
 
 
-def test_a_fault_of_two_conditions_is_named_with_both_and_begins_when_it_does() -> None:
+def test_a_fault_in_two_conditions_names_both_and_its_onset() -> None:
     current, reference, past = clean()
     inside = (current["region"] == "north") & (current["plan"] == "pro")
     late = current["at"] >= pd.Timestamp("2026-03-05")
@@ -167,7 +167,7 @@ def test_a_unit_change_and_a_null_surge_in_one_slice_name_feature_and_slice() ->
     )
 
 
-def test_a_replica_and_a_device_are_the_subject_held_against_their_own_past() -> None:
+def test_a_replica_or_device_slice_is_compared_with_its_own_past() -> None:
     current, reference, past = clean()
     current.loc[current["replica"] == "r3", "label"] += 12
     current.loc[current["device"] == "d5", "income"] = np.nan
@@ -192,7 +192,7 @@ def test_a_binary_model_that_became_wrong_in_one_group_is_told_by_accuracy() -> 
     assert claim.severity == "act" and claim.value == pytest.approx(0.5, abs=0.02) and claim.limit == pytest.approx(0.70, abs=0.02)
 
 
-def test_what_changed_everywhere_names_no_slice() -> None:
+def test_a_change_in_every_slice_names_no_slice() -> None:
     current, reference, past = clean()
     current["label"] += 20
     current["income"] *= 100
@@ -214,7 +214,7 @@ def test_a_slice_that_stayed_while_the_rest_moved_is_not_named() -> None:
     assert not any(line["slice"] == "region=east" for line in found["model", "slices_named", None].evidence["ranked"]["bias"])
 
 
-def test_a_slice_whose_own_change_is_small_is_not_named_by_what_the_rest_did() -> None:
+def test_a_slice_with_a_small_change_is_not_named_for_the_change_of_the_rest() -> None:
     current, reference, past = clean()
     east = current["region"] == "east"
     current.loc[~east, "income"] *= 0.9
@@ -222,14 +222,14 @@ def test_a_slice_whose_own_change_is_small_is_not_named_by_what_the_rest_did() -
     assert not any(metric == "rank_shift" for _, metric, _ in alarms(said(current, reference, past)))
 
 
-def test_values_that_moved_everywhere_make_a_slice_a_detail_and_no_act() -> None:
+def test_a_slice_is_a_warning_and_not_critical_if_its_column_moved_everywhere() -> None:
     current, reference, past = clean()
     current["income"] *= 1.4
     alone = alarms(said(current.assign(income=current["income"] * np.where(current["region"] == "west", 30, 1)), reference, past))
     assert alone["income", "rank_shift", "region=west"].severity == "watch"
 
 
-def test_a_slice_that_moved_as_in_the_month_before_is_standing() -> None:
+def test_a_slice_that_changed_as_in_the_month_before_is_ongoing() -> None:
     sides = clean()
     for side in (sides[0], sides[2]):
         side.loc[side["region"] == "west", "income"] *= 100
@@ -254,7 +254,7 @@ def month_before(since: int, n: int = 12_000) -> pd.DataFrame:
 
 
 @pytest.mark.parametrize(("since", "earlier"), [(6, False), (11, False), (28, True)])
-def test_a_slice_that_was_so_as_the_window_began_stands_since_its_day(since: int, earlier: bool) -> None:
+def test_a_slice_changed_before_the_window_is_ongoing_since_its_first_day(since: int, earlier: bool) -> None:
     """Regression: a change six or eleven days old covers less than most of the month, and was called new in each of the first three
     weeks."""
     current, reference, _ = clean()
@@ -272,7 +272,7 @@ def test_a_slice_that_was_so_as_the_window_began_stands_since_its_day(since: int
 
 
 @pytest.mark.parametrize(("since", "ended"), [(20, 8), (28, 8), (28, 7)])
-def test_a_slice_whose_change_ended_before_the_window_and_came_again_is_new(since: int, ended: int) -> None:
+def test_a_slice_change_that_ended_before_the_window_and_returned_is_new(since: int, ended: int) -> None:
     """Three of four weeks of the month show the change, but the week before the window shows that it had ended."""
     current, reference, _ = clean()
     current.loc[current["region"] == "west", "income"] *= 100
@@ -288,7 +288,7 @@ def test_a_slice_whose_change_ended_before_the_window_and_came_again_is_new(sinc
         assert "as in the month before" not in new.because
 
 
-def test_a_change_of_a_few_days_that_ended_in_the_window_is_not_told_of_the_month() -> None:
+def test_a_change_that_ended_within_the_window_is_not_attributed_to_the_month() -> None:
     current, reference = rows(20_000, 1), rows(20_000, 2)
     bad = current["at"] < START.replace(tzinfo=None) + timedelta(days=2)
     current.loc[bad & (current["region"] == "west"), "income"] *= 100
@@ -313,7 +313,7 @@ def test_a_new_slice_that_overlaps_a_standing_one_is_new() -> None:
     assert (new.severity, new.evidence["standing"], new.onset, standing_since(new)) == ("act", False, START, None), new.because
 
 
-def test_a_slice_that_is_surely_worse_than_elsewhere_is_stated_changed_or_not() -> None:
+def test_the_slice_significantly_worse_than_the_rest_is_stated_even_if_unchanged() -> None:
     sides = clean()
     for side in sides:
         side.loc[side["region"] == "east", "label"] += 20
@@ -327,7 +327,7 @@ def test_a_slice_that_is_surely_worse_than_elsewhere_is_stated_changed_or_not() 
     assert "Weakest" not in said(*clean())["model", "slices_named", None].because
 
 
-def test_a_slice_that_is_surely_worse_than_elsewhere_without_a_baseline_is_no_ok() -> None:
+def test_a_slice_significantly_worse_than_the_rest_without_a_baseline_is_not_ok() -> None:
     current, reference, past = clean()
     island = np.random.default_rng(4).random(len(current)) < 0.15
     current["region"] = current["region"].astype(object).where(~island, "island")
@@ -345,7 +345,7 @@ def test_a_slice_that_is_surely_worse_than_elsewhere_without_a_baseline_is_no_ok
     assert two.severity == "unknown" and "2 slices, `plan` is `holiday` first, are certainly worse than the other rows." in two.because
 
 
-def test_a_slice_that_became_worse_is_a_warning_though_seasons_move_all_slices_apart() -> None:
+def test_a_slice_that_became_worse_is_a_warning_although_seasonal_change_varies_by_slice() -> None:
     """Every level of `region` and `plan` has another error than in the reference, so no slice is significant."""
     current, reference, past = clean()
     for level, size in {"north": 14, "south": 3, "east": 32, "west": 11}.items():
@@ -367,7 +367,7 @@ def test_labels_of_whole_days_are_judged_while_the_last_two_days_wait() -> None:
     assert ("model", "mae", "region=east") in alarms(said(current, reference, past))
 
 
-def test_young_labels_make_it_unknown_and_few_rows_too() -> None:
+def test_slices_with_young_labels_or_few_rows_are_unknown() -> None:
     current, reference, past = clean()
     current.loc[current["region"] == "east", "label"] += 25
     current.loc[np.random.default_rng(4).random(6000) < 0.5, "label"] = np.nan
@@ -397,7 +397,7 @@ def test_a_watched_slice_is_always_reported() -> None:
     assert found["model", "mae", "region=south"].severity == "ok"
 
 
-def test_a_watched_slice_beyond_its_limit_by_chance_is_no_ok() -> None:
+def test_a_watched_slice_beyond_its_limit_that_may_be_chance_is_unknown() -> None:
     settings = parse_settings({"settings": {"slices": ["region=east&sex=F"]}})
     current, reference, past = rows(1300, 1), rows(6000, 2), rows(6000, 3)
     inside = (current["region"] == "east") & (current["sex"] == "F")
@@ -407,7 +407,7 @@ def test_a_watched_slice_beyond_its_limit_by_chance_is_no_ok() -> None:
     assert "beyond its limit, but not beyond chance" in claim.because and "more labelled rows are needed" in claim.because
 
 
-def test_a_window_that_is_a_slice_itself_says_both() -> None:
+def test_within_a_sliced_window_a_finding_names_both_conditions() -> None:
     current, reference, past = (each[each["plan"] == "pro"] for each in (rows(12_000, 1), rows(12_000, 2), rows(12_000, 3)))
     current = current.assign(label=current["label"] + np.where(current["region"] == "east", 25, 0))
     assert ("model", "mae", "plan=pro&region=east") in alarms(said(current, reference, past, part="plan=pro"))
@@ -455,7 +455,7 @@ def test_a_version_that_is_worse_than_its_peers_on_the_same_days_is_named() -> N
     assert slice_versions.version_slice_claim(by_version(9.0).query("version == '1'"), context) == []
 
 
-def test_where_values_stand_agrees_with_scipy_ties_and_gaps_included() -> None:
+def test_the_rank_of_values_matches_scipy_with_ties_and_missing_values() -> None:
     rng = np.random.default_rng(8)
     base, values = np.round(rng.normal(size=300), 1), np.round(rng.normal(0.5, 2, 200), 1)
     base[:7], values[::9], values[1] = np.nan, np.nan, np.inf
@@ -465,7 +465,7 @@ def test_where_values_stand_agrees_with_scipy_ties_and_gaps_included() -> None:
     assert np.isnan(of_values.ranks_in(SampledRows(pd.DataFrame({"x": [np.nan]})).numbers("x"))).all()
 
 
-def test_levels_are_spelled_as_slices_spell_them_and_ranked_from_the_commonest() -> None:
+def test_level_names_match_slice_names_and_are_sorted_by_frequency() -> None:
     side = SampledRows(pd.DataFrame({"x": pd.Series([True, None, False, True, None, True], dtype=object)})).levels("x")
     assert side.coded(["true", "null"]).tolist() == [0, 1, -1, 0, 1, 0] and side.rows_of == {"true": 3, "false": 1, "null": 2}
     other = SampledRows(pd.DataFrame({"x": pd.Series(["a", "b", "b", "c", None], dtype=object)})).levels("x")

@@ -58,7 +58,7 @@ def test_a_silent_change_of_12_of_60_answers_is_named_the_next_morning() -> None
 
 @pytest.mark.parametrize("seed", range(3))
 @pytest.mark.parametrize("noise", [0.0, 0.04])
-def test_twelve_of_sixty_are_named_whatever_the_noise(seed: int, noise: float) -> None:
+def test_a_change_of_12_of_60_answers_is_critical_at_any_noise_level(seed: int, noise: float) -> None:
     rows = VendorNights(20, noise=noise, changed=12, from_night=19, seed=seed).rows()
     assert judged(rows, 18)[probe_claims.CHANGED].severity in ("ok", "unknown")
     assert judged(rows, 19)[probe_claims.CHANGED].severity == "act"
@@ -86,7 +86,7 @@ def test_a_change_stays_visible_until_a_person_accepts_it() -> None:
 
 
 @pytest.mark.parametrize("noise", [0.02])
-def test_quiet_nights_are_quiet(noise: float) -> None:
+def test_nights_without_a_change_rarely_raise_a_finding(noise: float) -> None:
     nights = repeats(30, 300)
     (rounds,) = probe_rounds(VendorNights(nights, noise=noise, seed=5).rows())
     said = [
@@ -117,7 +117,7 @@ def test_a_steady_score_does_not_hide_one_that_fell() -> None:
     assert found.evidence["score"] == "noisy" and found.severity != "ok", found.because
 
 
-def test_a_changed_version_is_told_and_asks_for_nothing_alone() -> None:
+def test_a_changed_version_is_reported_but_alone_needs_no_action() -> None:
     found = judged(VendorNights(20, from_night=17, own={"version": "2026-02"}).rows(), 19)
     assert asking(list(found.values())) == []
     versions = found[probe_claims.VERSIONS]
@@ -136,7 +136,7 @@ def test_a_changed_version_is_told_and_asks_for_nothing_alone() -> None:
         ({"features": {"input_tokens": 40, "output_tokens": 9}}, probe_claims.TOKENS),
     ],
 )
-def test_each_other_change_is_named_by_its_own_metric(own: dict[str, Any], metric: str) -> None:
+def test_each_vendor_change_is_reported_by_its_own_metric(own: dict[str, Any], metric: str) -> None:
     found = judged(VendorNights(20, from_night=19, own=own).rows(), 19)
     assert needs_action(found[metric].severity), found[metric].because
     assert [each.metric for each in found.values() if needs_action(each.severity)] == [metric]
@@ -257,7 +257,7 @@ def test_sets_of_different_currencies_are_not_added_on_any_night() -> None:
             assert found.severity == "unknown" and words in found.because, found.because
 
 
-def test_a_cost_has_the_currency_that_its_records_state_and_a_budget_in_another_one_is_not_compared() -> None:
+def test_a_cost_keeps_its_stated_currency_and_is_not_compared_with_a_budget_in_another() -> None:
     rows = VendorNights(20).rows()
     assert "(no currency stated)" in judged(rows, 19)[probe_claims.COST].because
     rows["extra"] = [{**extra, "currency": "USD"} for extra in rows["extra"]]
@@ -269,7 +269,7 @@ def test_a_cost_has_the_currency_that_its_records_state_and_a_budget_in_another_
     assert "(no currency stated)" in judged(rows, 19)[probe_claims.COST].because, "two different currencies give none for the total"
 
 
-def test_what_is_too_young_or_not_asked_is_unknown_and_says_what_it_needs() -> None:
+def test_a_young_or_silent_probe_set_is_unknown_and_says_what_it_needs() -> None:
     rows = VendorNights(20).rows()
     young = judged(rows, 3)[probe_claims.CHANGED]
     assert young.severity == "unknown" and "about 2 more rounds needed" in young.because
@@ -287,7 +287,7 @@ def test_a_night_that_was_bad_and_is_over_is_called_recovered() -> None:
     assert found.severity == "ok" and found.news == "recovered"
 
 
-def test_rounds_without_a_name_are_days() -> None:
+def test_rounds_without_a_name_are_grouped_by_day() -> None:
     (rounds,) = probe_rounds(VendorNights(3, items=4).rows())
     assert rounds.codes.shape == (3, 4) and rounds.times[1] == START + timedelta(days=1) and rounds.versions == ("2026-01",) * 3
     assert isinstance(rounds.times[0], datetime)
@@ -309,7 +309,7 @@ REWORDED = VendorNights(17, items=24, text=True, changed=9, from_night=15)
 """From night 15 on, nine answers are other words."""
 
 
-def test_other_words_of_the_same_meaning_are_no_change_by_an_encoder() -> None:
+def test_a_paraphrase_is_not_a_change_if_an_encoder_compares_the_answers() -> None:
     rows = REWORDED.rows()
     assert judged(rows, 15)[probe_claims.CHANGED].severity == "act" and judged(rows, 15)[probe_claims.CHANGED].evidence["encoder"] is None
     found = judged(encoded(rows, "tiny 1a2b", range(17)), 15)
@@ -323,7 +323,7 @@ def test_other_words_of_the_same_meaning_are_no_change_by_an_encoder() -> None:
     )
 
 
-def test_rounds_of_another_encoder_are_not_compared_and_it_says_why() -> None:
+def test_rounds_of_another_encoder_are_not_compared_and_the_finding_says_why() -> None:
     rows = encoded(encoded(REWORDED.rows(), "tiny 1a2b", range(16)), "large 9f", range(16, 17))
     (found,) = [each for each in morning_findings(rows, 16) if each.metric == probe_claims.CHANGED]
     assert found.severity == "unknown" and "16 earlier rounds used an encoder other than `large 9f`." in found.because

@@ -36,7 +36,7 @@ def said(current: pd.DataFrame, reference: pd.DataFrame | None, past: pd.DataFra
     return {each.metric: each for each in ANALYZER.analyze(frames, context)}
 
 
-def test_other_inputs_are_told_from_another_relation() -> None:
+def test_a_performance_change_from_moved_inputs_is_attributed_to_inputs() -> None:
     found = said(priced(3500, 1, age=12), priced(3500, 2))
     inputs, relation = found["change_from_inputs"], found["change_from_relation"]
     assert inputs.low > 0 and relation.low < 0 < relation.high and inputs.value > 3 * abs(relation.value)
@@ -46,7 +46,7 @@ def test_other_inputs_are_told_from_another_relation() -> None:
     assert {each.severity for each in found.values()} == {"ok"}
 
 
-def test_another_relation_is_told_with_the_slice_that_carries_it() -> None:
+def test_a_changed_input_label_relation_is_attributed_to_it_and_to_its_slice() -> None:
     current = priced(3500, 3)
     current.loc[current["region"] == "east", "label"] += 30
     found = said(current, priced(3500, 4))
@@ -62,14 +62,14 @@ def test_another_relation_is_told_with_the_slice_that_carries_it() -> None:
     )
 
 
-def test_a_worse_relation_that_easier_inputs_hide_asks_for_a_look() -> None:
+def test_a_worse_relation_hidden_by_easier_inputs_is_a_warning() -> None:
     current = priced(3500, 5, age=-12)
     current["label"] = current["score"] + (current["label"] - current["score"]) * 1.45
     found = said(current, priced(3500, 6))
     assert found["change_from_relation"].severity == "watch" and found["change_from_inputs"].high < 0
 
 
-def test_nothing_changed_and_what_cannot_be_told() -> None:
+def test_an_unchanged_model_is_ok_and_too_few_rows_or_labels_are_unknown() -> None:
     found = said(priced(3500, 7), priced(3500, 8))
     assert {each.severity for each in found.values()} == {"ok"} and "no significant difference" in found["change_from_relation"].because
     few = said(priced(150, 9), priced(3500, 8))
@@ -83,7 +83,7 @@ def test_nothing_changed_and_what_cannot_be_told() -> None:
     )
 
 
-def test_a_window_unlike_the_reference_is_held_against_the_month_before_or_not_at_all() -> None:
+def test_a_window_unlike_the_reference_is_compared_with_the_month_before_or_unknown() -> None:
     far, near = priced(3500, 11, age=60), priced(3500, 12, age=60)
     alone = said(far, priced(3500, 13))
     assert alone["change_from_relation"].severity == "unknown" and "did not occur in the reference" in alone["change_from_relation"].because

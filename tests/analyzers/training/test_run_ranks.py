@@ -14,7 +14,7 @@ from tests.support.length import repeats
 from tests.support.run_frames import START, distributed, frame_of, loss, only, said
 
 
-def test_the_slow_rank_and_its_phase_are_named_and_its_cost_is_the_sum_by_hand() -> None:
+def test_the_slow_rank_its_phase_and_its_summed_cost_are_stated() -> None:
     records, work = distributed(3.0)
     found = [each for each in said(records) if each.metric == "straggler_score"]
     assert [each.subject for each in found] == ["run:many/rank:2"] and found[0].severity == "act" and "in phase data" in found[0].because
@@ -26,7 +26,7 @@ def test_the_slow_rank_and_its_phase_are_named_and_its_cost_is_the_sum_by_hand()
 
 
 @pytest.mark.parametrize(("where", "host"), [("abab", "a"), ("aabb", None), ("aaaa", None)])
-def test_slow_ranks_on_one_machine_are_said_to_be(where: str, host: str | None) -> None:
+def test_slow_ranks_on_the_same_machine_are_reported_as_such(where: str, host: str | None) -> None:
     """Ranks 0 and 2 are slow. They run on one of two machines, on both machines, or on the only machine."""
     records, _ = distributed(3.0)
     for each in records:
@@ -90,7 +90,7 @@ def test_a_rank_that_is_slow_in_only_the_last_steps_is_named(begins: int) -> Non
 
 
 @pytest.mark.parametrize("begins", [189, 192])
-def test_a_rank_that_is_slow_in_too_few_of_the_last_steps_cannot_be_told_yet(begins: int) -> None:
+def test_a_rank_slow_in_too_few_of_the_last_steps_is_unknown(begins: int) -> None:
     found = only(said(slowed_late(begins)[0]), "straggler_score")
     assert (
         found.severity == "unknown"
@@ -118,7 +118,7 @@ def test_a_straggler_in_communication_is_named() -> None:
     assert found.evidence["lost_share"] == pytest.approx(0.48, abs=0.02)
 
 
-def test_the_victims_of_a_slow_link_wait_where_the_wait_is_logged_apart() -> None:
+def test_a_slow_link_is_found_if_waiting_time_is_logged_separately() -> None:
     """Rank 13 needs 52 ms to send where the others need 30, so that they wait 22 ms: a cost of 22 ms of all steps, which are 153 ms long."""
     records = of_many_ranks({13: 52.0})
     steps: dict[int, list[dict]] = {}
@@ -136,7 +136,7 @@ def test_the_victims_of_a_slow_link_wait_where_the_wait_is_logged_apart() -> Non
     assert not times.phases["sync"].any() and np.median(times.wait[:13]) == pytest.approx(22, abs=1)
 
 
-def test_the_phase_in_which_a_rank_loses_most_is_named_where_communication_holds_no_wait() -> None:
+def test_the_phase_in_which_the_slow_rank_loses_most_is_named_if_communication_contains_no_waiting() -> None:
     """The other ranks' short communication is then taken for waiting, so the slow rank's own communication seems long."""
     records, rng = of_many_ranks(dict.fromkeys(range(64), 3.5)), np.random.default_rng(8)
     for each in records:
@@ -147,7 +147,7 @@ def test_the_phase_in_which_a_rank_loses_most_is_named_where_communication_holds
     assert found.evidence["time_ms"] == pytest.approx(30, rel=0.02) and "Look at its storage" in found.because
 
 
-def test_ranks_that_wait_for_one_without_a_reason_that_it_logs_are_not_called_slow() -> None:
+def test_a_rank_that_arrives_last_without_a_logged_reason_is_named_and_the_others_are_not() -> None:
     found = only(said(of_many_ranks({rank: 150.0 for rank in range(8) if rank != 5}, ranks=8)), "straggler_score")
     assert found.subject == "run:many/rank:5" and found.severity == "watch" and "arrives last" in found.because
     assert "the others are not slow" in found.because and found.value == pytest.approx(30 / 150, abs=0.02)
@@ -165,7 +165,7 @@ def test_waiting_that_no_rank_explains_is_unknown() -> None:
     assert wild.severity == "unknown" and "most often the slowest" in wild.because
 
 
-def test_a_rank_that_was_slow_only_long_ago_is_no_slow_rank() -> None:
+def test_a_rank_slow_only_in_early_steps_is_ok() -> None:
     records, _ = distributed(n=200)
     for each in records:
         if each["kind"] == "step" and each["rank"] == 2 and each["step"] <= 60:
@@ -173,7 +173,7 @@ def test_a_rank_that_was_slow_only_long_ago_is_no_slow_rank() -> None:
     assert only(said(records), "straggler_score").severity == "ok"
 
 
-def test_equal_ranks_of_wild_steps_alarm_in_no_run_though_looked_at_twice() -> None:
+def test_equal_ranks_with_highly_variable_steps_raise_no_alarm() -> None:
     """Eight ranks whose data loading is lognormal (sd 0.6 of its logarithm): single steps may take three times as long, but no rank does
     on average.
     """
@@ -210,7 +210,7 @@ def test_equal_ranks_are_fine(slow: float, phase: str) -> None:
         assert found.severity == "ok" and found.subject == "run:many" and found.low <= found.value <= found.high
 
 
-def test_a_rank_that_is_slow_in_next_to_nothing_raises_nothing() -> None:
+def test_a_rank_slow_in_a_negligible_phase_is_ok() -> None:
     records, _ = distributed()
     for each in records:
         if each["kind"] == "step":
@@ -223,7 +223,7 @@ def test_too_few_steps_of_all_ranks_are_unknown() -> None:
     assert found.severity == "unknown" and "about 8 more" in found.because
 
 
-def test_metrics_of_several_ranks_are_their_median() -> None:
+def test_metrics_of_several_ranks_are_summarised_by_their_median() -> None:
     records, _ = distributed()
     for each in records:
         if each["kind"] == "step" and each["rank"] == 3:
@@ -239,7 +239,7 @@ def test_metrics_of_several_ranks_are_their_median() -> None:
     ("run", "rank", "phase"),
     [("mlp-4-processes", 2, "data"), ("mlp-slow-compute", 1, "compute"), ("mlp-slow-link", 3, "communication")],
 )
-def test_the_process_that_was_slowed_on_purpose_is_found_in_its_phase(
+def test_a_deliberately_slowed_process_is_found_with_its_phase(
     run: str, rank: int, phase: str, fleet: dict[tuple[str, str], Finding]
 ) -> None:
     name = f"run:flights-late-{run}"
@@ -249,7 +249,7 @@ def test_the_process_that_was_slowed_on_purpose_is_found_in_its_phase(
     assert slow.severity == "act" and slow.evidence["phase"] == phase and slow.value < 0.2
 
 
-def test_where_the_wait_is_logged_apart_the_others_communication_is_their_own(fleet: dict[tuple[str, str], Finding]) -> None:
+def test_separately_logged_waiting_time_is_subtracted_from_communication(fleet: dict[tuple[str, str], Finding]) -> None:
     """The wait is subtracted from the phase `sync`; with 0 ms of communication for the others, a slow link would look infinitely slow."""
     (slow,) = [each for (subject, _), each in fleet.items() if subject.startswith("run:flights-late-mlp-slow-link/rank")]
     assert 0.05 < slow.evidence["median_ms"] < 0.2 and slow.evidence["time_ms"] > 10

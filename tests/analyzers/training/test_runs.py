@@ -16,7 +16,7 @@ from tests.support.run_frames import END, START, a_run, context, frame_of, loss,
 from tests.support.sample_files import FOLDER
 
 
-def test_a_clean_run_is_fine_and_says_what_was_looked_at() -> None:
+def test_a_clean_run_is_ok_and_lists_the_checked_metrics() -> None:
     curve = loss()
     (found,) = said(a_run({"train_loss": curve, "validation_loss": curve + 0.1, "learning_rate": np.full(120, 0.1)}))
     assert (found.severity, found.metric, found.subject, found.model) == ("ok", "best_metric", "run:one", "loan")
@@ -59,14 +59,14 @@ def test_a_spike_says_whether_it_was_recovered_from(lasts: bool, severity: str) 
     assert ("was back at step 85" in spike.because) != lasts and ("did not come back" in spike.because) == lasts
 
 
-def test_a_fall_of_what_should_be_high_is_a_spike_too() -> None:
+def test_a_sudden_fall_of_a_higher_is_better_metric_is_a_spike() -> None:
     accuracy = 1 - 0.3 * loss(sd=0.003)
     accuracy[60:62] -= 0.3
     found = only(said(a_run({"accuracy": accuracy})), "metric_spike")
     assert "fell from" in found.because and found.evidence["step"] == 61
 
 
-def test_a_run_that_gives_up_what_it_had_gained_diverged() -> None:
+def test_a_run_whose_loss_rises_above_its_earlier_gain_diverged() -> None:
     curve = np.concatenate([np.linspace(1, 0.2, 80), np.linspace(0.2, 1.4, 60)]) + np.random.default_rng(1).normal(0, 0.01, 140)
     found = only(said(a_run({"loss": curve})), "divergence")
     assert found.severity == "act" and abs(found.evidence["step"] - 80) <= 8 and "diverged" in found.because
@@ -84,7 +84,7 @@ def test_overfitting_names_the_best_step_and_what_stopping_would_have_saved() ->
     assert high.evidence["best_step"] == best
 
 
-def test_what_a_bad_setting_of_a_search_does_is_ok_and_its_claim_begins_with_the_reason() -> None:
+def test_a_bad_setting_of_a_search_is_ok_and_its_finding_starts_with_the_reason() -> None:
     """Regression: `Run r overfits` stood beside an OK, and the reason came only with the details."""
     t, rng = np.arange(100), np.random.default_rng(2)
     curves = {
@@ -126,7 +126,7 @@ def test_few_steps_are_unknown_and_say_how_many_more_are_needed() -> None:
     assert nothing.severity == "unknown" and "no metric" in nothing.because
 
 
-def test_names_say_direction_and_part_of_the_data() -> None:
+def test_metric_names_determine_direction_and_data_split() -> None:
     assert {name: better_direction(name) for name in ("train_loss", "val_mae", "test_roc_auc", "eval_f1", "valid_r2", "rmse", "log_loss", "perplexity")} == {
         "train_loss": "low", "val_mae": "low", "test_roc_auc": "high", "eval_f1": "high", "valid_r2": "high", "rmse": "low", "log_loss": "low",
         "perplexity": "low",
@@ -142,7 +142,7 @@ def test_names_say_direction_and_part_of_the_data() -> None:
     assert base_metric("validation_LOSS") == base_metric("train_loss") == "loss"
 
 
-def test_a_failed_run_and_one_that_fell_silent() -> None:
+def test_a_failed_run_and_a_silent_run_are_reported() -> None:
     failed = only(said(a_run({"train_loss": loss(50)}, ended="failed")), "failed_runs")
     assert failed.severity == "act" and "ended as failed after 50 steps" in failed.because
     records = a_run({"train_loss": loss(50)}, ended=None)
@@ -160,7 +160,7 @@ def test_a_failed_run_and_one_that_fell_silent() -> None:
     assert only(said(fresh, context(START + timedelta(hours=3))), "run_silence").severity == "unknown"
 
 
-def test_a_run_that_was_started_again_runs_again_and_its_last_values_count() -> None:
+def test_the_last_values_of_a_restarted_run_count() -> None:
     records = a_run({"train_loss": np.full(40, 9.0)}, ended="failed")
     again = [
         {**each, "at": (datetime.fromisoformat(each["at"]) + timedelta(hours=1)).isoformat()} for each in a_run({"train_loss": loss(40)})
@@ -177,7 +177,7 @@ def study(values: list[float], rates: list[float], n: int = 30) -> list[dict]:
     return records
 
 
-def test_seeds_give_a_band_that_a_better_setting_has_to_leave() -> None:
+def test_the_seed_noise_band_must_be_exceeded_by_a_better_setting() -> None:
     same = [0.50, 0.52, 0.48, 0.51, 0.49]
     found = only(said(study(same, [0.1] * 5)), "seed_noise")
     assert found.severity == "ok" and found.subject == "study:search" and found.n == 5
@@ -211,7 +211,7 @@ def test_metrics_that_only_the_end_of_a_run_gives_are_enough_for_a_study() -> No
     assert "it ended with `loss` 0.5" in next(each.because for each in said(ended) if each.subject == "run:r0")
 
 
-def test_a_pruned_trial_is_a_state_like_finished() -> None:
+def test_a_pruned_trial_is_treated_as_finished() -> None:
     diverging = np.concatenate([loss(60), np.linspace(0.8, 6, 40)])
     records = [*a_run({"train_loss": loss(50)}, ended="PRUNED"), *a_run({"train_loss": diverging}, "two", ended="pruned")]
     found = said(records)
@@ -226,7 +226,7 @@ def test_a_pruned_trial_does_not_widen_the_noise_of_its_study() -> None:
     assert only(said(pruned), "seed_noise").n == 4
 
 
-def test_a_reading_tells_the_model_of_a_run_that_names_none() -> None:
+def test_a_resource_reading_gives_the_model_of_a_run_without_one() -> None:
     records = [{name: value for name, value in each.items() if name != "model"} for each in a_run({"train_loss": loss()})]
     reading = {"kind": "resource", "run": "one", "model": "loan", "device": "gpu0", "watts": 80.0, "at": START.isoformat()}
     assert said(records)[0].model is None and said([*records, reading])[0].model == "loan"
@@ -250,14 +250,14 @@ def thinned(records: list[dict], stride: int, now: Context) -> dict[str, Finding
     return {each.metric: each for each in ANALYZER.analyze(frames, now)}
 
 
-def test_a_run_whose_steps_were_not_read_is_not_said_to_have_logged_none() -> None:
+def test_a_run_whose_steps_were_not_read_is_unknown_and_not_called_empty() -> None:
     (found,) = thinned(a_run({"train_loss": loss(100)}), 0, context()).values()
     assert found.severity == "unknown" and "newer runs have so many steps that its steps were not read" in found.because
     going = thinned(a_run({"train_loss": loss(100)}, ended=None), 0, context())["run_silence"]
     assert going.severity == "unknown" and "Its steps were not read" in going.because
 
 
-def test_steps_of_a_thinned_run_are_counted_whole_and_its_interval_is_that_of_its_steps() -> None:
+def test_steps_and_interval_of_a_thinned_run_are_those_of_all_its_steps() -> None:
     failed = thinned(a_run({"train_loss": loss(100)}, ended="failed"), 7, context())["failed_runs"]
     assert "ended as failed after 100 steps" in failed.because
     lost = thinned(a_run({"train_loss": loss(100)}, ended=None), 7, context(START + timedelta(seconds=3000 + 1000)))["run_silence"]
@@ -270,7 +270,7 @@ def logged(run: str, metric: str) -> dict[int, float]:
     return {each["step"]: each["metrics"][metric] for each in records if each["kind"] == "step" and each["run"] == run}
 
 
-def test_the_fleets_lightgbm_runs_are_told_as_they_were(fleet: dict[tuple[str, str], Finding]) -> None:
+def test_the_sample_lightgbm_runs_are_ok_with_their_true_best_values(fleet: dict[tuple[str, str], Finding]) -> None:
     """150 trees at a low learning rate, without spikes, divergence or overfitting; the stated best value is the smallest in the file."""
     boosted = {each for each in fleet if each[0].startswith(("run:employment", "run:flights-delay", "run:flights-late-f"))}
     assert {fleet[each].severity for each in boosted if each[1] == "best_metric"} == {"ok"}
@@ -282,7 +282,7 @@ def test_the_fleets_lightgbm_runs_are_told_as_they_were(fleet: dict[tuple[str, s
         assert found.value == values[best] and found.evidence["best_step"] == best and found.evidence["metric"] == metric
 
 
-def test_the_one_real_plateau_is_seen_and_is_no_alarm(fleet: dict[tuple[str, str], Finding]) -> None:
+def test_a_training_metric_plateau_is_no_alarm_while_a_held_out_metric_improves(fleet: dict[tuple[str, str], Finding]) -> None:
     """Fold 3 of flights-delay: MAE stands at 21.9 from about tree 55 on (its best is 21.8855 at tree 80), while RMSE goes on falling to the end."""
     found = fleet["run:flights-delay-fold-3", "plateau_share"]
     assert found.severity == "ok" and found.evidence["metric"] == "validation_mae" and "`validation_rmse` still did" in found.because

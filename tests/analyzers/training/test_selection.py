@@ -59,7 +59,7 @@ def test_a_better_challenger_is_named_with_the_share_of_errors_that_it_avoids() 
 
 
 @pytest.mark.long  # test_a_challenger_that_is_worse_in_one_slice_is_named_…, tests/simulation/test_selection_replay.py
-def test_named_in_nine_of_ten_at_middle_strength_and_hardly_ever_where_both_are_equal() -> None:
+def test_a_better_challenger_is_found_in_nine_of_ten_draws_and_an_equal_one_rarely() -> None:
     planted = [judged(answered(0.2, seed=seed))[0].severity for seed in range(DRAWS)]
     equal = [judged(answered(0.0, seed=seed))[0].severity for seed in range(EQUAL)]
     assert planted.count("watch") >= 0.9 * DRAWS
@@ -91,18 +91,18 @@ def test_a_challenger_that_is_worse_in_one_slice_is_named_with_the_slice_and_its
     assert judged((champion, other), owners)[1].severity == "ok", "the owner accepts more"
 
 
-def test_equal_challengers_are_worse_in_next_to_no_region() -> None:
+def test_equal_challengers_are_rarely_reported_worse_in_a_region() -> None:
     regional = replace(MODEL, columns=(Column(1, "region", "f1", "category"),))
     equal = [judged(in_regions(0.0, seed), regional)[1].severity for seed in range(REGIONAL)]
     assert "act" not in equal and equal.count("watch") <= allowed(0.03, REGIONAL), equal.count("watch")
 
 
-def test_a_worse_challenger_raises_nothing_and_is_told() -> None:
+def test_a_worse_challenger_is_ok_and_states_the_added_errors() -> None:
     (found,) = judged(answered(-0.4))
     assert found.severity == "ok" and "adds" in found.because and found.value is not None and found.value < 0
 
 
-def test_it_speaks_for_the_same_side_as_the_page() -> None:
+def test_the_finding_and_the_selection_page_recommend_the_same_challenger() -> None:
     champion, other = answered(0.3)
     side = ComparisonSide(context().window, (), 2000, 2000)
     differences = paired_differences(MODEL, other, champion, champion["label"].to_numpy(float))
@@ -110,7 +110,7 @@ def test_it_speaks_for_the_same_side_as_the_page() -> None:
     assert told.choice == "promote" and judged((champion, other))[0].severity == "watch"
 
 
-def test_rows_are_paired_by_id_and_few_labels_leave_it_unknown() -> None:
+def test_rows_are_paired_by_id_and_few_labelled_pairs_are_unknown() -> None:
     champion, other = answered(0.3)
     other["id"] = [f"x{k}" if k >= 150 else name for k, name in enumerate(other["id"])]
     (found,) = judged((champion, other.iloc[::-1]))
@@ -122,7 +122,7 @@ def test_rows_are_paired_by_id_and_few_labels_leave_it_unknown() -> None:
     assert analyze({}, context()) == []
 
 
-def test_the_owners_costs_weigh_errors_and_a_regression_its_distance() -> None:
+def test_errors_are_weighted_by_owner_costs_and_regression_errors_by_distance() -> None:
     rows = pd.DataFrame(
         {"decision": [1, 0, 1, 1], "label": [0, 1, 1, -1], "score": [2.0, 5.0, 1.0, 1.0], "label_value": [1.0, 9.0, 1.0, np.nan]}
     )
@@ -131,7 +131,7 @@ def test_the_owners_costs_weigh_errors_and_a_regression_its_distance() -> None:
     assert row_losses(replace(MODEL, task="regression"), rows)[:3].tolist() == [1.0, 4.0, 0.0]
 
 
-def test_it_asks_for_versions_in_shadow_only_where_there_may_be_one() -> None:
+def test_shadow_versions_are_requested_only_if_the_model_has_another_version() -> None:
     asked = needs(context())
     window = question_window(asked["others"], context())
     assert (window.environment, window.version) == ("shadow", None)

@@ -15,7 +15,7 @@ def by_metric(row: dict) -> dict[str, Finding]:
     return {each.metric.removeprefix("augmentation_"): each for each in augmentation_findings([row])}
 
 
-def test_counts_affinity_and_diversity_are_those_of_the_definitions() -> None:
+def test_augmentation_counts_affinity_and_diversity_match_their_definitions() -> None:
     table = predictions(np.random.default_rng(3), rows=400, seeds=4, gain=0.1)
     results = augmentation_results(table, "jitter", ("region",))
     (audit,) = augmentation_audits(pd.DataFrame([audit_row(results)]))
@@ -38,7 +38,7 @@ def numeric_audit(seed: int, **effects: float) -> dict:
     return audit_row(augmentation_results(table, "jitter", ("region",), regression=True))
 
 
-def test_the_gain_of_a_regression_is_the_share_by_which_its_mean_absolute_error_falls() -> None:
+def test_the_gain_of_a_regression_is_the_relative_fall_of_its_mean_absolute_error() -> None:
     table = numeric_predictions(np.random.default_rng(3), rows=400, seeds=4, gain=0.1)
     (audit,) = augmentation_audits(pd.DataFrame([audit_row(augmentation_results(table, "jitter", ("region",), regression=True))]))
     without, with_it, copied = ((table[name] - table["label"]).abs() for name in ("without", "with", "copy"))
@@ -53,7 +53,7 @@ def test_the_gain_of_a_regression_is_the_share_by_which_its_mean_absolute_error_
     assert audit.whole.row_variance == pytest.approx(by_row.var())
 
 
-def test_a_regression_that_an_augmentation_helps_or_harms_is_told_in_errors() -> None:
+def test_effects_of_an_augmentation_on_a_regression_are_stated_as_error_changes() -> None:
     helped = by_metric(numeric_audit(1, gain=0.05))
     assert helped["gain"].evidence["effect"] == "helps" and helped["gain"].evidence["verdict"] == "keep"
     assert helped["gain"].because.startswith("Augmentation `jitter` lowers the error: −4.")
@@ -78,7 +78,7 @@ def test_an_augmentation_that_helps_is_ok_and_says_by_how_much() -> None:
     assert found["affinity"].value == pytest.approx(0.97, abs=0.01) and found["diversity"].value == pytest.approx(1.2, abs=0.03)
 
 
-def test_without_an_effect_none_is_claimed() -> None:
+def test_an_augmentation_without_an_effect_claims_none() -> None:
     found = by_metric(simulated_audit(2))
     assert {name: each.severity for name, each in found.items() if each.severity != "ok"} == {"affinity": "unknown", "diversity": "unknown"}
     assert found["affinity"].because.endswith("; no level set: set `training/studies/augmentation_affinity`.")
@@ -99,7 +99,7 @@ def test_a_harmed_group_is_named_although_the_whole_gains() -> None:
     assert harmed.value is not None and harmed.value < -0.05 and "lowers accuracy in region `south`" in harmed.because
 
 
-def test_a_changed_label_is_suspected_by_all_seeds_and_told_by_people() -> None:
+def test_label_changes_are_suspected_from_all_seeds_and_confirmed_by_people() -> None:
     row = simulated_audit(4, changed=0.15)
     suspected = by_metric(row)["label_changes"]
     assert suspected.severity == "watch" and "let people check copies" in suspected.because
@@ -111,7 +111,7 @@ def test_a_changed_label_is_suspected_by_all_seeds_and_told_by_people() -> None:
     assert few.severity == "unknown" and few.value is None
 
 
-def test_what_an_augmentation_that_was_merely_tried_harms_is_told_and_neither_asks_for_anything_nor_is_ok() -> None:
+def test_harm_of_an_augmentation_not_in_use_is_reported_without_an_alarm_and_not_as_ok() -> None:
     row = simulated_audit(5, harm=0.5, changed=0.3)
     found = by_metric(audit_row(row["results"], in_use=False))
     harmful = [found[name] for name in ("gain", "slice_gain", "label_changes")]
@@ -122,7 +122,7 @@ def test_what_an_augmentation_that_was_merely_tried_harms_is_told_and_neither_as
     assert helps["gain"].severity == helps["slice_gain"].severity == "ok"
 
 
-def test_a_value_beyond_its_limit_by_chance_is_unknown_and_the_least_gain_is_the_least() -> None:
+def test_a_gain_beyond_its_limit_that_may_be_chance_is_unknown_and_the_least_gain_is_stated() -> None:
     few = {"column": "region", "level": "south", "n": 100, "gained": [5, 9, 4, 8], "lost": [12, 8, 9, 10]}
     many = {"column": "region", "level": "north", "n": 20_000, "gained": [100, 104, 99, 97], "lost": [160, 159, 163, 158]}
     counts = {"rows": 20_100, "gained": [5, 9, 4, 8], "lost": [300, 305, 110, 98], "slices": [few, many]}
@@ -133,30 +133,30 @@ def test_a_value_beyond_its_limit_by_chance_is_unknown_and_the_least_gain_is_the
         assert beyond_limit(found[name]) and found[name].severity == "unknown"
 
 
-def test_no_audit_is_ok_beyond_its_limit() -> None:
+def test_an_audit_beyond_its_limit_is_never_ok() -> None:
     audits = [simulated_audit(200 + seed, rows=300, seeds=4, harm=harm, changed=harm) for seed in range(8) for harm in (0.0, 0.06)]
     rows = audits + [audit_row(each["results"], in_use=False) for each in audits]
     found = [each for row in rows for each in augmentation_findings([row])]
     assert any(map(beyond_limit, found)) and not [each for each in found if each.severity == "ok" and beyond_limit(each)]
 
 
-def test_two_seeds_cannot_tell() -> None:
+def test_an_audit_with_two_seeds_is_unknown() -> None:
     (found,) = augmentation_findings([simulated_audit(6, seeds=2)])
     assert found.severity == "unknown" and "2 seeds of at least 3 ran" in found.because
 
 
-def test_few_rows_cannot_tell_and_say_what_would() -> None:
+def test_an_audit_of_few_rows_is_unknown_and_says_what_is_needed() -> None:
     found = by_metric(simulated_audit(7, rows=60, seeds=3))["gain"]
     assert found.severity == "unknown" and found.value is None and "more seeds or rows" in found.because
 
 
-def test_results_of_another_form_are_left_out() -> None:
+def test_malformed_augmentation_results_are_ignored() -> None:
     good = simulated_audit(8)["results"]
     for bad in ({"gained": [1, 2]}, {"rows": 0}, {"augmentation": None}, {"lost": [5_000] * 8}, {"gained": "many"}):
         assert augmentation_audits(pd.DataFrame([audit_row(good | bad)])) == [], bad
 
 
-def test_a_text_among_the_numbers_of_a_regression_is_refused() -> None:
+def test_a_non_numeric_regression_prediction_is_refused() -> None:
     table = numeric_predictions(np.random.default_rng(4), rows=50, seeds=3).astype({"with": object})
     table.loc[3, "with"] = "high"
     with pytest.raises(ValueError, match="1 values of with are not finite numbers"):
@@ -169,7 +169,7 @@ def test_a_missing_line_is_refused() -> None:
         augmentation_results(table[1:], "jitter")
 
 
-def test_clean_augmentations_raise_nothing() -> None:
+def test_clean_augmentations_rarely_raise_a_warning() -> None:
     runs = repeats(15, 300)
     raised = [each for seed in range(runs) for each in augmentation_findings([simulated_audit(100 + seed, rows=600)]) if each.needs_action]
     assert len(raised) <= allowed(0.025, runs) and not [each.because for each in raised if each.severity == "act"], raised

@@ -52,7 +52,7 @@ def test_an_explosion_that_stays_is_critical_and_one_that_passes_is_a_warning() 
     assert only(of_signals(metrics), "exploding_gradient").severity == "watch"
 
 
-def test_one_layer_that_vanishes_is_told_from_a_run_that_converged() -> None:
+def test_a_vanishing_layer_is_distinguished_from_a_converged_run() -> None:
     metrics = clean(2)
     metrics["grad_norm/first"][100:] = 1e-9
     found = only(of_signals(metrics), "vanishing_gradient")
@@ -72,7 +72,7 @@ def test_dead_units_are_named_with_their_step(share: float, severity: str) -> No
     assert found.severity == severity and found.value == share and abs(found.evidence["step"] - 81) <= 2
 
 
-def test_updates_out_of_proportion_are_named() -> None:
+def test_too_large_or_too_small_updates_are_reported() -> None:
     metrics = clean(4)
     metrics["update_ratio"] *= 300
     assert only(of_signals(metrics), "update_ratio").severity == "act"
@@ -94,13 +94,13 @@ def test_a_learning_rate_that_jumps_is_critical_where_the_loss_got_worse() -> No
     assert "zero in 75 % of its steps, first at step 51" in only(of_signals(metrics), "learning_rate_jump").because
 
 
-def test_a_warm_restart_to_an_earlier_rate_is_no_accident() -> None:
+def test_a_warm_restart_to_an_earlier_learning_rate_is_no_alarm() -> None:
     metrics = clean(6)
     metrics["learning_rate"] = 0.01 * (1 + np.cos(np.pi * (np.arange(N) % 50) / 49)) / 2 + 1e-6
     assert of_signals(metrics) == []
 
 
-def test_a_result_that_is_too_good_too_fast_is_said_to_be() -> None:
+def test_a_result_too_good_too_early_is_a_warning() -> None:
     metrics = clean(7)
     metrics["val_accuracy"] = 0.997 + np.random.default_rng(0).normal(0, 0.0005, N)
     found = only(of_signals(metrics), "too_good_early")
@@ -118,7 +118,7 @@ def with_batches(curve: np.ndarray, count: int) -> list[dict]:
     return records
 
 
-def test_a_spike_is_replayed_to_its_batch() -> None:
+def test_a_spike_is_traced_to_its_batch() -> None:
     curve = loss(N)
     curve[[59, 109, 159]] += 1.0
     found = only(said(with_batches(curve, 50)), "metric_spike")
@@ -152,7 +152,7 @@ def test_the_spike_of_a_step_of_two_ranks_is_replayed_to_the_batch_of_one() -> N
     assert "data batches `0-10`, `1-10`, as did steps " in alike.because and "look at the rows of these batches." in alike.because
 
 
-def test_no_batch_of_two_ranks_is_blamed_for_a_spike_of_its_own_step() -> None:
+def test_a_spike_that_does_not_recur_with_its_rows_blames_no_batch_of_two_ranks() -> None:
     curve = loss(N)
     curve[109] += 1.0
     found = only(said(of_two_ranks(curve, 47)), "metric_spike")
@@ -165,7 +165,7 @@ def test_no_batch_of_two_ranks_is_blamed_for_a_spike_of_its_own_step() -> None:
     assert met.likely_source == "model" and "Of 6 other steps that read some of them, 1 had a spike: too few to blame" in met.because
 
 
-def test_a_declared_direction_counts() -> None:
+def test_a_declared_metric_direction_is_used() -> None:
     curve = loss(N)
     curve[100:] += 1.0
     assert said(a_run({"thing": curve}))[0].severity == "unknown"
@@ -175,7 +175,7 @@ def test_a_declared_direction_counts() -> None:
     assert best.metric == "best_metric" and best.value == pytest.approx(float(-loss(N).min()))
 
 
-def test_what_the_job_says_is_a_finding() -> None:
+def test_an_alert_logged_by_the_job_is_a_finding() -> None:
     alert = {
         "kind": "event",
         "at": (START + timedelta(minutes=5)).isoformat(),
@@ -188,7 +188,7 @@ def test_what_the_job_says_is_a_finding() -> None:
     assert found.severity == "watch" and "Run `one` logged the alert: Restarted from step 40." in found.because and found.value == 1
 
 
-def test_names_tell_what_a_metric_is() -> None:
+def test_metric_names_determine_the_training_signal() -> None:
     wanted = {"grad_norm": "gradient", "train/grad_norm": "gradient", "gradient_norm/layer1": "gradient", "lr": "learning_rate"}
     wanted |= {
         "learning_rate": "learning_rate",

@@ -51,7 +51,7 @@ def every(*records: dict[str, Any], **given: Any) -> list[Finding]:
     return analyze({"audits": frame}, context(**given))
 
 
-def test_an_audit_that_neither_a_level_nor_an_earlier_one_judges_is_unknown_with_the_level_to_set() -> None:
+def test_an_audit_without_a_level_or_an_earlier_audit_is_unknown_and_names_the_level_to_set() -> None:
     (found,) = judged(robustness(200))
     assert (found.severity, found.metric, found.subject, found.n) == ("unknown", "robust_accuracy", "robustness", 240)
     assert found.low is not None and found.high is not None and found.low < 200 / 240 < found.high
@@ -70,7 +70,7 @@ def test_an_audit_that_neither_a_level_nor_an_earlier_one_judges_is_unknown_with
         ("leakage", {"headline": {"value": 0.8, "low": 0.7, "high": 0.9, "n": 100, "metric": "training_overlap"}}),
     ],
 )
-def test_a_thin_or_odd_record_is_told_by_its_headline_and_stops_no_other(kind: str, other: dict[str, Any]) -> None:
+def test_a_sparse_or_malformed_audit_record_is_judged_by_its_headline(kind: str, other: dict[str, Any]) -> None:
     odd = record(kind, {"value": 0.8, "low": 0.7, "high": 0.9, "n": 100})
     odd["results"] |= other
     found = judged(odd, record("explanations", {"value": 0.9, "low": 0.8, "high": 0.95, "n": 50}))
@@ -79,7 +79,7 @@ def test_a_thin_or_odd_record_is_told_by_its_headline_and_stops_no_other(kind: s
     assert about.value == 0.8 and "0.8" in about.because.replace("80", "0.8") and "nan" not in about.because
 
 
-def test_the_sentence_of_a_regression_speaks_of_movement() -> None:
+def test_the_robustness_sentence_of_a_regression_speaks_of_prediction_changes() -> None:
     moved = robustness(200)
     moved["results"]["tolerance"] = 12.5
     (found,) = judged(moved)
@@ -95,7 +95,7 @@ def test_the_owners_level_decides_between_warning_and_critical() -> None:
         assert found.severity == severity and found.limit == limit and found.against == "level"
 
 
-def test_a_regression_names_the_audit_before_and_a_change_within_the_intervals_does_not() -> None:
+def test_a_worse_audit_names_the_previous_value_unless_the_intervals_explain_the_change() -> None:
     (found,) = judged(robustness(200, days=40), robustness(150))
     assert found.severity == "watch" and found.news == "worse" and "worse than 0.833" in found.because
     assert found.evidence["baseline"] == pytest.approx(200 / 240)
@@ -122,7 +122,7 @@ def test_audits_of_attackers_with_other_costs_directions_or_locked_features_are_
     assert other.severity == "unknown" and "worse" not in other.because
 
 
-def test_expiry_and_a_new_version_ask_for_an_audit() -> None:
+def test_an_expired_audit_or_a_new_version_asks_for_an_audit() -> None:
     (found,) = judged(robustness(200, days=100))
     assert (found.metric, found.severity, found.value) == ("audit_days_left", "watch", pytest.approx(-10.0))
     (found,) = judged(robustness(200, days=40), version="2")
@@ -132,7 +132,7 @@ def test_expiry_and_a_new_version_ask_for_an_audit() -> None:
     assert [(each.metric, each.severity) for each in bad] == [("audit_days_left", "watch"), ("robust_accuracy", "act")]
 
 
-def test_a_replaced_model_file_ends_the_audits_of_its_version_and_a_new_version_those_of_forms() -> None:
+def test_a_replaced_model_file_or_a_new_version_invalidates_audits() -> None:
     made = robustness(200)
     made["results"]["artifact"] = f"artifacts/7/1/{VERSIONS[0].artifact}"
     assert [each.metric for each in judged(made)] == ["robust_accuracy"], "the folder of the file does not matter"
@@ -156,7 +156,7 @@ def test_nested_results_of_another_tool_are_told_and_not_called_missing() -> Non
     assert judged(nested, robustness(200))[0].value is not None, "an audit with a headline is read"
 
 
-def test_what_is_not_known_is_said_once_and_only_where_an_audit_can_run() -> None:
+def test_missing_audit_kinds_are_listed_once_and_only_if_an_audit_can_run() -> None:
     (found,) = every()
     assert found.severity == "unknown" and ": robustness, exposure of training rows" in found.because
     (found,) = [each for each in every(robustness(200)) if each.subject == "model"]
@@ -171,7 +171,7 @@ def test_what_is_not_known_is_said_once_and_only_where_an_audit_can_run() -> Non
 
 
 @pytest.mark.parametrize(("task", "known"), [("binary", True), ("regression", False), ("multiclass", False)])
-def test_fairness_under_shift_is_missed_only_where_it_can_be_audited(task: Task, known: bool) -> None:
+def test_fairness_under_shift_is_listed_as_missing_only_if_it_can_be_audited(task: Task, known: bool) -> None:
     own = context()
     sensitive = replace(own, model=replace(own.model, task=task, columns=(Column(1, "sex", "f1", "category", sensitive=True),)))
     (found,) = analyze({"audits": pd.DataFrame(columns=["audit"])}, sensitive)
@@ -199,7 +199,7 @@ def shifted(gap: float, n: int = 400, days: float = 5, **given: Any) -> dict[str
     return made
 
 
-def test_fairness_under_shift_is_held_against_the_level_the_last_audit_and_its_date() -> None:
+def test_fairness_under_shift_is_judged_by_its_level_the_last_audit_and_expiry() -> None:
     level = {"trust/audits/shifted_fairness_gap": 0.1}
     assert [each.severity for gap in (0.05, 0.12, 0.25) for each in judged(shifted(gap), limits=level)] == ["ok", "watch", "act"]
     (found,) = judged(shifted(0.25), limits=level)
@@ -228,7 +228,7 @@ def leaking(share: float, n: int = 400, days: float = 5, overlap: float | None =
     return made
 
 
-def test_leakage_is_held_against_both_levels_and_the_last_audit() -> None:
+def test_leakage_is_compared_with_both_levels_and_the_last_audit() -> None:
     limits = {"trust/audits/label_leakage": 0.5, "trust/audits/training_overlap": 0.05}
     found = judged(leaking(0.3, overlap=0.1), limits=limits)
     assert [(each.metric, each.severity, each.limit) for each in found] == [
@@ -249,14 +249,14 @@ def test_leakage_is_held_against_both_levels_and_the_last_audit() -> None:
     assert [(each.metric, each.severity) for each in expired] == [("audit_days_left", "watch"), ("training_overlap", "act")]
 
 
-def test_a_feature_that_knows_the_label_is_a_warning_without_a_level() -> None:
+def test_a_feature_that_predicts_the_label_alone_is_a_warning_without_a_level() -> None:
     (found,) = judged(leaking(0.99))
     assert (found.severity, found.limit) == ("watch", 0.98) and "may itself not be known at prediction time" in found.because
     (found,) = judged(leaking(0.99), limits={"trust/audits/label_leakage": 1.0})
     assert (found.severity, found.limit) == ("ok", 1.0), "an owner may allow it"
 
 
-def test_forms_that_were_never_compared_are_named_where_some_can_be_made() -> None:
+def test_uncompared_forms_are_reported_if_some_can_be_made() -> None:
     def missing(artifact: str | None, rows: int = 0, *records: dict[str, Any]) -> bool:
         version = replace(VERSIONS[0], artifact=artifact, reference_rows=rows)
         frame = pd.DataFrame(list(records), columns=["model", "version", "at", "audit", "results", "expires"])
@@ -272,7 +272,7 @@ def test_forms_that_were_never_compared_are_named_where_some_can_be_made() -> No
     assert not missing("artifacts/7/1/lightgbm-aa.txt", 0, made)
 
 
-def test_forms_that_were_measured_elsewhere_are_to_be_measured_there_again() -> None:
+def test_forms_measured_elsewhere_ask_for_a_new_measurement_there() -> None:
     forms = record("precision", {}, days=40) | {"results": {"forms": [{"form": "int8 on NPU"}], "imported_from": "edge.json"}}
     (found,) = judged(forms, version="2")
     assert found.because.endswith("Measure the new version on that hardware and import the results.")
@@ -288,7 +288,7 @@ def test_an_audit_of_forms_expires_as_the_others_do(source: dict[str, str], agai
 
 
 @pytest.mark.parametrize("kind", ["robustness", "precision"])
-def test_every_audit_is_held_against_the_end_of_the_window_and_not_against_the_newest_record(kind: str) -> None:
+def test_audit_expiry_is_judged_at_the_end_of_the_window_and_not_at_the_newest_record(kind: str) -> None:
     """For a model that ended on the window's last day, silence is not counted further, but promises with a date still expire."""
     headline = {} if kind == "precision" else interval_json(rate_interval(200, 240)) | {"at": 0.25}
     made = record(kind, headline, days=90.5) | {"results": {"forms": [{"form": "int8"}]} if kind == "precision" else {"headline": headline}}
@@ -308,6 +308,6 @@ def test_planted_regressions_of_middle_strength_are_named() -> None:
 
 
 @pytest.mark.parametrize(("days", "news"), [(100, "ongoing"), (92, "new")])
-def test_an_audit_has_expired_since_its_date(days: float, news: str) -> None:
+def test_an_expired_audit_is_dated_to_its_expiry_date(days: float, news: str) -> None:
     (found,) = judged(robustness(200, days=days))
     assert found.onset == NOW - timedelta(days=days - 90) and news_of(found) == news

@@ -41,7 +41,7 @@ def test_the_same_drivers_are_fine_and_named(rng: np.random.Generator) -> None:
     assert all(each.severity == "ok" for each in found.values()) and len(found) == 4 + len(NAMES)
 
 
-def test_a_planted_change_is_told_with_who_rose_and_fell(rng: np.random.Generator) -> None:
+def test_a_planted_driver_change_names_the_rising_and_falling_features(rng: np.random.Generator) -> None:
     found = said(attributions(rng, 700, SIZES * [0.4, 1, 4, 1]), attributions(rng, 1000))
     distance, order = found["model", "attribution_distance"], found["model", "attribution_ndcg"]
     assert distance.severity == "act" and distance.value > 0.2 and distance.low > 0.1 and distance.likely_source == "input"
@@ -55,7 +55,7 @@ def test_a_planted_change_is_told_with_who_rose_and_fell(rng: np.random.Generato
     assert {each.severity for each in calm.values()} == {"ok"}
 
 
-def test_what_moved_is_dated_by_the_days(rng: np.random.Generator) -> None:
+def test_a_driver_change_is_dated_from_daily_values(rng: np.random.Generator) -> None:
     before, after = attributions(rng, 1400), attributions(rng, 1400, np.array([1.0, 5.0, 1.0, 0.5]))
     late = (before["at"] >= before["at"].min() + timedelta(days=4)).to_numpy()
     mixed = pd.concat([before[~late], after[late]], ignore_index=True)
@@ -80,7 +80,7 @@ def test_a_small_sample_is_no_alarm(rng: np.random.Generator) -> None:
     assert few.severity == "unknown" and few.value is None and "about 60 more explained predictions are needed" in few.because
 
 
-def test_days_stand_for_the_predictions_that_they_had(rng: np.random.Generator) -> None:
+def test_days_are_weighted_by_their_number_of_predictions(rng: np.random.Generator) -> None:
     """A day with ten times the traffic counts ten times, though the same number of its predictions is explained."""
     one, other = attributions(rng, 300, SIZES, days=1), attributions(rng, 300, SIZES[::-1].copy(), days=1)
     other["at"] = other["at"] + timedelta(days=1)
@@ -94,7 +94,7 @@ def test_days_stand_for_the_predictions_that_they_had(rng: np.random.Generator) 
     assert found["hour", "attribution_share"].value == pytest.approx(mean["attribution.hour"] / mean.sum(), rel=1e-9)
 
 
-def test_worst_errors_and_rows_that_do_not_add_up_are_left_out(rng: np.random.Generator) -> None:
+def test_explanations_of_the_worst_errors_and_rows_that_do_not_add_up_are_ignored(rng: np.random.Generator) -> None:
     clean = attributions(rng, 600)
     errors = attributions(rng, 500, SIZES[::-1].copy() * 9, sampled=False)
     broken = attributions(rng, 100, SIZES[::-1].copy() * 9, adds_up=False)
@@ -107,7 +107,7 @@ def test_worst_errors_and_rows_that_do_not_add_up_are_left_out(rng: np.random.Ge
     assert residual.severity == "watch" and residual.value == pytest.approx(1 / 7) and "100 of 700" in residual.because
 
 
-def test_an_artifact_that_gives_other_scores_is_told(rng: np.random.Generator) -> None:
+def test_a_model_file_that_gives_other_scores_is_reported(rng: np.random.Generator) -> None:
     wrong = pd.Series([False] * 100 + [True] * 500, dtype=object)
     found = said(attributions(rng, 600, reproduces=wrong), attributions(rng, 1000))["model", "artifact_mismatch"]
     assert found.severity == "watch" and found.likely_source == "system" and "100 of 600" in found.because
@@ -115,7 +115,7 @@ def test_an_artifact_that_gives_other_scores_is_told(rng: np.random.Generator) -
     assert ("model", "artifact_mismatch") not in logged
 
 
-def test_it_says_what_is_missing(rng: np.random.Generator) -> None:
+def test_a_missing_explanation_says_what_is_needed(rng: np.random.Generator) -> None:
     def only(current: pd.DataFrame, context: Context = CONTEXT, **frames: pd.DataFrame) -> str:
         (found,) = ANALYZER.analyze({"current": current, "days": served(), **frames}, context)
         assert found.severity == "unknown" and found.metric == "attribution_distance"
@@ -137,7 +137,7 @@ def test_it_says_what_is_missing(rng: np.random.Generator) -> None:
     assert "another space (identity, not logit)" in mixed.because
 
 
-def test_without_an_artifact_the_models_own_past_is_held_against(rng: np.random.Generator) -> None:
+def test_without_a_model_file_the_drivers_are_compared_with_the_models_own_past(rng: np.random.Generator) -> None:
     bare = replace(CONTEXT, version=replace(VERSION, artifact=None))
     assert {"past", "past_days"} < set(ANALYZER.needs(bare)) and "reference" not in ANALYZER.needs(bare)
     past = attributions(rng, 900, SIZES[::-1].copy(), method="logged")

@@ -34,7 +34,7 @@ def only(found: list[Finding], metric: str) -> Finding:
     return finding
 
 
-def test_losses_of_releases_add_up_against_the_budget() -> None:
+def test_privacy_losses_of_releases_are_summed_against_the_budget() -> None:
     one = rdp_epsilon(gaussian_rdp(6.0), 1e-5)
     four = rdp_epsilon(4 * gaussian_rdp(6.0), 1e-5)
     rows = [noised(-20), noised(-10), noised(1), noised(2)]
@@ -57,7 +57,7 @@ def test_a_release_without_a_logged_loss_leaves_the_budget_unknown_unless_it_is_
     assert only(export_findings(rows, levels({"epsilon": 0.1})), "export_epsilon").severity == "act"
 
 
-def test_stated_losses_are_added_and_one_below_its_mechanism_is_told() -> None:
+def test_stated_privacy_losses_are_summed_and_one_below_its_mechanism_is_reported() -> None:
     stated = [export(day, epsilon=0.4, delta=1e-6) for day in (1, 2)]
     loss = only(export_findings(stated, levels({"epsilon": 10.0})), "export_epsilon")
     assert loss.value == pytest.approx(0.8) and "2 releases by its stated ε" in loss.because
@@ -67,14 +67,14 @@ def test_stated_losses_are_added_and_one_below_its_mechanism_is_told() -> None:
     assert told.value == pytest.approx(rdp_epsilon(gaussian_rdp(6.0), 1e-5)), "the mechanism counts"
 
 
-def test_training_with_noise_counts_its_steps_and_sampling() -> None:
+def test_the_privacy_loss_of_noisy_training_uses_its_steps_and_sampling_rate() -> None:
     mechanism = {"noise_multiplier": 1.1, "sampling_rate": 0.01, "steps": 1000}
     rows = [export(1, transform="noised", k=None, delta=1e-5, mechanism=mechanism)]
     loss = only(export_findings(rows, levels({"epsilon": 1.5})), "export_epsilon")
     assert loss.severity == "act" and loss.value == pytest.approx(dpsgd_epsilon(1.1, 0.01, 1000, 1e-5)) == pytest.approx(1.7118, rel=1e-3)
 
 
-def test_k_is_held_against_the_owner_s_level_of_the_recipient_or_the_model() -> None:
+def test_k_is_compared_with_the_owners_level_for_the_recipient_or_the_model() -> None:
     rows = [export(1), export(2, k=4.0)]
     assert only(export_findings(rows, levels({"k": 5})), "export_k").severity == "act"
     for free in (export_findings(rows, levels({"k": 5, "dataset": "others"})), export_findings(rows)):
@@ -159,7 +159,7 @@ def test_a_key_of_another_kind_is_refused_and_without_the_library_nothing_is_ver
     assert found.severity == "unknown" and "[attestation]" in found.because
 
 
-def test_an_enclave_attests_the_hash_that_the_owner_states_or_the_one_of_before() -> None:
+def test_an_attested_hash_is_compared_with_the_owners_hash_or_the_previous_one() -> None:
     right, wrong = export(1, attestation=ATTESTED), export(2, attestation="sha256:0000")
     stated = levels({"attestation": ATTESTED})
     unsigned = only(export_findings([right], stated), "export_attestation")
@@ -172,7 +172,7 @@ def test_an_enclave_attests_the_hash_that_the_owner_states_or_the_one_of_before(
     assert of_metric(export_findings([export(1)]), "export_attestation") == []
 
 
-def test_training_elsewhere_meets_its_checklist_or_not() -> None:
+def test_training_elsewhere_is_judged_by_its_checklist() -> None:
     every = dict.fromkeys(CHECKLIST, True)
     kept = {"attestation": ATTESTED, "canaries": [{"name": "c1", "text": "zq-canary-77"}], "run": "r7"}
     stated = levels({"attestation": ATTESTED, "epsilon": 9.0})
@@ -188,7 +188,7 @@ def test_training_elsewhere_meets_its_checklist_or_not() -> None:
     assert only(export_findings([export(1, checklist=lied, attestation="other")], levels({"attestation": ATTESTED, "checklist": ["attestation"]})), "export_checklist").severity == "act"  # fmt: skip
 
 
-def test_a_canary_that_came_back_is_named_with_where() -> None:
+def test_a_canary_found_again_is_reported_with_its_place() -> None:
     planted = export(-30, canaries=[{"name": "c1", "text": "zq-canary-77"}, {"name": "c2", "text": "zq-canary-78"}])
     seen = [
         {"canary": "c1", "model": "chat", "version": "1", "environment": "probe", "id": f"p{place}", "at": START + timedelta(days=place), "place": "the answer"}
@@ -204,7 +204,7 @@ def test_a_canary_that_came_back_is_named_with_where() -> None:
     assert found[0].evidence["records"] == {"label": 1, "prediction": 2}
 
 
-def test_a_canary_is_told_of_the_export_with_which_it_left() -> None:
+def test_a_found_canary_is_attributed_to_the_export_that_contained_it() -> None:
     """Regression: two recipients have a canary without a name; the text of the first came back, and the second was blamed."""
     acme = export(-30, recipient="acme", canaries=[{"text": "zq-canary-77"}])
     bolt = export(-20, recipient="bolt", canaries=[{"text": "zq-canary-78"}])
@@ -229,7 +229,7 @@ def test_recipients_of_one_canary_are_all_named() -> None:
     assert found.subject == "canary:c1"
 
 
-def test_what_is_not_logged_is_unknown_and_clean_exports_ask_for_nothing() -> None:
+def test_an_export_without_logged_fields_is_unknown_and_clean_exports_raise_nothing() -> None:
     bare = {"at": START + timedelta(days=1), "text": "a file", "recipient": "acme"}
     (told,) = export_findings([bare])
     assert told.severity == "unknown" and "columns, rows and legal basis" in told.because
@@ -238,7 +238,7 @@ def test_what_is_not_logged_is_unknown_and_clean_exports_ask_for_nothing() -> No
         assert [each.because for each in export_findings(clean_exports(rng), stated_levels()) if each.needs_action] == []
 
 
-def test_the_order_of_rows_does_not_matter_and_own_files_are_not_judged() -> None:
+def test_export_findings_do_not_depend_on_row_order_and_ignore_the_dashboards_own_files() -> None:
     rows = [noised(1), export(2, k=3.0), export(3, transform=None, legal_basis=None), export(3, recipient="bolt")]
     wanted = [each.to_json() for each in export_findings(rows, levels({"epsilon": 2.0, "k": 5}))]
     for order in itertools.permutations(rows):
@@ -247,7 +247,7 @@ def test_the_order_of_rows_does_not_matter_and_own_files_are_not_judged() -> Non
     assert ANALYZER.limits == {"export_k": None}
 
 
-def test_what_left_before_the_window_tells_what_is_new() -> None:
+def test_export_findings_are_new_or_ongoing_by_the_exports_before_the_window() -> None:
     allowed = levels({"k": 5.0, "epsilon": 0.5, "delta": 1e-5})
     first = export_findings([export(1, k=2.0, personal=["text"], legal_basis=None), noised(2)], allowed)
     again = export_findings(

@@ -36,7 +36,7 @@ def groups(rows: pd.DataFrame) -> GroupMetrics:
     return group_metrics(model, counts, [Attribute(name, key) for name, key in keys.items()])
 
 
-def test_rates_of_crossed_groups_are_fairlearns(rows: pd.DataFrame, groups: GroupMetrics) -> None:
+def test_rates_of_crossed_groups_match_fairlearn(rows: pd.DataFrame, groups: GroupMetrics) -> None:
     from sklearn.metrics import precision_score
 
     wanted = {
@@ -53,18 +53,18 @@ def test_rates_of_crossed_groups_are_fairlearns(rows: pd.DataFrame, groups: Grou
 
 
 @pytest.mark.parametrize("name", ["demographic_parity", "equalized_odds", "equal_opportunity"])
-def test_differences_are_fairlearns(name: str, rows: pd.DataFrame, groups: GroupMetrics) -> None:
+def test_group_differences_match_fairlearn(name: str, rows: pd.DataFrame, groups: GroupMetrics) -> None:
     theirs = getattr(fairlearn, f"{name}_difference")(rows["label"], rows["decision"], sensitive_features=rows[list(SENSITIVE)])
     ours = spread_of(CRITERIA[name], groups, np.ones(len(groups.levels), bool))
     assert ours.difference == pytest.approx(theirs, rel=1e-12) and theirs > 0.05
 
 
-def test_the_ratio_of_selection_rates_is_fairlearns(rows: pd.DataFrame, groups: GroupMetrics) -> None:
+def test_the_ratio_of_selection_rates_matches_fairlearn(rows: pd.DataFrame, groups: GroupMetrics) -> None:
     theirs = fairlearn.demographic_parity_ratio(rows["label"], rows["decision"], sensitive_features=rows[list(SENSITIVE)])
     assert ratio_of(groups, np.ones(len(groups.levels), bool)).value == pytest.approx(theirs, rel=1e-12)
 
 
-def test_rates_of_each_of_several_classes_are_fairlearns() -> None:
+def test_rates_of_each_class_match_fairlearn() -> None:
     rng = np.random.default_rng(12)
     rows = pd.DataFrame({"group.sex": rng.choice(["F", "M"], 900), "label": rng.integers(0, 3, 900), "decision": rng.integers(0, 3, 900)})
     counts = rows.groupby(["group.sex", "label", "decision"]).size().rename("n").reset_index()

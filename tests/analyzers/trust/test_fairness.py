@@ -89,7 +89,7 @@ def test_rates_by_group_equal_scikit_learn(weight: bool) -> None:
     [("demographic_parity", "demographic_parity_difference"), ("equalized_odds", "equalized_odds_difference"),
      ("equal_opportunity", "equal_opportunity_difference"), ("predictive_parity", "predictive_parity_difference")],
 )  # fmt: skip
-def test_each_criterion_is_the_gap_of_its_rates(criterion: str, metric: str) -> None:
+def test_each_fairness_criterion_is_the_gap_between_its_group_rates(criterion: str, metric: str) -> None:
     rows = people(4000, 2, tpr={"F": 0.74}, shares=(0.4, 0.4, 0.2))
     said = findings(rows, people(9000, 3), settings=ModelSettings(fairness_criterion=criterion))[("sex", metric)]
     by_group = [part for _, part in rows.groupby("group.sex")]
@@ -105,7 +105,7 @@ def test_each_criterion_is_the_gap_of_its_rates(criterion: str, metric: str) -> 
     assert said.low <= said.value <= said.high and said.limit == 0.1 and said.against == "level"
 
 
-def test_a_gap_of_ten_points_in_one_group_is_an_act_that_names_it() -> None:
+def test_a_ten_point_gap_of_one_group_is_critical_and_names_the_group() -> None:
     base, named = people(20_000, 4), 0
     for seed in range(20):
         said = findings(people(3500, 100 + seed, tpr={"F": 0.7}), base)
@@ -115,7 +115,7 @@ def test_a_gap_of_ten_points_in_one_group_is_an_act_that_names_it() -> None:
     assert named >= 16
 
 
-def test_the_act_says_what_moved_and_since_when() -> None:
+def test_a_critical_gap_states_what_moved_and_since_when() -> None:
     rows, late = people(7000, 5), people(7000, 6, tpr={"F": 0.6})
     rows.loc[rows.index >= 3000, ["group.sex", "label", "decision"]] = late.loc[late.index >= 3000, ["group.sex", "label", "decision"]]
     found = findings(rows, people(20_000, 7))[("sex=F", "true_positive_rate")]
@@ -133,7 +133,7 @@ def month(seed: int, days: int, *, strays: float = 0.0, rows: int = 500) -> pd.D
     return pd.concat([part.assign(at=at) for part, at in zip(parts, starts, strict=True)], ignore_index=True)
 
 
-def test_a_gap_of_the_last_day_is_told_on_that_day_and_dated() -> None:
+def test_a_gap_on_the_last_day_is_reported_and_dated() -> None:
     rows, late = people(7000, 31), people(7000, 32, tpr={"F": 0.55})
     rows.loc[rows.index >= 6000, ["group.sex", "label", "decision"]] = late.loc[late.index >= 6000, ["group.sex", "label", "decision"]]
     found = findings(rows, people(20_000, 33), month(34, 28, rows=1000))[("sex=F", "true_positive_rate")]
@@ -142,7 +142,7 @@ def test_a_gap_of_the_last_day_is_told_on_that_day_and_dated() -> None:
     assert found.value == pytest.approx(last["decision"].mean()) and found.n == len(last)
 
 
-def test_a_group_whose_days_stray_is_held_against_how_far_they_stray() -> None:
+def test_a_group_is_compared_with_its_own_variation_between_days() -> None:
     rows, base = people(7000, 35, tpr={"F": 0.72}), people(20_000, 36)
     steady = findings(rows, base, month(37, 28, rows=1000))[("sex=F", "true_positive_rate")]
     straying = findings(rows, base, month(37, 28, strays=0.12, rows=1000))
@@ -150,7 +150,7 @@ def test_a_group_whose_days_stray_is_held_against_how_far_they_stray() -> None:
     assert straying.get(("sex=F", "true_positive_rate")) is None and straying[("sex", "equalized_odds_difference")].severity == "unknown"
 
 
-def test_what_stood_in_the_past_month_is_as_critical_and_no_news() -> None:
+def test_a_gap_present_in_the_past_month_is_critical_and_ongoing() -> None:
     rows, base = people(7000, 38, tpr={"F": 0.68}), people(20_000, 39)
     long = people(28_000, 41, tpr={"F": 0.68}).assign(at=month(40, 28, rows=1000)["at"])
     found = findings(rows, base, long)[("sex=F", "true_positive_rate")]
@@ -168,7 +168,7 @@ def test_a_gap_that_lasts_is_as_critical_in_each_week(weeks: int) -> None:
     assert found[("sex=F", "true_positive_rate")].severity == found[("sex", "equalized_odds_difference")].severity == "act"
 
 
-def test_a_month_as_the_reference_was_settles_what_a_small_reference_leaves_open() -> None:
+def test_a_month_like_the_reference_resolves_the_uncertainty_of_a_small_reference() -> None:
     """400 positives of a group in the reference leave 11 points of TPR uncertain; the month has as many positives in two days."""
     rows, base, past = people(7000, 42, tpr={"F": 0.69}), people(1600, 50), month(44, 28, rows=1000)
     found = findings(rows, base, past)[("sex=F", "true_positive_rate")]
@@ -178,7 +178,7 @@ def test_a_month_as_the_reference_was_settles_what_a_small_reference_leaves_open
     assert findings(rows, base).get(("sex=F", "true_positive_rate")) is None, "nothing but the reference is too little"
 
 
-def test_a_month_that_was_itself_bad_settles_nothing() -> None:
+def test_a_past_month_with_a_gap_does_not_count_as_a_baseline() -> None:
     rows, base = people(7000, 45, tpr={"F": 0.66}), people(20_000, 46)
     bad = people(28_000, 47, tpr={"F": 0.72}).assign(at=month(48, 28, rows=1000)["at"])
     found, alone = (findings(rows, base, past)[("sex=F", "true_positive_rate")] for past in (bad, None))
@@ -200,7 +200,7 @@ def test_clean_weeks_seldom_alarm() -> None:
     assert sum("watch" in week for week in weeks) <= allowed(0.04, runs)
 
 
-def test_a_gap_that_the_reference_had_too_is_as_critical_and_no_news() -> None:
+def test_a_gap_also_present_in_the_reference_is_critical_and_ongoing() -> None:
     rows, base = people(4000, 9, tpr={"F": 0.6}), people(20_000, 10, tpr={"F": 0.6})
     said = findings(rows, base)
     found = said.pop(("sex", "equalized_odds_difference"))
@@ -210,7 +210,7 @@ def test_a_gap_that_the_reference_had_too_is_as_critical_and_no_news() -> None:
     assert {each.severity for each in said.values()} <= {"ok"}
 
 
-def test_a_tiny_group_beside_a_certain_gap_hides_it_not() -> None:
+def test_a_tiny_group_does_not_hide_a_significant_gap() -> None:
     rows = people(12_000, 40, tpr={"F": 0.66, "X": 0.6}, shares=(0.49, 0.495, 0.015))
     found = findings(rows, None)[("sex", "equalized_odds_difference")]
     assert found.severity == "act" and found.evidence["p_value"] < 1e-20
@@ -242,14 +242,14 @@ def test_without_a_reference_the_level_alone_is_judged() -> None:
     assert not any("=" in subject for subject, _ in said)
 
 
-def test_while_no_criterion_is_chosen_it_is_watch_at_most_and_asks() -> None:
+def test_without_a_chosen_criterion_a_gap_is_a_warning_at_most_and_asks_for_one() -> None:
     said = findings(people(4000, 12, tpr={"F": 0.5}), people(20_000, 13), settings=ModelSettings())
     assert {each.severity for each in said.values()} == {"watch"}
     found = said[("sex", "equalized_odds_difference")]
     assert "no criterion of fairness is chosen" in found.because and "exclude each other" in found.because
 
 
-def test_a_fall_of_all_groups_alike_is_no_matter_of_fairness() -> None:
+def test_an_equal_fall_of_all_groups_is_no_fairness_finding() -> None:
     every = dict.fromkeys("FMXY", 0.55)
     said = findings(people(4000, 14, tpr=every, shares=(0.4, 0.3, 0.3)), people(20_000, 15, shares=(0.4, 0.3, 0.3)))
     assert {each.severity for each in said.values()} == {"ok"}
@@ -275,13 +275,13 @@ def test_groups_that_are_left_out_of_a_comparison_are_counted() -> None:
     assert "below the other 3 groups; in" in told[0] and "above the other 2 groups (1 that moved further left out); in" in told[1]
 
 
-def test_of_four_groups_only_those_that_moved_by_themselves_are_named() -> None:
+def test_only_the_groups_that_moved_are_named_among_four() -> None:
     shares = (0.5, 0.2, 0.2, 0.1)
     said = findings(people(8000, 18, tpr={"F": 0.65, "Y": 0.95}, shares=shares), people(30_000, 19, shares=shares))
     assert {subject for subject, metric in said if "=" in subject} == {"sex=F", "sex=Y"}
 
 
-def test_young_labels_make_it_unknown() -> None:
+def test_fairness_with_young_labels_is_unknown() -> None:
     rows = people(6000, 20, tpr={"F": 0.6})
     rows.loc[rows.index % 2 == 0, "label"] = np.nan
     said = findings(rows, people(20_000, 21))
@@ -301,7 +301,7 @@ def test_labels_of_whole_days_are_judged_while_the_last_two_days_wait() -> None:
     assert claim.severity == "act" and claim.evidence["days"] == 5 and "too few labels" not in claim.because
 
 
-def test_four_fifths_is_judged_by_the_ratio_where_rates_are_small() -> None:
+def test_the_four_fifths_rule_uses_the_ratio_if_rates_are_small() -> None:
     rows, base = people(20_000, 22, fpr=0.02), people(20_000, 23, fpr=0.02)
     for frame, rate in ((rows, 0.4), (base, 1.0)):
         keep = np.random.default_rng(24).random(len(frame)) < np.where(frame["group.sex"] == "F", rate, 1.0) * 0.15
@@ -311,7 +311,7 @@ def test_four_fifths_is_judged_by_the_ratio_where_rates_are_small() -> None:
     assert found.severity == "act" and found.limit == 0.8 and found.high < 0.8
 
 
-def test_the_owner_may_accept_a_larger_gap() -> None:
+def test_an_owner_limit_can_accept_a_larger_gap() -> None:
     settings = replace(CHOSEN, limits={"trust/fairness/equalized_odds_difference": 0.5, "trust/fairness/true_positive_rate": 0.5})
     said = findings(people(4000, 25, tpr={"F": 0.6}), people(20_000, 26), settings=settings)
     assert {each.severity for each in said.values()} <= {"ok", "watch"}
@@ -326,7 +326,7 @@ def numbers(n: int, seed: int, noise: dict[str, float]):
     return pd.DataFrame({"at": spread(n), "group.sex": sex, "label": label, "score": score, "decision": -1})
 
 
-def test_of_a_regression_the_mae_of_groups_is_compared() -> None:
+def test_regression_groups_are_compared_by_mae() -> None:
     rows = numbers(4000, 27, {"F": 14.0, "M": 10.0})
     said = findings(rows, numbers(20_000, 28, {"F": 10.0, "M": 10.0}), task="regression")
     error = (rows["score"] - rows["label"]).abs().groupby(rows["group.sex"]).mean()
@@ -336,7 +336,7 @@ def test_of_a_regression_the_mae_of_groups_is_compared() -> None:
     assert {each.severity for each in same.values()} == {"ok"}
 
 
-def test_of_several_classes_the_accuracy_of_groups_is_compared() -> None:
+def test_multiclass_groups_are_compared_by_accuracy() -> None:
     rows, base = people(4000, 31, tpr={"F": 0.6}), people(20_000, 32)
     said = findings(rows, base, task="multiclass")
     right = (rows["label"] == rows["decision"]).groupby(rows["group.sex"]).mean()
@@ -352,19 +352,19 @@ def test_an_empty_window_a_single_group_and_no_labels_are_unknown() -> None:
         assert said and {each.severity for each in said.values()} == {"unknown"}
 
 
-def test_an_attribute_that_no_prediction_carries_is_said_with_where_it_is_expected() -> None:
+def test_a_declared_attribute_without_logged_values_says_where_it_is_expected() -> None:
     frame = pd.DataFrame({"group.sex": [None], "decision": [1], "label": [1], "n": [400], "w": [400.0], "w2": [400.0]})
     sex = Attribute("sex", "group.sex", ("F", "M"))
     said = because_too_few(sex, group_metrics(Model(1, "loan", "binary", ("0", "1")), frame, [sex]), CRITERIA["equalized_odds"])
     assert "No prediction of this window carries `sex`" in said and "the `groups` of a prediction" in said
 
 
-def test_a_window_against_itself_never_acts() -> None:
+def test_a_window_compared_with_itself_raises_no_alarm() -> None:
     rows = people(4000, 34, tpr={"F": 0.5}, shares=(0.3, 0.3, 0.3, 0.1))
     assert {each.severity for each in findings(rows, rows).values() if each.against != "level"} <= {"ok"}
 
 
-def test_a_model_without_sensitive_attributes_says_nothing() -> None:
+def test_a_model_without_sensitive_attributes_has_no_fairness_findings() -> None:
     asked = context(None)
     bare = replace(asked, model=replace(asked.model, columns=()))
     assert ANALYZER.needs(bare) == {} and ANALYZER.analyze({}, bare) == []

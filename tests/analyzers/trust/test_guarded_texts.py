@@ -48,7 +48,7 @@ def guarded(now: pd.DataFrame, past: pd.DataFrame, context: Context = CONTEXT) -
     return ANALYZER.analyze(frames, context)
 
 
-def test_clean_weeks_ask_for_nothing() -> None:
+def test_clean_weeks_raise_no_finding() -> None:
     for seed in range(1000, 1000 + WEEKS):
         rng = np.random.default_rng(seed)
         size = int(rng.choice([150, 600, 2500]))
@@ -66,7 +66,7 @@ def test_odd_texts_of_a_model_without_a_reference_are_named_with_their_sender(pl
     assert named >= 0.9 * SEEDS, named
 
 
-def test_no_week_of_the_sample_s_honest_texts_asks_for_anything() -> None:
+def test_honest_texts_of_the_sample_raise_no_finding() -> None:
     rng, size = np.random.default_rng(3), 630
     for week in range(4):
         now = requests(rng, size).assign(extra=[json.dumps({"text": each}) for each in TWEETS[week * size : (week + 1) * size]])
@@ -77,7 +77,7 @@ def test_no_week_of_the_sample_s_honest_texts_asks_for_anything() -> None:
     assert "more than 20,000 characters long" in found.because, "without a past a fixed limit holds, and is stated"
 
 
-def test_the_share_of_texts_with_instructions_is_of_requests_with_free_texts_and_without_a_past_it_is_unknown() -> None:
+def test_the_instruction_share_counts_requests_with_free_text_and_is_unknown_without_a_past() -> None:
     rng = np.random.default_rng(6)
     now = requests(rng, 400)
     asked = [
@@ -91,7 +91,7 @@ def test_the_share_of_texts_with_instructions_is_of_requests_with_free_texts_and
     assert (found.severity, found.value) == ("unknown", None) and "3 texts of 200 give instructions" in found.because
 
 
-def test_few_texts_cannot_be_judged_and_calls_without_any_say_nothing() -> None:
+def test_few_texts_are_unknown_and_calls_without_texts_give_no_finding() -> None:
     rng = np.random.default_rng(4)
     now, past = requests(rng, 600), requests(rng, 600)
     (found,) = guarded(now.head(60), past)
@@ -101,7 +101,7 @@ def test_few_texts_cannot_be_judged_and_calls_without_any_say_nothing() -> None:
     assert [each.metric for each in few] == ["prompt_text_share"], "what is there is named, however few the requests"
 
 
-def test_a_question_of_many_tokens_is_oversized_where_its_text_is_not_logged() -> None:
+def test_a_long_prompt_by_token_count_is_oversized_if_its_text_is_not_logged() -> None:
     frames = frames_of(5)[0]
     now, past = (frames[name].assign(subject="a", extra=None) for name in ("current", "past"))
     assert guarded(now, past) == []

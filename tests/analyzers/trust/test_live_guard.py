@@ -109,7 +109,7 @@ def log(seed: int, fault: str | None = None, strength: str = "middle") -> LogRow
 
 
 @pytest.mark.parametrize("fault", some(ATTACKS, 2))
-def test_a_fault_of_middle_strength_is_named_in_nine_of_ten(fault: str) -> None:
+def test_a_fault_of_middle_strength_is_found_in_nine_of_ten_draws(fault: str) -> None:
     named = 0
     for seed in range(SEEDS):
         _, scene = week(seed)
@@ -123,7 +123,7 @@ def test_clean_weeks_name_nobody() -> None:
     assert asked == [], [each.because for each in asked]
 
 
-def test_a_subject_that_sends_odd_texts_stands_out_however_few_requests_it_has() -> None:
+def test_a_subject_with_odd_texts_is_found_even_with_few_requests() -> None:
     rows = log(3, "prompt_texts")
     odd = next(each for each in findings(rows) if each.metric == "prompt_text_share")
     assert odd.evidence["subjects"] and not [each for each in findings(rows) if each.metric == "odd_subjects"]
@@ -147,7 +147,7 @@ def test_far_requests_are_a_warning_and_critical_only_beyond_the_owner_s_level()
     assert clean["far_request_share"].severity == clean["odd_subjects"].severity == "ok" and clean["odd_subjects"].n > 0
 
 
-def test_far_requests_stand_where_the_week_before_had_as_many_and_a_flood_is_new() -> None:
+def test_far_requests_as_frequent_as_in_the_week_before_are_ongoing_and_a_flood_is_new() -> None:
     """An ongoing drift has far requests each week: after the first alert they stand. Three times as many are a separate fault."""
     some, many = log(2, "strange_requests"), log(2, "strange_requests", "strong")
 
@@ -165,7 +165,7 @@ def test_far_requests_stand_where_the_week_before_had_as_many_and_a_flood_is_new
     assert unknown.news is None and "standing" not in unknown.evidence, "no past, no news"
 
 
-def test_few_subjects_that_send_most_far_requests_are_told_however_few_requests_they_have() -> None:
+def test_subjects_that_send_most_far_requests_are_named_even_with_few_requests() -> None:
     rows = log(2, "strange_requests", "weak")
     mine = np.flatnonzero(~np.isin(np.asarray(rows["id"], object), np.asarray(log(2)["id"], object)))
     names = np.asarray(rows["subject"], object).copy()
@@ -182,7 +182,7 @@ def test_few_subjects_that_send_most_far_requests_are_told_however_few_requests_
     assert "of the far ones" not in spread.because
 
 
-def test_requests_without_subjects_are_compared_as_a_whole() -> None:
+def test_without_subjects_the_share_of_far_requests_is_judged() -> None:
     rows = log(2)
     found = findings(rows.put({"subject": np.full(len(rows), None, object)}))
     assert [(each.metric, each.severity) for each in found] == [("far_request_share", "ok")]
@@ -190,7 +190,7 @@ def test_requests_without_subjects_are_compared_as_a_whole() -> None:
     assert few.severity == "unknown" and few.n == 60
 
 
-def test_reliance_is_held_against_the_owner_s_level() -> None:
+def test_reliance_on_the_model_is_compared_with_the_owners_level() -> None:
     actions = pd.DataFrame(
         [(1, 0, '{"action": "1"}')] * 30
         + [(1, 0, '{"action": "0"}')] * 10
