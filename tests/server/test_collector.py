@@ -406,7 +406,7 @@ def test_a_half_written_file_of_a_killed_collector_is_removed_by_erasure_and_by_
 def test_three_collectors_that_are_killed_at_random_lose_nothing_and_store_nothing_twice(home, shared):
     """Clients send to any of three collectors, and send again if no answer came. Meanwhile the owner fetches, and is killed too."""
     place, settings = shared
-    seconds = float(os.environ.get("COLLECTOR_SECONDS", repeats(6, 12)))
+    seconds = float(os.environ.get("COLLECTOR_SECONDS", repeats(2, 12)))
     token = tokens.create_token(home, "write")[1]
     publish(home, place)
     collectors = [CollectorProcess(place.address, settings) for _ in range(3)]
@@ -446,7 +446,7 @@ def test_three_collectors_that_are_killed_at_random_lose_nothing_and_store_nothi
                 assert time.monotonic() < until, resent
                 time.sleep(0.05)  # between two checks of the acknowledged records
             end = time.monotonic() + seconds
-            while time.monotonic() < end or kills < 4 or owner.kills < 2:
+            while time.monotonic() < end or kills < repeats(3, 4) or owner.kills < 2:
                 time.sleep(dice.uniform(0.5, 1.5))
                 owner.kill_while_it_brings(dice)
                 victim = dice.choice(collectors)
