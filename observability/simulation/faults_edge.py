@@ -27,9 +27,9 @@ class EdgeFaultPlant:
     rng: np.random.Generator
 
     def with_affected(self, change: Callable[["DataFrame"], "DataFrame"]) -> "DataFrame":
-        """The reports, changed for a random share of the devices."""
+        """The reports, changed for the share of the devices that `amount` states, which are drawn at random."""
         names = np.array(sorted(self.reports["device"].unique()))
-        chosen = set(names[self.rng.random(names.size) < self.amount])
+        chosen = set(self.rng.choice(names, round(self.amount * names.size), replace=False))
         mask = self.reports["device"].isin(chosen)
         changed = self.reports.copy()
         changed.loc[mask] = change(self.reports[mask].copy())
