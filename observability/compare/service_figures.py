@@ -22,7 +22,7 @@ from observability.metrics.cost_periods import cost_by_period, spent_currencies
 from observability.metrics.energy import RESOURCES, ServingEnergy, consumption_question, served_question, serving_energy
 from observability.metrics.energy_readings import worst_source
 from observability.metrics.prices import PRICES, PriceScope
-from observability.metrics.token_prices import CallFrames, call_sample, cost_columns, currency_question, may_state_currencies
+from observability.metrics.token_prices import CallFrames, call_sample, cost_columns, currency_question, logs_tokens
 from observability.metrics.traffic import NEEDED, QUANTILES, request_counts
 from observability.stats.difference_intervals import difference_interval
 from observability.stats.interval import Interval
@@ -81,7 +81,7 @@ def _serving_frames(ask: AskEngine, model: Model, window: Window) -> ServingFram
     return ServingFrames(
         ask(served_question(), window), ask(consumption_question(*cost_columns(model)), window), readings if whole else readings.iloc[:0],
         ask(PRICES, replace(window, slice=None, version=None)),
-        CallFrames(ask(call_sample(model), window), ask(currency_question(), window)) if may_state_currencies(model) else None,
+        CallFrames(ask(currency_question(), window), ask(call_sample(model), window) if logs_tokens(model) else None),
     )  # fmt: skip
 
 

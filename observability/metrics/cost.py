@@ -141,9 +141,9 @@ def serving_cost(
         Price records.
     place : PriceScope
         Model and settings that select the prices.
-    calls : DataFrame | None
-        Answer to `token_prices.call_sample`: which tokens have no cost beside them, and the currencies of logged costs. One is that of all
-        of them, several are not added. None if single calls are not known.
+    calls : CallFrames | None
+        Which tokens have no cost beside them, and the currencies of logged costs. One is that of all of them, several are not added. None
+        if neither is known.
 
     Returns
     -------

@@ -124,10 +124,12 @@ def call_sample(model: Model) -> Sample:
 
 @dataclass(frozen=True)
 class CallFrames:
-    """What is known of a model's calls. sample: answer to `call_sample`, some calls. costs: answer to `currency_question`, of all calls."""
+    """What is known of a model's calls. costs: answer to `currency_question`, of all calls. sample: answer to `call_sample`, some calls;
+    None for a model that logs no tokens.
+    """
 
-    sample: "DataFrame"
     costs: "DataFrame"
+    sample: "DataFrame | None" = None
 
 
 def currency_question(*keys: By) -> Aggregate:
@@ -172,6 +174,6 @@ def uncosted_by_hour(calls: "DataFrame | None", hours: Iterable[Any]) -> dict[An
     return {hour: overall | known.get(hour, {}) for hour in hours}
 
 
-def may_state_currencies(model: Model) -> bool:
-    """Whether each call of a model may state the currency of its cost: those of language models and of other vendors' models."""
-    return model.column(INPUT) is not None or model.settings.kind == "api"
+def logs_tokens(model: Model) -> bool:
+    """Whether the calls of a model carry numbers of tokens, so that single calls tell which tokens have no cost beside them."""
+    return any(model.column(name) is not None for name in (INPUT, OUTPUT))

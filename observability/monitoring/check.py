@@ -259,7 +259,7 @@ def production_costs(engine: "Engine", window: Window, model: str, past_days: in
     asked = Window(model, window.end - timedelta(days=past_days), window.end, as_of=window.as_of)
     questions = (served_question(), consumption_question(*cost_columns(known)), PRICES)
     served, use, prices = (engine.ask(question, asked) for question in questions)
-    calls = CallFrames(engine.ask(call_sample(known), asked), engine.ask(currency_question(), asked))
+    calls = CallFrames(engine.ask(currency_question(), asked), engine.ask(call_sample(known), asked))
     part = call_spending(served, use, prices, PriceScope(known.name, known.settings), calls, added=True)
     if part.rows.empty:
         return DailyCallCosts({})

@@ -34,7 +34,7 @@ from observability.metrics.energy import RESOURCES, RUNS, consumption_question, 
 from observability.metrics.error_cost import ErrorCost, error_cost
 from observability.metrics.month_forecast import MonthForecast, forecast_month_cost, month_cost_claim
 from observability.metrics.prices import PRICES, PriceScope
-from observability.metrics.token_prices import CallFrames, call_sample, cost_columns, currency_question, may_state_currencies
+from observability.metrics.token_prices import CallFrames, call_sample, cost_columns, currency_question, logs_tokens
 from observability.proofs.spending import COST_PROOFS
 from observability.stats.interval import Interval
 
@@ -69,13 +69,13 @@ def needs(context: Context) -> dict[str, Ask]:
         "past resources": Ask(RESOURCES, span="past", days=PAST_DAYS, scope="model"),
         "past labels": Ask(HUMAN_LABELS, span="past", days=PAST_DAYS, scope="model"),
         "past annotations": Ask(ANNOTATIONS, span="past", days=PAST_DAYS, scope="model"),
+        "currencies": Ask(currency_question(), scope="model"),
+        "past currencies": Ask(currency_question(), span="past", days=PAST_DAYS, scope="model"),
     }
-    if may_state_currencies(context.model):
+    if logs_tokens(context.model):
         asks |= {
             "calls": Ask(call_sample(context.model), scope="model"),
             "past calls": Ask(call_sample(context.model), span="past", days=PAST_DAYS, scope="model"),
-            "currencies": Ask(currency_question(), scope="model"),
-            "past currencies": Ask(currency_question(), span="past", days=PAST_DAYS, scope="model"),
         }
     if context.model.task in ("binary", "multiclass"):
         asks["outcomes"] = Ask(OUTCOMES, scope="model")
@@ -146,7 +146,7 @@ def parts_of(frames: Frames, context: Context, when: str) -> list[CostPart]:
 
     place = PriceScope(context.model.name, context.model.settings)
     prices, resources = frames["prices"], frames[f"{when}resources"]
-    calls = CallFrames(frames[f"{when}calls"], frames[f"{when}currencies"]) if f"{when}calls" in frames else None
+    calls = CallFrames(frames[f"{when}currencies"], frames.get(f"{when}calls"))
     start, end = (naive_utc(each) for each in (context.window.start, context.window.end))
     readings = [each for each in (frames["past resources"], frames["resources"]) if len(each)]
     known = pd.concat(readings, ignore_index=True) if len(readings) > 1 else readings[0] if readings else resources

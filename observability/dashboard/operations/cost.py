@@ -43,7 +43,7 @@ from observability.metrics.token_prices import (
     call_sample,
     cost_columns,
     currency_question,
-    may_state_currencies,
+    logs_tokens,
     states_token_prices,
 )
 
@@ -98,9 +98,8 @@ def cost_breakdown(here: ModelPage) -> CostBreakdown:
     place, prices = price_place(here), load.ask_store(PRICES, window)
     served, use = load.ask_store(served_question(), window), load.ask_store(consumption_question(*cost_columns(here.model)), window)
     resources, runs = load.ask_store(RESOURCES, window), load.ask_store(RUNS, window)
-    calls = None
-    if may_state_currencies(here.model):
-        calls = CallFrames(load.ask_store(call_sample(here.model), window), load.ask_store(currency_question(), window))
+    sample = load.ask_store(call_sample(here.model), window) if logs_tokens(here.model) else None
+    calls = CallFrames(load.ask_store(currency_question(), window), sample)
     start, end = naive_utc(window.start), naive_utc(window.end)
     readings = pd.concat([load.ask_store(RESOURCES, window.past(PAST_DAYS)), resources], ignore_index=True)
     parts = [

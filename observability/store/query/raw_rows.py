@@ -184,6 +184,7 @@ def raw_sums(query: RawQuery, items: Sequence[tuple[int, FieldExpression]]) -> "
 
     clause, source, parameters = _source(query, [field for _, field in items])
     values = ", ".join(f"CASE WHEN isfinite({field.sql}) THEN {field.sql} END AS x{item}" for item, field in items)
+    known = f"WHERE {items[0][1].sql} IS NOT NULL" if len(items) == 1 else ""  # blocks of rows without the number are not read
     weighted = [
         f"""count(x{i}) AS n{i}, fsum(w) FILTER (x{i} IS NOT NULL) AS w{i}, fsum(w * w) FILTER (x{i} IS NOT NULL) AS w2{i},
         fsum(w * x{i}) AS total{i}, fsum(w * x{i} * x{i}) AS squares{i}, min(x{i}) AS low{i}, max(x{i}) AS high{i}"""
@@ -191,7 +192,7 @@ def raw_sums(query: RawQuery, items: Sequence[tuple[int, FieldExpression]]) -> "
     ]
     wide = query.cursor.execute(
         f"""{clause} SELECT {query.grouped}{", ".join(weighted)}
-        FROM (SELECT {query.selected}{query.weight}::DOUBLE AS w, {values} {source}) GROUP BY ALL""",
+        FROM (SELECT {query.selected}{query.weight}::DOUBLE AS w, {values} {source} {known}) GROUP BY ALL""",
         used_parameters(clause + source, parameters),
     ).df()
     names = [f"k{place}" for place in range(len(query.keys))]

@@ -37,8 +37,13 @@ def outcomes(matrix: list[list[int]]) -> pd.DataFrame:
     return frame.assign(w=frame["n"].astype(float), w2=frame["n"].astype(float))
 
 
+def logged_in(*names: str) -> pd.DataFrame:
+    """One logged cost in each currency."""
+    return pd.DataFrame({"currency": list(names), "measure": "cost", "n": 1})
+
+
 def findings(now: pd.DataFrame, past: pd.DataFrame | None, *price: dict, settings: ModelSettings | None = None, matrix=None, run=None, labelled=None,
-             usage=None, past_usage=None, humans: int = 0, task: str = "binary", kept=None) -> dict:  # fmt: skip
+             usage=None, past_usage=None, humans: int = 0, task: str = "binary", kept=None, several: bool = False) -> dict:  # fmt: skip
     context = context_for(None, task=task, settings=settings or ModelSettings())
     nothing = use("cost", [], [])
     before = served([]) if past is None else past.assign(period=past["period"] - timedelta(days=PAST_DAYS))
@@ -47,6 +52,7 @@ def findings(now: pd.DataFrame, past: pd.DataFrame | None, *price: dict, setting
         "served": now, "use": nothing if usage is None else usage, "resources": resources(), "runs": runs() if run is None else run,
         "prices": prices(*price), "annotations": annotations() if labelled is None else labelled, "past served": before, "past use": nothing if past_usage is None else past_usage.assign(period=past_usage["period"] - timedelta(days=PAST_DAYS)),
         "datasets": datasets() if kept is None else kept, "past resources": resources(), "past annotations": annotations(), "past labels": people.iloc[:0], "labels": people,
+        "currencies": logged_in("EUR", "USD") if several else logged_in(), "past currencies": logged_in(),
     }  # fmt: skip
     if task == "binary":
         frames["outcomes"] = outcomes([[600, 100], [60, 240]] if matrix is None else matrix)
@@ -195,7 +201,17 @@ def test_several_currencies_are_shown_apart() -> None:
     assert "not converted: USD 4.00" in each.because
 
 
-def test_money_lost_by_errors_is_compared_with_the_best_constant_decision() -> None:
+def test_costs_of_a_classic_model_in_several_currencies_are_not_added() -> None:
+    """Regression: only models with tokens and models of vendors were asked for the currency of their logged costs."""
+    hours, now = [50.0] * HOURS, traffic(HOURS, 10)
+    paid = use("cost", hours, [0.01] * HOURS)
+    one, two = (findings(now, None, usage=paid, several=several) for several in (False, True))
+    assert one["cost_per_thousand"].evidence["method"] == "cost" and one["cost_per_thousand"].value == pytest.approx(10.0)
+    each = two["cost_per_thousand"]
+    assert each.value is None and each.severity == "unknown" and "several currencies, which are not added" in each.because
+
+
+def test_money_lost_by_errors_is_held_against_the_best_constant_decision() -> None:
     costs = ModelSettings(cost_false_positive=2.0, cost_false_negative=5.0, cost_currency="EUR")
     good = findings(traffic(HOURS, 11), None, REQUEST, settings=costs)["money_lost_per_thousand"]
     assert good.value == pytest.approx(500) and good.limit == pytest.approx(1400) and good.severity == "ok" and good.against == "level"
