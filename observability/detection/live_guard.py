@@ -1,10 +1,11 @@
 """Guard of a live model: subjects that copy it, send unfamiliar inputs or search its decision boundary.
 
-Everything is computed on a bounded sample of requests and of the reference. A subject is compared with the requests of all others.
+Everything is computed on a bounded sample of requests and of the reference. A subject is compared with the requests of all others; if
+these are fewer than MIN_OTHERS, with rows of the reference.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -20,6 +21,12 @@ if TYPE_CHECKING:
 
 PROTOTYPES, MIN_REQUESTS, ROWS = 200, 50, 3000
 """Number of points that cover the input space, minimum number of requests of a judged subject, and number of rows of the reference."""
+MIN_OTHERS = 2 * MIN_REQUESTS
+"""Minimum number of requests of others for a comparison with them."""
+HALFWAY = 0.5
+"""A subject that is compared with the reference copies the model only if it covers this part of what requests spread evenly would cover
+beyond the reference. The usual inputs of a model drift: this alone adds less.
+"""
 RANGE = (0.01, 0.99)
 """Quantiles of a number in the reference between which the points that cover the input space are spread evenly."""
 FALSE_ALARM = 1e-4
@@ -51,7 +58,7 @@ class GuardClaim:
     """A claim about one unusual subject. check: extraction, unfamiliar, boundary, oversized or prompt. share: the measured share with its
     interval; usual: its baseline. ids: some of its requests. senders: for odd texts, the subjects that sent them, most first. apart: the
     senders that sent significantly more than the others. groups: for a search of the boundary, the number of groups of at least three
-    near-identical requests.
+    near-identical requests. alone: whether the subject is compared with rows of the reference, since others send too few requests.
     """
 
     subject: str
@@ -64,6 +71,7 @@ class GuardClaim:
     senders: tuple[str, ...] = ()
     apart: tuple[str, ...] = ()
     groups: int = 0
+    alone: bool = False
 
     @property
     def subjects(self) -> tuple[str, ...]:
@@ -249,10 +257,15 @@ def guard_columns(model: "Model") -> tuple[str, ...]:
     return tuple(dict.fromkeys(["id", "subject", *scores, *(each.reference for each in model.features())]))
 
 
+def reference_columns(model: "Model") -> tuple[str, ...]:
+    """The columns of the reference that the guard reads: `id`, scores and features."""
+    return tuple(name for name in guard_columns(model) if name != "subject")
+
+
 def guarded_requests(now: "DataFrame", reference: "DataFrame", model: "Model") -> GuardedRequests | None:
     """The result of the guard on a sample of requests; None without requests, or if the reference has fewer than 100 rows.
 
-    now: columns of `guard_columns`; reference: `id` and the features.
+    now: columns of `guard_columns`; reference: columns of `reference_columns`.
     """
     import pandas as pd
 
@@ -270,7 +283,8 @@ def guarded_requests(now: "DataFrame", reference: "DataFrame", model: "Model") -
     distances = neighbour_distances(space, points)
     duplicates = np.unique(cells, return_inverse=True)[1]
     far = distances > space.far
-    claims = guard_claims(space, points, far, subjects, ids, score_margins(model, now), duplicates)
+    margins, known_margins = (score_margins(model, rows) for rows in (now, reference))
+    claims = guard_claims(space, points, far, subjects, ids, margins, duplicates, known_margins)
     named = now["subject"].dropna().astype(str).value_counts()
     judged = frozenset(map(str, named.index[named >= MIN_REQUESTS]))
     sent = now["subject"][far].dropna().astype(str).value_counts()
@@ -290,13 +304,20 @@ def score_margins(model: "Model", rows: "DataFrame") -> Floats | None:
 
 
 def guard_claims(
-    space: InputSpace, points: Floats, far: Bools, subjects: Array, ids: Sequence[str], margins: Floats | None, duplicates: Integers
+    space: InputSpace,
+    points: Floats,
+    far: Bools,
+    subjects: Array,
+    ids: Sequence[str],
+    margins: Floats | None,
+    duplicates: Integers,
+    known_margins: Floats | None = None,
 ) -> list[GuardClaim]:
     """The claims about unusual subjects, in the order of the checks.
 
     far: which requests are far from the reference. subjects: the subject of each request, None if it is not named. margins: distance of
     each score from the decision's boundary; None without one. duplicates: a code of each request, equal for near-identical requests of one
-    subject.
+    subject. known_margins: margins of rows of the reference.
     """
     known = np.array([subject is not None and subject == subject for subject in subjects], np.bool_)
     names, place = np.unique(np.array([str(subject) for subject in subjects]), return_inverse=True)
@@ -305,15 +326,19 @@ def guard_claims(
     if not judged:
         return []
     limit = FALSE_ALARM / len(judged)
-    cells = _neighbours(points, space.prototypes, 1)[1]
+    cells, known_cells = (_neighbours(rows, space.prototypes, 1)[1] for rows in (points, space.points))
     found: list[GuardClaim] = []
     for k in judged:
         mine, others = known & (place == k), ~(known & (place == k))
         some = tuple(np.array(ids, dtype=object)[mine][:10])
-        found += _extraction(str(names[k]), cells, mine, others, limit, some)
-        found += _unfamiliar(str(names[k]), far, mine, others, limit, ids)
-        if margins is not None:
-            found += _boundary_search(str(names[k]), margins, duplicates, mine, others, limit, ids)
+        alone = int(others.sum()) < MIN_OTHERS
+        claims = _extraction(str(names[k]), cells[mine], known_cells if alone else cells[others], limit, some, alone)
+        if not alone:  # far requests of one subject alone are far requests of the model
+            claims += _unfamiliar(str(names[k]), far, mine, others, limit, ids)
+        usual = known_margins if alone else None if margins is None else margins[others]
+        if margins is not None and usual is not None:
+            claims += _boundary_search(str(names[k]), margins, duplicates, mine, usual, limit, ids)
+        found += [replace(claim, alone=alone) for claim in claims]
     return found
 
 
@@ -331,19 +356,23 @@ def expected_cells(counts: Integers, drawn: int) -> tuple[float, float]:
     return float((1 - absent).sum()), float((absent * (1 - absent)).sum())
 
 
-def _extraction(subject: str, cells: Integers, mine: Bools, others: Bools, limit: float, ids: tuple[str, ...]) -> list[GuardClaim]:
-    """A claim about a subject whose requests cover more of the input space than the same number of requests of all subjects."""
-    drawn = int(min(mine.sum(), others.sum() // 2))
+def _extraction(subject: str, cells: Integers, usual_cells: Integers, limit: float, ids: tuple[str, ...], alone: bool) -> list[GuardClaim]:
+    """A claim about a subject whose requests cover more of the input space than the same number of usual requests.
+
+    cells: of the subject's requests. usual_cells: of the requests of the others, or of the rows of the reference (`alone`).
+    """
+    drawn = min(len(cells), len(usual_cells) // 2)
     if drawn < MIN_REQUESTS:
         return []
-    covered = len(np.unique(cells[mine][:drawn]))
-    usual, variance = expected_cells(np.bincount(cells[others], minlength=PROTOTYPES), drawn)
+    covered = len(np.unique(cells[:drawn]))
+    usual, variance = expected_cells(np.bincount(usual_cells, minlength=PROTOTYPES), drawn)
     # Bennett's inequality for a sum of negatively associated indicators.
     beyond, spread = covered - usual, max(variance, 1.0)
     p_value = float(np.exp(-spread * ((1 + beyond / spread) * np.log1p(beyond / spread) - beyond / spread))) if beyond > 0 else 1.0
-    if p_value > limit:
+    evenly = PROTOTYPES * (1 - (1 - 1 / PROTOTYPES) ** drawn)
+    if p_value > limit or (alone and beyond < HALFWAY * (evenly - usual)):
         return []
-    return [GuardClaim(subject, "extraction", rate_interval(covered, PROTOTYPES), usual / PROTOTYPES, int(mine.sum()), p_value, ids)]
+    return [GuardClaim(subject, "extraction", rate_interval(covered, PROTOTYPES), usual / PROTOTYPES, len(cells), p_value, ids)]
 
 
 def _unfamiliar(subject: str, far: Bools, mine: Bools, others: Bools, limit: float, ids: Sequence[str]) -> list[GuardClaim]:
@@ -359,18 +388,21 @@ def _unfamiliar(subject: str, far: Bools, mine: Bools, others: Bools, limit: flo
 
 
 def _boundary_search(
-    subject: str, margins: Floats, duplicates: Integers, mine: Bools, others: Bools, limit: float, ids: Sequence[str]
+    subject: str, margins: Floats, duplicates: Integers, mine: Bools, usual_margins: Floats, limit: float, ids: Sequence[str]
 ) -> list[GuardClaim]:
-    """A claim about a subject whose near-identical requests lie near the boundary more often than the requests of the others."""
+    """A claim about a subject whose near-identical requests lie near the boundary more often than usual requests.
+
+    usual_margins: of the requests of the others, or of rows of the reference.
+    """
     known = np.isfinite(margins)
     codes, sizes = np.unique(duplicates[mine & known], return_counts=True)
     repeated = mine & known & np.isin(duplicates, codes[sizes >= 3])
-    n = int(repeated.sum())
-    if n < MIN_DUPLICATES or (others & known).sum() < MIN_REQUESTS:
+    n, usual_margins = int(repeated.sum()), usual_margins[np.isfinite(usual_margins)]
+    if n < MIN_DUPLICATES or len(usual_margins) < MIN_REQUESTS:
         return []
-    near = float(np.quantile(margins[others & known], BOUNDARY))
+    near = float(np.quantile(usual_margins, BOUNDARY))
     hits = int((margins[repeated] <= near).sum())
-    upper = rate_interval(float((margins[others & known] <= near).sum()), float((others & known).sum())).high
+    upper = rate_interval(float((usual_margins <= near).sum()), float(len(usual_margins))).high
     usual = float(upper if upper is not None else 1.0)
     # Near-identical requests have near-identical margins, so a group counts once.
     groups = np.unique(duplicates[repeated])

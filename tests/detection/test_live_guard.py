@@ -33,14 +33,19 @@ def space() -> InputSpace:
     return found
 
 
-def claims(space: InputSpace, seed: int, planted: dict[str, Any] | None = None, dips: bool = False) -> list[GuardClaim]:
+def claims(
+    space: InputSpace, seed: int, planted: dict[str, Any] | None = None, dips: bool = False, senders: int = 8, moved: float = 0.0
+) -> list[GuardClaim]:
     rng = np.random.default_rng(seed)
     given = columns(rng, REQUESTS)
-    subjects = rng.choice([f"s{k}" for k in range(8)], REQUESTS).astype(object)
+    given["a"] += moved
+    subjects = rng.choice([f"s{k}" for k in range(8)][-senders:], REQUESTS).astype(object)
+    if senders == 1:
+        subjects[:] = "s3"
     margins, codes = rng.random(REQUESTS), np.arange(REQUESTS)
     if planted is not None:
-        mine = np.flatnonzero(subjects == "s3")[:80]
         for name, values in planted.items():
+            mine = np.flatnonzero(subjects == "s3")[: len(values)]
             given[name][mine] = values[: len(mine)]
     if dips:
         mine = np.flatnonzero(subjects == "s3")[:80]
@@ -48,7 +53,7 @@ def claims(space: InputSpace, seed: int, planted: dict[str, Any] | None = None, 
         margins[mine] = rng.uniform(0, 0.03, len(mine))
     ids = [f"p{k}" for k in range(REQUESTS)]
     points = space.encode(given)
-    return guard_claims(space, points, far_requests(space, points), subjects, ids, margins, codes)
+    return guard_claims(space, points, far_requests(space, points), subjects, ids, margins, codes, rng.random(3000))
 
 
 def test_a_subject_that_explores_the_whole_input_space_is_named(space: InputSpace) -> None:
@@ -70,7 +75,25 @@ def test_a_subject_probing_the_decision_boundary_is_named(space: InputSpace) -> 
     assert 0 < 3 * found[0].groups <= found[0].requests, "groups of three or more"
 
 
-def test_clean_windows_name_no_subject(space: InputSpace) -> None:
+def test_a_subject_that_sends_all_requests_is_compared_with_the_reference(space: InputSpace) -> None:
+    """Regression: without requests of others no subject was named, whatever it sent."""
+    rng = np.random.default_rng(4)
+    spread = {"a": rng.uniform(-0.5, 3.5, 400), "b": rng.uniform(-1, 7, 400)}
+    for seed in range(5):
+        found = [each for each in claims(space, seed, spread, senders=1) if each.check == "extraction"]
+        assert [(each.subject, each.alone, each.blocked) for each in found] == [("s3", True, ("s3",))]
+        assert found[0].requests == REQUESTS and found[0].share.low is not None and found[0].share.low > found[0].usual
+    found = claims(space, 3, dips=True, senders=1)
+    assert [(each.check, each.subject, each.alone) for each in found] == [("boundary", "s3", True)]
+    assert not any(each.alone for each in claims(space, 1, spread))
+
+
+def test_clean_and_drifted_windows_of_one_sender_name_nobody(space: InputSpace) -> None:
+    runs = range(repeats(20, 300))
+    assert [each for seed in runs for moved in (0.0, 0.3, 1.0) for each in claims(space, 100 + seed, senders=1, moved=moved)] == []
+
+
+def test_clean_windows_name_nobody(space: InputSpace) -> None:
     assert [each for seed in range(repeats(40, 300)) for each in claims(space, 100 + seed)] == []
 
 

@@ -3,8 +3,9 @@
 Requests far from the reference, subjects that copy the model or search its boundary, odd texts; and errors that people followed.
 
 Requests of the window are a bounded sample. Texts of every model are read (detection/odd_texts.py); all else needs a reference. Distances
-are compared with the reference's own, a subject with all others. A subject is named with the probability that any subject of a clean
-window is (detection/live_guard.py). The named subjects are on the block list of the page.
+are compared with the reference's own, a subject with all others; if these send too few requests, with rows of the reference. A subject is
+named with the probability that any subject of a clean window is (detection/live_guard.py). The named subjects are on the block list of the
+page.
 A share of far requests that the previous week had too counts as ongoing, unless it is significantly more than MUCH_MORE times the share of
 each past week.
 """
@@ -34,6 +35,7 @@ from observability.detection.live_guard import (
     far_features,
     guard_columns,
     guarded_requests,
+    reference_columns,
 )
 from observability.detection.odd_texts import (
     FIXED_LIMIT,
@@ -94,7 +96,7 @@ def needs(context: Context) -> dict[str, Ask]:
         return asks | {"current": Ask(Sample("predictions", ("id", "subject", *texts), REQUESTS))}
     asked, known = (
         Sample("predictions", (*guard_columns(context.model), "extra"), REQUESTS),
-        Sample("predictions", ("id", *features), REFERENCE),
+        Sample("predictions", reference_columns(context.model), REFERENCE),
     )
     past = Ask(Sample("predictions", ("id", "at", *features), PAST_ROWS), span="past", days=PAST_DAYS)
     asks |= {"current": Ask(asked), "reference": Ask(known, span="reference"), "past": past}
@@ -260,7 +262,7 @@ def claim_finding(claim: GuardClaim, requests: int, context: Context) -> Finding
     who = "model" if claim.subject == NOT_NAMED else f"subject={claim.subject}"
     attack = claim.check in ATTACKS
     level = FAR_FACTOR * claim.usual if claim.check in ("unfamiliar", "boundary") else claim.usual
-    against: Against = "past" if claim.check in OF_TEXTS else "peers"
+    against: Against = "past" if claim.check in OF_TEXTS else "reference" if claim.alone else "peers"
     base = context.undecided(NAME, who, METRIC_OF[claim.check], claim.requests, claim_sentence(claim, requests), against=against)
     return replace(
         base,
@@ -287,14 +289,16 @@ def claim_sentence(claim: GuardClaim, requests: int) -> str:
     who = f"Subject `{claim.subject}`"
     share, usual = format_share(claim.share.value or 0.0), format_share(claim.usual)
     if claim.check == "extraction":
+        others = "rows of the reference" if claim.alone else "requests of the others"
         return (
-            f"{who} covers {share} of the input space with {claim.requests:,} requests; as many requests of the others cover {usual}: "
+            f"{who} covers {share} of the input space with {claim.requests:,} requests; as many {others} cover {usual}: "
             "consistent with copying the model. Limit its requests, or block it."
         )
     if claim.check == "boundary":
+        others = "rows of the reference" if claim.alone else "the others' requests"
         return (
             f"{who} searches the decision boundary: {share} of {claim.requests:,} requests in {plural(claim.groups, 'group')} of "
-            f"near-identical ones are at the boundary, {usual} of the others' requests. Limit its requests, or block it."
+            f"near-identical ones are at the boundary, {usual} of {others}. Limit its requests, or block it."
         )
     if claim.check == "unfamiliar":
         return (

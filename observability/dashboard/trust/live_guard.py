@@ -21,7 +21,7 @@ from observability.dashboard.frame import ModelPage
 from observability.dashboard.state_cache import cached_by_state
 from observability.dashboard.table import column, columns_on_phone, draw_table, number_columns, table_row
 from observability.dashboard.widgets import csv_button, finding_lines, leading_finding_line, plain_caption, plain_paragraph
-from observability.detection.live_guard import MIN_REQUESTS, MISSING, GuardedRequests, guard_columns, guarded_requests
+from observability.detection.live_guard import MIN_REQUESTS, MISSING, GuardedRequests, guard_columns, guarded_requests, reference_columns
 from observability.investigation.logged_prediction import row_from
 from observability.metrics.reliance import ACTION, Reliance, acted_pairs, all_simulated, reliance_of
 
@@ -53,9 +53,8 @@ RELIANCE = (column("person", "Person", strong=True), *number_columns(right="Mode
 def guard_view(here: ModelPage) -> GuardedRequests | None:
     """The guard of the window, on a bounded sample; None without a reference or without requests."""
     model = judged.of_guarded_features(Context(here.model, NO_VERSION, here.window, here.window.end)).model
-    features = tuple(each.reference for each in model.features())
     now = load.ask_store(Sample("predictions", guard_columns(model), judged.REQUESTS), here.window)
-    reference = load.ask_store(Sample("predictions", ("id", *features), judged.REFERENCE), here.window.reference())
+    reference = load.ask_store(Sample("predictions", reference_columns(model), judged.REFERENCE), here.window.reference())
     return guarded_requests(now, reference, model)
 
 
@@ -116,7 +115,7 @@ def subjects_section(here: ModelPage, view: GuardedRequests | None, found: Seque
         st.markdown(formatting.sentence_markdown(none))
         if view.named:
             plain_caption(
-                f"Subjects with at least {MIN_REQUESTS} of {len(view.distances):,} sampled requests are compared with all others."
+                f"Subjects with at least {MIN_REQUESTS} of {len(view.distances):,} sampled requests are compared with all others, or with the reference."
             )
         return
     leading_finding_line(claims)

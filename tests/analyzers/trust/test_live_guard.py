@@ -118,6 +118,26 @@ def test_a_fault_of_middle_strength_is_found_in_nine_of_ten_draws(fault: str) ->
     assert named >= 0.9 * SEEDS, named
 
 
+@pytest.mark.parametrize(("fault", "metric"), [("model_extraction", "input_coverage"), ("boundary_search", "boundary_request_share")])
+def test_a_client_that_sends_everything_is_held_against_the_reference(fault: str, metric: str) -> None:
+    """Regression: an attack by the only client was not named, because there were no others to compare it with."""
+    rows = log(3, fault)
+    attacker = next(each for each in findings(rows) if each.metric == metric).evidence["subjects"][0]
+    own = rows.take(rows["subject"] == attacker)
+    found = next(each for each in findings(own) if each.metric == metric)
+    assert found.subject == f"subject={attacker}" and found.severity == "act" and found.against == "reference"
+    assert "rows of the reference" in found.because and found.evidence["blocked"] == [attacker]
+
+
+@pytest.mark.parametrize("fault", [None, "covariate_shift"])
+def test_weeks_of_one_client_name_nobody_even_if_inputs_drift(fault: str | None) -> None:
+    for seed in range(1000, 1000 + repeats(3, 100)):
+        rows = log(seed, fault)
+        own = rows.put({"subject": np.full(len(rows), "shop", object)})
+        named = [each.because for each in findings(own) if each.needs_action and each.subject != "model"]
+        assert named == []
+
+
 def test_clean_weeks_name_nobody() -> None:
     asked = [each for seed in range(1000, 1000 + WEEKS) for each in findings(log(seed)) if each.needs_action]
     assert asked == [], [each.because for each in asked]
