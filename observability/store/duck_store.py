@@ -196,9 +196,9 @@ class DuckStore(Database, Store):
         """At most `limit` predictions of a window that meet every condition."""
         return self._from_lake_too(window.model, partial(search.search_predictions, self, window, terms, limit, order, newly_labelled))
 
-    def rows_by_id_prefix(self, start: str, limit: int) -> "DataFrame":
+    def rows_by_id_prefix(self, start: str, limit: int, columns: Sequence[str] = ()) -> "DataFrame":
         """Predictions whose id begins with a text, of every model, newest first."""
-        return search.predictions_by_id_prefix(self, start, limit)
+        return search.predictions_by_id_prefix(self, start, limit, columns)
 
     def trace_totals(self, traces: Sequence[str]) -> "DataFrame":
         """The steps of some traces, counted by model."""

@@ -218,9 +218,9 @@ class Store(Engine, Protocol):
         """
         ...
 
-    def rows_by_id_prefix(self, start: str, limit: int) -> "DataFrame":
-        """Predictions whose id begins with a text, of every model, newest first: model, id, at, version, environment, status and
-        latency_ms.
+    def rows_by_id_prefix(self, start: str, limit: int, columns: Sequence[str] = ()) -> "DataFrame":
+        """Predictions whose id begins with a text, of every model, newest first: model, id, at, version, environment, status, latency_ms,
+        and the given columns (None for a model without such a column).
         """
         ...
 

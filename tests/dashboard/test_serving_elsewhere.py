@@ -208,6 +208,18 @@ def test_a_long_trace_is_counted_over_all_its_steps(empty: Database, tmp_path: P
     assert "The newest 200 steps of its trace" in words(opened("case", id=str(lines[0]["id"]), model="gpt"))
 
 
+def test_the_operation_of_a_step_is_read_however_many_calls_there_are_at_the_time(
+    empty: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Regression: operations and answers were looked for in a sample of the calls between the first step and the last."""
+    lines = [call(1, "gpt", "chat", 0), call(2, "gpt", "chat", 5), {**call(3, "plain", "", 6), "features": {"town": "x"}}]
+    lines += [of_trace(k, call(1, "gpt", "embeddings", k / 100)) for k in range(1, 60)]
+    land(empty, lines, tmp_path)
+    monkeypatch.setattr(trace_steps, "MAX_CALLS", 5)
+    steps = trace_steps.steps_of_trace(TRACE)
+    assert steps[["operation", "prediction"]].values.tolist() == [["chat", "stop"], ["chat", "stop"], [None, "stop"]]
+
+
 def earlier(at: object, weeks: int) -> str:
     """The same time some weeks earlier."""
     return (datetime.fromisoformat(str(at)) - timedelta(weeks=weeks)).isoformat()

@@ -11,7 +11,6 @@ from observability.core.catalog import Model
 from observability.core.errors import NotFoundError
 from observability.core.numerals import format_figure
 from observability.core.questions import Sample
-from observability.core.time import aware_utc
 from observability.core.window import Slice, Window
 from observability.dashboard import links, load, time_zone
 from observability.dashboard.case.case import CasePage
@@ -59,20 +58,10 @@ def steps_of_trace(trace: str) -> pd.DataFrame:
     it is not known). Of a longer trace, the newest MAX_STEPS and one more.
     """
     try:
-        rows = load.store().rows_by_id_prefix(trace, MAX_STEPS + 1)
+        rows = load.store().rows_by_id_prefix(trace, MAX_STEPS + 1, ("prediction", OPERATION))
     except NotFoundError:
         return pd.DataFrame()
-    if rows.empty:
-        return rows
-    begin, end = (aware_utc(each) for each in (rows["at"].min(), rows["at"].max()))
-    known = load.catalog().by_name
-    parts = []
-    for name in rows["model"].unique():
-        window = Window(name, begin, end + timedelta(milliseconds=1))
-        columns = ("id", "prediction", *((OPERATION,) if known[name].column(OPERATION) is not None else ()))
-        parts.append(load.ask_store(Sample("predictions", columns, MAX_CALLS), window).rename(columns={OPERATION: "operation"}))
-    stated = pd.concat(parts, ignore_index=True).reindex(columns=["id", "prediction", "operation"]).drop_duplicates("id")
-    return rows.merge(stated, on="id", how="left").sort_values(["at", "id"], ignore_index=True)
+    return rows.rename(columns={OPERATION: "operation"}).sort_values(["at", "id"], ignore_index=True)
 
 
 def draw_trace_steps(steps: pd.DataFrame, scope: Scope, chosen: str | None = None) -> None:

@@ -18,7 +18,7 @@ from observability.core.window import Window
 from observability.records.span_ids import LONGEST_SPAN_MS, SPAN_ID, TRACE_LETTERS
 from observability.store.db.catalog_store import stream_numbers
 from observability.store.db.schema import model_table
-from observability.store.query.listing import column_fields, first_rows
+from observability.store.query.listing import PLAIN, column_fields, first_rows
 from observability.store.query.references import LABEL_FIELDS, FieldExpression, known_field
 from observability.store.query.source import Parameters, rows_by_place, snapshot_cursor, window_rows
 from observability.store.types.search_terms import SEARCH_NAMES, SearchTerm
@@ -141,12 +141,15 @@ def _comparison(model: Model, field: FieldExpression, term: SearchTerm, name: st
 
 def predictions_of_subject(store: "Database", subject: str, limit: int) -> "DataFrame":
     """Predictions about a subject, of every model, newest first: model, id, at (naive UTC), version, environment, status, latency_ms."""
-    return _predictions_of_all_models(store, "subject = $text", subject, limit)
+    return _predictions_of_all_models(store, "p.subject = $text", subject, limit)
 
 
-def predictions_by_id_prefix(store: "Database", start: str, limit: int) -> "DataFrame":
-    """Predictions whose id begins with a text, of every model, newest first; columns as in `predictions_of_subject`."""
-    return _predictions_of_all_models(store, "starts_with(id, $text)", start, limit)
+def predictions_by_id_prefix(store: "Database", start: str, limit: int, columns: Sequence[str] = ()) -> "DataFrame":
+    """Predictions whose id begins with a text, of every model, newest first; columns as in `predictions_of_subject`, then the given ones.
+
+    columns: as in `listing.list_rows`; None for the predictions of a model that has no such column.
+    """
+    return _predictions_of_all_models(store, "starts_with(p.id, $text)", start, limit, columns)
 
 
 def totals_of_traces(store: "Database", traces: Sequence[str]) -> "DataFrame":
@@ -174,27 +177,30 @@ def totals_of_traces(store: "Database", traces: Sequence[str]) -> "DataFrame":
     return found.sort_values(["trace", "model"], ignore_index=True)[columns]
 
 
-def _predictions_of_all_models(store: "Database", condition: str, text: str, limit: int) -> "DataFrame":
-    """Predictions of every model that meet one condition, references left out."""
+def _predictions_of_all_models(store: "Database", condition: str, text: str, limit: int, more: Sequence[str] = ()) -> "DataFrame":
+    """Predictions of every model that meet one condition, references left out. more: further columns, None where a model has none."""
     import pandas as pd
 
-    parts = []
+    columns, parts = ["model", "id", "at", "version", "environment", "status", "latency_ms", *more], []
     with snapshot_cursor(store) as cursor:
         for model in store.catalog().models:
             named = {number: key for key, number in stream_numbers(cursor, model.key).items() if key[1] != "reference"}
             if not named:
                 continue
+            own = [name for name in more if name in PLAIN or known_field(model, name) is not None]
+            picked = "".join(f', {field.sql} AS "{field.reference}"' for field in column_fields(model, own, outcomes=False))
             part = cursor.execute(
-                f"""SELECT id, "at", stream, status, latency_ms FROM {model_table("predictions", model.key)}
-                WHERE stream IN ({", ".join(map(str, named))}) AND {condition} ORDER BY "at" DESC, id, stream LIMIT {int(limit)}""",
+                f"""SELECT p.id, p."at", p.stream, p.status, p.latency_ms{picked} FROM {model_table("predictions", model.key)} p
+                WHERE p.stream IN ({", ".join(map(str, named))}) AND {condition} ORDER BY p."at" DESC, p.id, p.stream LIMIT {int(limit)}""",
                 {"text": text},
             ).df()
             of_stream = part["stream"].map(named)
-            parts.append(part.assign(model=model.name, version=of_stream.str[0], environment=of_stream.str[1]).drop(columns="stream"))
-    columns = ["model", "id", "at", "version", "environment", "status", "latency_ms"]
+            part = part.assign(model=model.name, version=of_stream.str[0], environment=of_stream.str[1])
+            part = part.reindex(columns=columns).astype(dict.fromkeys(more, object))
+            parts.append(part.assign(**{name: part[name].where(part[name].notna(), None) for name in more}))
     found = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame({name: pd.Series(dtype=object) for name in columns})
     return (
         found.sort_values(["at", "model", "id", "environment", "version"], ascending=[False, True, True, True, True])
         .head(limit)
-        .reset_index(drop=True)[columns]
+        .reset_index(drop=True)
     )
