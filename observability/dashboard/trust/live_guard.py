@@ -115,7 +115,8 @@ def subjects_section(here: ModelPage, view: GuardedRequests | None, found: Seque
         st.markdown(formatting.sentence_markdown(none))
         if view.named:
             plain_caption(
-                f"Subjects with at least {MIN_REQUESTS} of {len(view.distances):,} sampled requests are compared with all others, or with the reference."
+                f"Subjects with at least {MIN_REQUESTS} of {len(view.distances):,} sampled requests are compared with all others, or with "
+                "the reference."
             )
         return
     leading_finding_line(claims)
