@@ -65,6 +65,17 @@ def test_tokens_use_the_owners_prices_unless_a_cost_is_logged(empty: Database, t
     }  # fmt: skip
 
 
+def test_costs_of_a_route_in_several_currencies_stand_side_by_side(
+    empty: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Regression: EUR 0.50 and USD 0.75 were shown as "several currencies 1.25"."""
+    paid = [(0.25, "EUR"), (0.25, "EUR"), (0.75, "USD")]
+    land(empty, [plain_call(k, "two", cost=cost, currency=currency) for k, (cost, currency) in enumerate(paid)], tmp_path)
+    at_hour(monkeypatch, 1)
+    cell = rows_of("Calls of language models by model and route")["two"]["cost"]
+    assert (cell["t"], cell["sub"]) == ("EUR 0.50, USD 0.75", "logged, not added")
+
+
 def test_a_model_of_kind_api_stands_in_the_traffic_without_tokens(empty: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     classic = [plain_call(k, "geo/risk", features={"town": "x"}, **({"status": "timeout"} if k == 0 else {})) for k in range(4)]
     land(empty, [*classic, *(plain_call(k, "own", features={"town": "x"}) for k in range(4))], tmp_path)

@@ -77,6 +77,7 @@ def called_models(scope: Scope) -> list[Model]:
 def traffic_of_model(model: Model, window: Window) -> pd.DataFrame:
     """Calls of a model by route: model, route, calls, errors, latency, tokens_in, tokens_out, cost, cost_source, currency,
     labelled (a share), feedback (its most frequent value) with feedback_share, and simulated: whether all of them say that they are.
+    Costs in several currencies are no cost; `amounts` then has the logged amount in each, in words.
     """
     names = [name for name in ("feature.operation", "feature.service") if model.column(name) is not None]
     keys = tuple(By(name) for name in names)
@@ -116,8 +117,9 @@ def traffic_of_model(model: Model, window: Window) -> pd.DataFrame:
                 "latency": figure("latency_ms", "mean"),
                 "tokens_in": figure("feature.input_tokens", "total"),
                 "tokens_out": figure("feature.output_tokens", "total"),
-                "cost": cost.total,
+                "cost": None if len(currencies) > 1 else cost.total,
                 "cost_source": cost.source,
+                "amounts": amounts_by_currency(costs[costs["route"] == route], usual) if len(currencies) > 1 else None,
                 **states,
             }
         )
@@ -134,6 +136,15 @@ def what_calls_state(calls: pd.DataFrame, currencies: Sequence[str | None]) -> d
         "feedback_share": float(shares.iloc[0]) if len(shares) else float("nan"),
         "simulated": len(calls) > 0 and all(stated.get("source") == "simulated" for stated in calls["stated"]),
     }
+
+
+def amounts_by_currency(costs: pd.DataFrame, usual: str | None) -> str:
+    """The logged costs of calls in each currency, in words. costs: answer to `currency_question`. usual: the currency of calls that state
+    none.
+    """
+    names = [name if isinstance(name, str) else usual or "" for name in costs["currency"]]
+    totals = costs["total"].groupby(names).sum()
+    return ", ".join(amount_words(float(total), str(name) or None) for name, total in totals.items())
 
 
 def _routes(rows: pd.DataFrame, names: Sequence[str]) -> list[str]:
@@ -173,7 +184,9 @@ def traffic_section(scope: Scope, found: Sequence[Finding]) -> None:
         }
         for name in ("latency", "tokens_in", "tokens_out", "cost"):
             cells[name] = dict(UNKNOWN_CELL) if pd.isna(row[name]) else {"t": format_figure(float(row[name]))}
-        if not pd.isna(row["cost"]):
+        if isinstance(row["amounts"], str):
+            cells["cost"] = {"t": row["amounts"], "sub": "logged, not added"}
+        elif not pd.isna(row["cost"]):
             currency = row["currency"]
             cells["cost"] |= {"t": amount_words(row["cost"], currency)} if currency else {}
             cells["cost"]["sub"] = row["cost_source"] if currency else f"{NO_CURRENCY}, {row['cost_source']}"
