@@ -89,6 +89,8 @@ def form_figures(form: FormResult, currency: str, basis: tuple[float, str]) -> s
         parts.append(f"{value} changed ({low} to {high})")
     if form.max_delta is not None:
         parts.append(f"max |Δ| {format_figure(form.max_delta, 3)}")
+    if form.kl_divergence is not None:
+        parts.append(f"KL {format_figure(form.kl_divergence, 3)} nats")
     if form.unstable:
         parts.append(f"{form.unstable:,} decided differently between passes")
     latencies = {"p50": form.latency_p50_ms, "p90": form.latency_p90_ms, "p99": form.latency_p99_ms}
@@ -99,6 +101,8 @@ def form_figures(form: FormResult, currency: str, basis: tuple[float, str]) -> s
         parts.append(f"{format_figure(form.energy_j, 3)} J per thousand ({form.energy_source or 'source not stated'})")
     if form.bytes is not None:
         parts.append(format_bytes(form.bytes))
+    if form.memory_peak_mb is not None:
+        parts.append(f"peak memory {format_figure(form.memory_peak_mb, 3)} MB")
     if form.cost_per_thousand is not None:
         parts.append(f"{currency} {format_figure(form.cost_per_thousand * basis[0], 3)} per {basis[1]} answers")
     return ", ".join(parts)

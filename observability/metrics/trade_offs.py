@@ -29,6 +29,8 @@ IN_SLICE = "in it"
 MIN_PROBES = 30
 """Minimum number of probes of a slice for a comparison."""
 MAX_LEVELS = 30
+LEAST_PROBABILITY = 1e-9
+"""The least probability of a class in a Kullback-Leibler divergence."""
 NETWORK_ROWS = 200
 """Number of reference rows from which a small network learns to imitate a model."""
 COST_BASES = ((1.0, "thousand"), (1e3, "million"), (1e6, "billion"))
@@ -70,7 +72,9 @@ class FormResult:
     probes: number of answers that were compared with the answers of the served form. flips: number of these whose decision differs.
     unstable: probes whose decision differs between passes of the same form. operations, cpu_operations: operations of one request, and how
     many of them ran on the processor; cpu_operation_types: their types, most frequent first. max_delta, p99_delta: change of the score
-    (multiclass: of any class). bytes: size of the model file. energy_j: per thousand answers. place: its position in the audit's list.
+    (multiclass: of any class). kl_divergence: of its class probabilities from those of the served form (`mean_kl_divergence`).
+    memory_peak_mb: the most memory that it used. bytes: size of the model file. energy_j: per thousand answers. place: its position in the
+    audit's list.
     """
 
     name: str
@@ -92,6 +96,7 @@ class FormResult:
     max_spread: float | None = None
     max_delta: float | None = None
     p99_delta: float | None = None
+    kl_divergence: float | None = None
     latency_p50_ms: float | None = None
     latency_p90_ms: float | None = None
     latency_p99_ms: float | None = None
@@ -100,6 +105,7 @@ class FormResult:
     energy_j: float | None = None
     energy_source: str | None = None
     bytes: float | None = None
+    memory_peak_mb: float | None = None
     cost_per_thousand: float | None = None
     slices: tuple[FormSlice, ...] = ()
 
@@ -199,6 +205,40 @@ def score_differences(base: Any, other: Any) -> tuple[float, float]:
     return float(gap.max()), float(np.quantile(gap, 0.99))
 
 
+def mean_kl_divergence(base: Any, other: Any) -> float:
+    """Return the mean over rows of the Kullback-Leibler divergence of the class probabilities of a form from those of the served form.
+
+    Σ p log(p / q) of each row, p of the served form: the nats that are lost if its answers are described by the other form's.
+
+    Parameters
+    ----------
+    base : array_like
+        Probabilities of the served form: of the positive class, (n,), or of all classes, (n, classes), scaled to add up to 1.
+    other : array_like
+        The same of the other form. A probability below LEAST_PROBABILITY counts as this, so that the mean is finite.
+
+    Returns
+    -------
+    float
+        Nats, at least 0.
+
+    References
+    ----------
+    S. Kullback, R. A. Leibler, "On information and sufficiency", 1951.
+    """
+    from scipy.special import rel_entr
+
+    p, q = (_class_shares(scores) for scores in (base, other))
+    return max(float(rel_entr(p, q).sum(axis=1).mean()), 0.0)
+
+
+def _class_shares(scores: Any) -> Any:
+    """The probabilities of all classes, one row each, which add up to 1."""
+    given = np.asarray(scores, float)
+    given = np.maximum(np.column_stack([given, 1 - given]) if given.ndim == 1 else given, LEAST_PROBABILITY)
+    return given / given.sum(axis=1, keepdims=True)
+
+
 def slice_counts(changed: Any, columns: Mapping[str, Sequence[str | None]]) -> list[dict[str, Any]]:
     """Return the number of probes and of changed decisions for each level of each column.
 
@@ -264,6 +304,8 @@ def compared_forms(
         changed, _ = changed_answers(base, own, task, threshold)
         largest, high = score_differences(base, own)
         row = {**each, "probes": len(own), "flips": int(changed.sum()), "max_delta": largest, "p99_delta": high}
+        if task != "regression":
+            row["kl_divergence"] = mean_kl_divergence(base, own)
         if parent is not None:
             row["parent_flips"] = int(changed_answers(parent, own, task, threshold)[0].sum())
         found.append(row | {"slices": slice_counts(changed, columns)})
@@ -341,6 +383,7 @@ NUMBERS = (
     "max_spread",
     "max_delta",
     "p99_delta",
+    "kl_divergence",
     "latency_p50_ms",
     "latency_p90_ms",
     "latency_p99_ms",
@@ -348,6 +391,7 @@ NUMBERS = (
     "cpu_seconds_per_thousand",
     "energy_j",
     "bytes",
+    "memory_peak_mb",
     "cost_per_thousand",
 )
 
@@ -376,6 +420,7 @@ AXES: dict[str, Axis] = {
         Axis("p99_ms", "Latency p99", "ms", lambda form: form.latency_p99_ms),
         Axis("energy", "Energy per thousand", "J", lambda form: form.energy_j),
         Axis("size", "Model file", "MB", lambda form: None if form.bytes is None else form.bytes / 1e6),
+        Axis("memory", "Peak memory", "MB", lambda form: form.memory_peak_mb),
         Axis("cost", "Cost per thousand", "money", lambda form: form.cost_per_thousand),
     )
 }

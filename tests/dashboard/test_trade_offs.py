@@ -23,7 +23,7 @@ def audited(empty: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     forms = [clean_form(rng, "int8"), clean_form(rng, "small", 0.1) | {"latency_p50_ms": 0.1}]
     forms.append(clean_form(rng, "on CUDA") | {"provider": "cuda"})
     for form, cost in zip(forms, (6.24e-8, 3e-8, 9e-8), strict=True):
-        form["cost_per_thousand"] = cost
+        form |= {"cost_per_thousand": cost, "kl_divergence": 100 * cost, "memory_peak_mb": 61}
     row = {**audit_row(forms), "kind": "audit"}
     row["results"] = {**row["results"], "currency": "USD"}
     for name in ("at", "expires"):
@@ -49,6 +49,7 @@ def test_forms_are_compared_within_budgets_and_one_is_chosen(audited: Database) 
     assert "ran on CPU although CUDA was requested" in words(app) and unfolded_words(app, before="plotly_chart") <= 60
     titles = [each["label"] for each in tables(app)["Forms and their figures"]["columns"]]
     assert "Cost per billion (USD)" in titles and rows["int8"]["cost"]["t"] == "0.0624"
+    assert (rows["int8"]["kl"]["t"], rows["int8"]["memory"]["t"]) == ("6.24e−06", "61") and {"KL", "Peak MB"} <= set(titles)
     app.selectbox(key="cost_axis-box").set_value("cost").run()
     app.number_input(key="budget-cost").set_value(0.05).run()
     rows = {row["cells"]["form"]["t"]: row["cells"] for row in tables(app)["Forms and their figures"]["rows"]}

@@ -1,5 +1,7 @@
 """Forms are compared by their decisions, by slice, and by dominance (forms that no other form beats)."""
 
+import math
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -23,6 +25,17 @@ def test_the_score_difference_of_a_row_is_the_largest_of_any_class() -> None:
     assert largest == 1 and high == pytest.approx(0.99)
 
 
+def test_the_divergence_of_probabilities_is_that_of_the_formula_and_finite() -> None:
+    """Independent count by hand, row by row. A probability of 0 is no infinite loss."""
+    served, form = [0.2, 0.9], [0.3, 0.9]
+    by_hand = (0.2 * math.log(0.2 / 0.3) + 0.8 * math.log(0.8 / 0.7)) / 2
+    assert trade_offs.mean_kl_divergence(served, form) == pytest.approx(by_hand)
+    classes = trade_offs.mean_kl_divergence([[2.0, 1.0, 1.0]], [[0.25, 0.25, 0.5]])
+    assert classes == pytest.approx(0.5 * math.log(2) + 0.25 * math.log(0.5)), "scores are scaled to add up to 1"
+    assert trade_offs.mean_kl_divergence([0.5], [0.0]) == pytest.approx(0.5 * math.log(0.5 / 1e-9) + 0.5 * math.log(0.5), rel=1e-6)
+    assert trade_offs.mean_kl_divergence(served, served) == 0
+
+
 def test_slices_are_counted_where_they_have_enough_rows() -> None:
     levels = ["x"] * 40 + ["y"] * 40 + ["z"] * 5
     changed = np.array([True] * 4 + [False] * 81)
@@ -35,6 +48,8 @@ def test_forms_are_compared_with_the_first_and_with_their_parent() -> None:
     measured = [{"form": "served", "parent": None}, {"form": "net", "parent": "served"}, {"form": "int8", "parent": "net"}]
     found = trade_offs.compared_forms(measured, scores, "binary", 0.5, {})
     assert [(row["flips"], row.get("parent_flips")) for row in found] == [(0, None), (1, 1), (2, 1)]
+    assert found[0]["kl_divergence"] == 0 < found[1]["kl_divergence"] < found[2]["kl_divergence"]
+    assert "kl_divergence" not in trade_offs.compared_forms(measured, scores, "regression", None, {})[1]
 
 
 def test_the_front_holds_the_forms_that_no_other_form_beats() -> None:

@@ -41,14 +41,24 @@ python -m observability trade-offs loan
 
 # results that were measured on other hardware
 python -m observability trade-offs loan --import results.json"""
-FIGURES = {"largest": "Max |Δ|", "high": "p99 |Δ|", "p90": "p90 ms", "p99": "p99 ms", "energy": "Energy / 1,000", "size": "Size"}
+FIGURES = {
+    "largest": "Max |Δ|",
+    "high": "p99 |Δ|",
+    "kl": "KL",
+    "p90": "p90 ms",
+    "p99": "p99 ms",
+    "energy": "Energy / 1,000",
+    "size": "Size",
+    "memory": "Peak MB",
+}
+HELP = {"kl": "Mean Kullback-Leibler divergence of the probabilities from those of the registered model, in nats"}
 COLUMNS = (
     column("form", "Form", strong=True),
     column("state", "State", width="8rem"),
     column("flips", "Changed decisions", align="right", help="Decisions on the same rows that differ from those of the registered model"),
     column("p50", "p50 ms", align="right", phone=False),
     column("unstable", "Unstable", align="right", phone=False, help="Rows whose decision changed when the same rows were scored again"),
-    *(column(key, label, align="right", phone=False) for key, label in FIGURES.items()),
+    *(column(key, label, align="right", phone=False, help=HELP.get(key)) for key, label in FIGURES.items()),
 )
 """Columns of the table of forms, except cost, whose unit is the audit's."""
 MAX_SLICES = 12
@@ -223,11 +233,13 @@ def forms_table(choice: Choice, used: str) -> None:
         figures = {
             "largest": form.max_delta,
             "high": form.p99_delta,
+            "kl": form.kl_divergence,
             "p50": form.latency_p50_ms,
             "p90": form.latency_p90_ms,
             "p99": form.latency_p99_ms,
             "energy": form.energy_j,
             "size": AXES["size"].value(form),
+            "memory": form.memory_peak_mb,
             "cost": cost.value(form),
         }
         cells |= {name: {"t": format_figure(value, 3), "k": value} for name, value in figures.items() if value is not None}
