@@ -93,7 +93,7 @@ def test_clean_and_drifted_windows_of_one_sender_name_nobody(space: InputSpace) 
     assert [each for seed in runs for moved in (0.0, 0.3, 1.0) for each in claims(space, 100 + seed, senders=1, moved=moved)] == []
 
 
-def test_clean_windows_name_nobody(space: InputSpace) -> None:
+def test_clean_windows_name_no_subject(space: InputSpace) -> None:
     assert [each for seed in range(repeats(40, 300)) for each in claims(space, 100 + seed)] == []
 
 

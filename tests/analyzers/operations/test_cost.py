@@ -211,7 +211,7 @@ def test_costs_of_a_classic_model_in_several_currencies_are_not_added() -> None:
     assert each.value is None and each.severity == "unknown" and "several currencies, which are not added" in each.because
 
 
-def test_money_lost_by_errors_is_held_against_the_best_constant_decision() -> None:
+def test_money_lost_by_errors_is_compared_with_the_best_constant_decision() -> None:
     costs = ModelSettings(cost_false_positive=2.0, cost_false_negative=5.0, cost_currency="EUR")
     good = findings(traffic(HOURS, 11), None, REQUEST, settings=costs)["money_lost_per_thousand"]
     assert good.value == pytest.approx(500) and good.limit == pytest.approx(1400) and good.severity == "ok" and good.against == "level"

@@ -143,7 +143,7 @@ def test_a_fault_concerns_the_share_of_devices_that_its_strength_states(clean) -
         assert moved == round(share * kiosks["device"].nunique()) > 0
 
 
-def test_clean_weeks_ask_for_nothing_critical() -> None:
+def test_clean_weeks_raise_no_critical_finding() -> None:
     """Each week has a separate fleet, so the weeks are independent."""
     fleets = (device_reports(RNG([8, seed]), fleet=60, before=14) for seed in range(repeats(6, 300)))
     raised = [each.because for rows in fleets for each in edge_findings(rows) if each.severity == "act"]
