@@ -14,14 +14,16 @@ from scipy.linalg import solve_banded
 
 from observability.stats.arrays import Array
 from observability.stats.dispersion import MAD_TO_SD
+from observability.stats.tail_gaps import tail_gap_level
 
 LOCAL = 51
 """Number of differences around a step from which the usual difference there is estimated."""
 SPIKE_Z, SPIKE_HEIGHT = 6.0, 9.0
 SPIKE_SHARE = 0.1
-"""A spike meets three conditions: it rises by 6 robust sd of the usual steps, reaches 9 robust sd of single values above the level before
-it, and rises by at least a tenth of the progress. Heavy-tailed noise (Laplace) meets them in about 3 % of curves of a thousand steps,
-normal noise in none of 200 (tests).
+TAIL_Z, SPIKE_CHANCE = 3.0, 0.015
+"""A spike meets four conditions: it rises by 6 robust sd of the usual steps, reaches 9 robust sd of single values above the level before
+it, rises by at least a tenth of the progress, and lies beyond the tail of the smaller rises from 3 robust sd on, with this chance of error
+(`tail_gap_level`). A longer curve therefore needs a higher spike unless its noise has light tails. Decision 0213 has the measured shares.
 """
 RECOVERY_STEPS = 5
 """With fewer steps after a spike, recovery is unknown."""
@@ -261,7 +263,7 @@ def cost_spikes(cost: Array) -> list[CurveSpike]:
 
     Differences are taken of the logarithm if the bulk of a positive cost spans more than a factor of ten, else of the value itself. The
     usual difference is the median and MAD of the 51 differences around, but at least 0.7 of the usual difference over the whole curve.
-    Jumps before a spike has recovered belong to it.
+    Heavy-tailed noise rises higher the longer the curve is, so a spike also lies beyond the tail of all smaller rises. Jumps before a spike has recovered belong to it.
 
     Parameters
     ----------
@@ -288,9 +290,10 @@ def cost_spikes(cost: Array) -> list[CurveSpike]:
     scale = np.maximum(np.maximum(local, 0.7 * robust_sd(steps)), max(brought * 1e-3, np.abs(level).max() * 1e-12))
     z = (steps - centre) / scale
     needed = SPIKE_SHARE * max(brought, robust_sd(level))
+    beyond = tail_gap_level(z, TAIL_Z, SPIKE_Z, SPIKE_CHANCE)
     found: list[CurveSpike] = []
     after = 0
-    for place in np.flatnonzero((z >= SPIKE_Z) & (steps >= needed)):
+    for place in np.flatnonzero((z >= beyond) & (steps >= needed)):
         at = int(place) + 1
         if at < 5 or at < after:
             continue

@@ -1,0 +1,27 @@
+"""A value beyond the tail of the others is told from the largest value of a long tail."""
+
+import numpy as np
+import pytest
+
+from observability.stats.tail_gaps import tail_gap_level
+
+
+@pytest.mark.parametrize("index", [3.0, 5.0, 8.0])
+def test_a_power_law_has_no_gap_at_the_stated_chance(index: float) -> None:
+    """The chance is 5 % for the largest value and 8 % for any, and a little more where the tail is heavier than assumed beforehand."""
+    rng = np.random.default_rng(int(10 * index))
+    reported = [np.isfinite(tail_gap_level(rng.pareto(index, 400) + 1, 1.0, 2.0, 0.05)) for _ in range(2000)]
+    assert 0.02 <= np.mean(reported) <= 0.11
+
+
+def test_values_beyond_the_tail_are_found_together_and_none_of_those_within() -> None:
+    tail = 3 * (1 - (np.arange(200) + 0.5) / 200) ** (-1 / 4)  # quantiles of a power law with index 4, at most 13.4
+    assert tail_gap_level(tail, 3.0, 6.0, 0.015) == np.inf
+    assert tail_gap_level(np.append(tail, [90.0, 95.0, 100.0]), 3.0, 6.0, 0.015) == 90.0
+    assert tail_gap_level(np.append(tail, 20.0), 3.0, 6.0, 0.015) == np.inf
+
+
+def test_one_value_far_from_few_others_is_found_and_small_ones_are_not_tested() -> None:
+    assert tail_gap_level(np.array([0.5, 1.0, 2.0, 12.0]), 3.0, 6.0, 0.015) == 12.0
+    assert tail_gap_level(np.array([0.5, 1.0, 2.0, 5.9]), 3.0, 6.0, 0.015) == np.inf
+    assert tail_gap_level(np.empty(0), 3.0, 6.0, 0.015) == np.inf
