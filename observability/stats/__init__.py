@@ -10,7 +10,7 @@ Counts are arrays over the same bins, closed on the left. NaN or None means unkn
 * Variation between days and multiple tests: dispersion, multiple_testing, fleet_budget (false alarms of many models).
 * Groups and slices: group, reweighting (populations shifted), slices, slice_days, slice_moments, distinct.
 * Attributions, maps, learning curves, parameters of studies: attribution, principal_plane, curve, extreme_blocks (spikes
-  between the values that were read), parameter_importance, repeated_runs.
+  between the values that were read), tail_gaps, parameter_importance, repeated_runs.
 * Membership attacks, privacy loss: exposure, privacy_loss.
 * Annotators and labels: agreement, crowd_labels, confident_learning.
 * Texts: text_similarity (hashed character n-grams).
