@@ -263,7 +263,8 @@ def cost_spikes(cost: Array) -> list[CurveSpike]:
 
     Differences are taken of the logarithm if the bulk of a positive cost spans more than a factor of ten, else of the value itself. The
     usual difference is the median and MAD of the 51 differences around, but at least 0.7 of the usual difference over the whole curve.
-    Heavy-tailed noise rises higher the longer the curve is, so a spike also lies beyond the tail of all smaller rises. Jumps before a spike has recovered belong to it.
+    Heavy-tailed noise rises higher the longer the curve is, so a spike also lies beyond the tail of all smaller rises. Jumps before a spike
+    has recovered belong to it.
 
     Parameters
     ----------

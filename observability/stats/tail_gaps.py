@@ -8,7 +8,8 @@ TAIL_VALUES = 50
 """Most values that the tail is estimated from: the largest ones."""
 PRIOR_INDEX, PRIOR_VALUES = 8.0, 10.0
 """Index of the tail that is assumed before values are seen, and the number of values that this assumption counts as. Beyond three standard
-deviations the tail of normal noise has an index above 10, that of Laplace noise about 5, that of Student's t with three degrees of freedom 3.
+deviations the tail of normal noise has an index above 10, that of Laplace noise about 5, that of Student's t with three degrees of
+freedom 3.
 """
 
 
