@@ -67,7 +67,7 @@ def copies(store: Database) -> list[Path]:
 def test_an_uploaded_file_becomes_a_loaded_model(empty: Database) -> None:
     app = opened()
     app.file_uploader(key="new-reference").upload("held out.csv", csv(held_out())).run()
-    assert "no column is named like the label" in said(app) and "Enter it below" in said(app) and "--" not in said(app)
+    assert "no column has a usual name of the label" in said(app) and "Enter it below" in said(app) and "--" not in said(app)
     assert not [each for each in app.button if each.label.startswith("Register")]
     assert len(copies(empty)) == 1
     pick(app, "Label (ground truth)", "repaid_or_not")

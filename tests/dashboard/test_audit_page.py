@@ -341,7 +341,7 @@ def test_the_block_list_has_a_row_for_each_subject_with_its_reasons() -> None:
     senders = [{"subject": "s7", "far": 30, "n": 40, "share": 0.6}, {"subject": "s8", "far": 2, "n": 8, "share": 0.04}]
     senders += [{"subject": "s9", "far": 1, "n": 4, "share": 0.02}]
     far = replace(base, n=4000, evidence={"senders": senders})
-    said = "Subjects with the most far requests, of their sampled ones: s7 (30 of 40)"
+    said = "Subjects that sent the most requests far from the reference (of their requests in the sample): s7 (30 of 40)"
     assert far_sender_words([far]) == f"{said}, s8 (2 of 8) and s9 (1 of 4)."
     assert far_sender_words([finding_without_few(far)]) == f"{said}." and far_sender_words([base]) == ""
     bursts = [replace(base, metric="near_duplicate_share", subject=subject) for subject in ("subject=s3", "model")]

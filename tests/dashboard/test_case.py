@@ -151,7 +151,7 @@ def test_the_evidence_of_a_source_is_cut_between_sentences() -> None:
 def test_without_a_label_or_a_model_file_each_part_says_what_is_missing(mine: World) -> None:
     name = f"p{mine.price.index[~mine.price['labelled']][3]}"
     text = words(opened("case", id=name, model="price", section="label")) + words(opened("case", id=name, model="price", section="edge"))
-    assert "No label yet" in text and "It counts as soon as a label with this id arrives" in text
+    assert "No label yet" in text and "The performance counts this prediction as soon as its label arrives" in text
     assert "artifact" in text.lower()
 
 

@@ -308,8 +308,8 @@ def test_the_status_help_of_call_drift_states_the_factor_in_use() -> None:
     for weeks, number in ((MIN_WEEKS, False), (MIN_WEEKS, True), (MANY_WEEKS, False)):
         assert f"{factors_beyond(weeks, number)[0]:g} times" in status["help"]
     assert (
-        f"with {MANY_WEEKS} or more earlier weeks). A number with {MANY_WEEKS} or more earlier weeks is compared with the average difference"
-        in status["help"]
+        f"with {MANY_WEEKS} or more earlier weeks). A numeric column with {MANY_WEEKS} or more earlier weeks is judged by the average "
+        "difference" in status["help"]
     )
 
 

@@ -73,7 +73,7 @@ def test_costs_of_a_route_in_several_currencies_stand_side_by_side(
     land(empty, [plain_call(k, "two", cost=cost, currency=currency) for k, (cost, currency) in enumerate(paid)], tmp_path)
     at_hour(monkeypatch, 1)
     cell = rows_of("Calls of language models by model and route")["two"]["cost"]
-    assert (cell["t"], cell["sub"]) == ("EUR 0.50, USD 0.75", "logged, not added")
+    assert (cell["t"], cell["sub"]) == ("EUR 0.50, USD 0.75", "logged; currencies are not summed")
 
 
 def test_a_model_of_kind_api_stands_in_the_traffic_without_tokens(empty: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

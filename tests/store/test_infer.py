@@ -126,7 +126,7 @@ def test_the_classes_of_a_binary_label_are_inferred_in_order(label, positive, cl
         ({}, {"p": ["high"] * 600}, ["holds no numbers", "high"]),
         ({}, {"p": pa.nulls(600, pa.float64())}, ["no row has a score or a prediction"]),
         ({}, {"outcome": pa.nulls(600, pa.string())}, ["label column 'outcome' is empty"]),
-        ({"task": "regression"}, {}, ["holds no numbers, as a regression needs", "no", "--task"]),
+        ({"task": "regression"}, {}, ["does not hold numbers, but a regression needs numbers", "no", "--task"]),
         ({"task": "multiclass"}, {}, ["one number a row", "class=COLUMN"]),
         ({"features": ("income", "agee")}, {}, ["feature column 'agee'", "Did you mean 'age'?"]),
         ({"features": ("income", "p")}, {}, ["'p' is a score, so it cannot be a feature"]),

@@ -16,8 +16,8 @@ from observability.investigation.evidence_types import LabelCheck, Neighbour
 from observability.investigation.label_types import class_words, outcome_words, prediction_with_score
 
 DISTANCE_HELP = (
-    "Root of the sum of squared differences. Numbers are in standard deviations of the reference, cut at 6 from its mean; a different "
-    "category, or a value missing in only one of the two, counts 1"
+    "Root of the sum of squared differences. Numbers are measured in standard deviations of the reference, limited to 6 from its mean. "
+    "A different category, or a value that is missing in one of the two rows only, counts 1"
 )
 COLUMNS = (
     column("case", "Case", strong=True, width="14rem"),
@@ -42,7 +42,9 @@ def label_section(here: CasePage) -> None:
     check: LabelCheck | None = here.part("label_check")
     if here.row.label is None:
         st.markdown(f"{formatting.status_label('unknown', 'No label yet')}: the outcome is unknown.")
-        st.caption("It counts as soon as a label with this id arrives. Meanwhile see the labels of its nearest neighbours.")
+        st.caption(
+            "The performance counts this prediction as soon as its label arrives. Until then, see the labels of its nearest neighbours."
+        )
     elif check is None:
         part_unavailable(here, "label_check")
     else:

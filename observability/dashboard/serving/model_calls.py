@@ -45,13 +45,23 @@ TRAFFIC = columns_on_phone(
     *number_columns(calls="Calls"),
     column("errors", "Errors", align="right", help="Calls with a status other than ok"),
     *number_columns(latency="Mean ms", tokens_in="Tokens in", tokens_out="Tokens out"),
-    column("cost", "Cost", align="right", help="Logged with the calls, or their tokens at the prices that the owner states (page Cost)"),
-    column("labelled", "Feedback", align="right", help="Share of calls with a label, of up to 20,000 of them, and its most frequent value"),
+    column(
+        "cost",
+        "Cost",
+        align="right",
+        help="The cost logged with the calls, else the tokens times the prices that the owner states (page Cost)",
+    ),
+    column(
+        "labelled",
+        "Feedback",
+        align="right",
+        help="Share of calls that have a label, in a sample of up to 20,000 calls, and the most frequent label",
+    ),
 )
 STATUS_HELP = (
     f"A column is marked if its PSI is significant, above its limit, and at least {BEYOND[0]:g} times the PSI of the most unusual earlier "
-    f"week ({factors_beyond(MANY_WEEKS, False)[0]:g} times with {MANY_WEEKS} or more earlier weeks). A number with {MANY_WEEKS} or more "
-    "earlier weeks is compared with the average difference between those weeks instead."
+    f"week ({factors_beyond(MANY_WEEKS, False)[0]:g} times with {MANY_WEEKS} or more earlier weeks). A numeric column with {MANY_WEEKS} or "
+    "more earlier weeks is judged by the average difference between those weeks instead of the most unusual one."
 )
 DRIFT = columns_on_phone(
     "model column status",
@@ -185,7 +195,7 @@ def traffic_section(scope: Scope, found: Sequence[Finding]) -> None:
         for name in ("latency", "tokens_in", "tokens_out", "cost"):
             cells[name] = dict(UNKNOWN_CELL) if pd.isna(row[name]) else {"t": format_figure(float(row[name]))}
         if isinstance(row["amounts"], str):
-            cells["cost"] = {"t": row["amounts"], "sub": "logged, not added"}
+            cells["cost"] = {"t": row["amounts"], "sub": "logged; currencies are not summed"}
         elif not pd.isna(row["cost"]):
             currency = row["currency"]
             cells["cost"] |= {"t": amount_words(row["cost"], currency)} if currency else {}

@@ -94,7 +94,11 @@ def far_sender_words(found: Sequence[Finding]) -> str:
     """
     senders = [each for finding in found for each in finding.evidence.get("senders", ())]
     words = [f"{each['subject']} ({each['far']:,} of {each['n']:,})" for each in senders]
-    return f"Subjects with the most far requests, of their sampled ones: {formatting.join_words(words)}." if words else ""
+    return (
+        f"Subjects that sent the most requests far from the reference (of their requests in the sample): {formatting.join_words(words)}."
+        if words
+        else ""
+    )
 
 
 def texts_section(found: Sequence[Finding]) -> None:
@@ -126,7 +130,9 @@ def subjects_section(here: ModelPage, view: GuardedRequests | None, found: Seque
     listed = block_list(claims)
     csv_button("block-list", listed, label="Block list")
     if left := len(named_subjects(claims) - set(listed["subject"])):
-        plain_caption(f"{formatting.plural(left, 'named subject')} not on the block list: no more of such requests than from others.")
+        plain_caption(
+            f"Not on the block list: {formatting.plural(left, 'subject')} named above that sent such requests no more often than others."
+        )
     if view is not None:
         plain_caption(
             f"{formatting.plural(usual_subjects(view, claims), 'other subject')} of {MIN_REQUESTS} requests or more: nothing unusual."

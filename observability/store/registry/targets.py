@@ -161,7 +161,7 @@ def _require_numbers(column: pa.ChunkedArray, label: str, levels: list[tuple[str
     kind, _ = arrow_kind(column.type)
     if kind != "number":
         raise UsageError(
-            f"the label column {label!r} holds no numbers, as a regression needs",
+            f"the label column {label!r} does not hold numbers, but a regression needs numbers",
             where=where,
             got=name_list([name for name, _ in levels], 5),
             attempt="Check --label, or give --task binary or multiclass",
@@ -205,7 +205,7 @@ def _usual_column(columns: list[str], names: tuple[str, ...], what: str, option:
     for name in names:
         if name in lowered:
             return lowered[name]
-    raise UsageError(f"no column is named like the {what}", got=f"columns {name_list(columns, 20)}", attempt=f"Name it with {option}")
+    raise UsageError(f"no column has a usual name of the {what}", got=f"columns {name_list(columns, 20)}", attempt=f"Name it with {option}")
 
 
 def _guess_task(column: pa.ChunkedArray, several_scores: bool) -> Task:
