@@ -65,7 +65,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         register_generator()
     items.sort(key=lambda item: LONGEST.index(item.path.name) if item.path.name in LONGEST else len(LONGEST))
     if not LONG:
-        every = short_form.MEASURED in os.environ or short_form.chosen_by_name(config.invocation_params.args)
+        every = short_form.nothing_is_left_out() or short_form.chosen_by_name(config.invocation_params.args)
         named = frozenset() if every else short_form.left_out()
         long = {item for item in items if item.get_closest_marker("long") or short_form.is_left_out(item.nodeid, named)}
         config.hook.pytest_deselected(items=list(long))

@@ -4,6 +4,7 @@ The file left_to_the_long_form.txt names them. To choose anew: `LINES_RUN=FOLDER
 then `python -m tests.support.short_form FOLDER`. The rule is that of docs/decisions/0210-a-short-form-by-lines.md.
 """
 
+import os
 import pickle
 import sys
 from collections import defaultdict
@@ -15,8 +16,10 @@ from typing import Any
 
 import numpy as np
 
-MEASURED = "LINES_RUN"
-"""The variable of the environment that names the folder of notes while the lines of tests are measured: nothing is left out then."""
+MEASURED, KEPT_ALONE = "LINES_RUN", "LINES_OF_SHORT_FORM"
+"""Variables of the environment. The first names the folder of notes while the lines of tests are measured: nothing is left out then, unless
+the second is set too. Then only the short form is measured, and the choice is made among its tests.
+"""
 LIST = Path(__file__).parents[1] / "left_to_the_long_form.txt"
 SHARE = 0.995
 """The share of all lines that some test runs which the short form runs too."""
@@ -90,6 +93,11 @@ def chosen_by_name(arguments: Iterable[str]) -> bool:
     return any("::" in argument for argument in arguments)
 
 
+def nothing_is_left_out() -> bool:
+    """Whether the lines of all tests are measured."""
+    return MEASURED in os.environ and KEPT_ALONE not in os.environ
+
+
 def is_left_out(name: str, names: frozenset[str]) -> bool:
     """Whether the short form leaves out the test of this name."""
     return name in names or name.partition("[")[0] in names
@@ -156,9 +164,10 @@ def listed(kept: Iterable[Ran], out: Iterable[Ran]) -> list[str]:
 
 
 def main(folder: Path) -> None:
-    """Write the list from the notes in a folder, and print what it keeps."""
+    """Write the list from the notes in a folder, and print what it keeps. Names of the list that were not measured stay."""
     kept, out = chosen(read_notes(folder))
-    LIST.write_text("\n".join(listed(kept, out)) + "\n", encoding="utf-8")
+    unmeasured = left_out() - {""} if KEPT_ALONE in os.environ else set()
+    LIST.write_text("\n".join(sorted({*listed(kept, out), *unmeasured})) + "\n", encoding="utf-8")
     for words, tests in (("kept", kept), ("left to the long form", out)):
         print(f"{len(tests):,} tests {words}: {sum(test.seconds for test in tests):,.0f} processor seconds")
 
