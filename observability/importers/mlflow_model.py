@@ -98,11 +98,18 @@ def _usable_file(folder: Path, flavour: str, about: Mapping[str, Any]) -> Path:
     pickled = file.suffix in UNSAFE or (start[:1] == b"\x80" and start[1:] <= b"\x05")
     if pickled or (flavour == "xgboost" and file.suffix != ".json"):
         why = "a pickle runs code when it is opened, so it is refused" if pickled else "XGBoost's binary format is not read"
-        lines = "\n".join(f"    {line.format(folder=folder)}" for line in CONVERSIONS[flavour])
         raise UsageError(
             why,
             where=file.name,
             expected="a LightGBM text file, XGBoost JSON, skops or ONNX",
-            attempt=f"Where the model was trained, run\n{lines}\nand give --artifact {NEW_NAMES[flavour]}",
+            attempt=_conversion(flavour, folder),
         )
     return file
+
+
+def _conversion(flavour: str, folder: Path) -> str:
+    """How to get a usable file of a flavour."""
+    if flavour not in CONVERSIONS:
+        return "Give the exported model with --artifact FILE.onnx"
+    lines = "\n".join(f"    {line.format(folder=folder)}" for line in CONVERSIONS[flavour])
+    return f"Where the model was trained, run\n{lines}\nand give --artifact {NEW_NAMES[flavour]}"

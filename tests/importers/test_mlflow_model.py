@@ -42,6 +42,14 @@ def test_a_pickle_by_another_name_is_refused(tmp_path: Path):
         read_mlflow_model(folder)
 
 
+def test_a_pickle_in_the_place_of_an_onnx_file_is_refused(tmp_path: Path):
+    """Regression: it was a KeyError, because there is no conversion for this flavour."""
+    folder = shutil.copytree(MODELS / "onnx", tmp_path / "model")
+    shutil.copy(MODELS / "sklearn_pickle" / "model.pkl", folder / "model.onnx")
+    with pytest.raises(UsageError, match=r"a pickle runs code.*Give the exported model with --artifact FILE\.onnx"):
+        read_mlflow_model(folder)
+
+
 def test_a_file_outside_the_folder_is_refused(tmp_path: Path):
     folder = shutil.copytree(MODELS / "lightgbm", tmp_path / "model")
     shutil.copy(folder / "model.lgb", tmp_path / "model.lgb")
