@@ -11,7 +11,7 @@ slower, or if a rank is slower in too few steps to test, the claim is `unknown`.
 """
 
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -27,6 +27,16 @@ SCORE_LIMIT = 0.75
 WATCH_SHARE, ACT_SHARE = 0.02, 0.1
 """Cost of the straggler as a share of all ranks' step time, for `watch` and `act`."""
 MAX_RANKS_NAMED = 5
+Cause = Literal["storage", "network", "device", "host"]
+INPUT = frozenset(("data", "data_loading", "dataloader", "input", "io"))
+COMPUTE = frozenset(("compute", "forward", "backward", "optimizer"))
+CAUSE_WORDS: dict[Cause, str] = {
+    "storage": "its storage or input pipeline",
+    "network": "its network or host",
+    "device": "its device or host, hot or throttled",
+    "host": "its host or network",
+}
+"""The likely cause of slowness in words. host: the rank arrives last, and none of its phases is slower."""
 LATE_SHARE = 0.25
 """Share of the steps, counted from the end, that the second test takes; it takes at least MIN_STEPS. A third test takes the last MIN_STEPS
 steps if the second test has at least twice as many.
@@ -204,13 +214,15 @@ def straggler_claim(run: TrainingRun, times: RankTimes, slow: Slow, shared: str 
         if began is not None
         else f"is slower than its peers in phase {slow.phase}"
     )
+    cause = likely_cause(slow.phase)
     where = f"the last {over.total:,} steps" if slow.late else f"the {over.total:,} steps"
     peers = f"the median of the other {len(times.ranks) - 1}" if slow.shared else f"the fastest of {len(times.ranks)}"
     return RunClaim(
         "straggler_score",
         over.total,
         slow.severity,
-        f"Rank {slow.rank} of run `{run.name}`{rank_location_words(run, slow.rank)} {became}: {slow.time:.3g} ms a step where "
+        f"Rank {slow.rank} of run `{run.name}`{rank_location_words(run, slow.rank)} {became}{cause_words(cause)}: "
+        f"{slow.time:.3g} ms a step where "
         f"{peers} takes {slow.usual:.3g} ms."
         f" At the median rank's speed {where} that were logged would have taken {100 * share:.0f} % less rank "
         f"time ({duration_words(seconds)})."
@@ -229,6 +241,7 @@ def straggler_claim(run: TrainingRun, times: RankTimes, slow: Slow, shared: str 
         subject=f"run:{run.name}/rank:{slow.rank}",
         evidence={
             "phase": slow.phase,
+            "likely_cause": cause,
             "time_ms": slow.time,
             "median_ms" if slow.shared else "fastest_ms": slow.usual,
             "lost_rank_seconds": seconds,
@@ -243,18 +256,34 @@ def straggler_claim(run: TrainingRun, times: RankTimes, slow: Slow, shared: str 
     )
 
 
-def phase_hint(phase: str, device: str | None = None) -> str:
-    """Return where to look for the cause of slowness in a phase: storage, network or the device; empty for a phase of unknown kind.
+def likely_cause(phase: str) -> Cause | None:
+    """Return the likely cause of slowness in a phase: storage, network or device; None for a phase of unknown kind.
 
-    device: the device of the rank, if known.
+    Communication counts without the wait for other ranks, so a rank that is slow in it holds up the exchange itself.
     """
     name = phase.lower()
     if name in COMMUNICATION:
-        return " Look at the network of this rank."
-    if name in ("data", "data_loading", "dataloader", "input", "io"):
-        return " Look at its storage and data loading."
+        return "network"
+    return "storage" if name in INPUT else "device" if name in COMPUTE else None
+
+
+def cause_words(cause: Cause | None) -> str:
+    """Return the likely cause as words in parentheses; empty if it is unknown."""
+    return "" if cause is None else f" (likely {CAUSE_WORDS[cause]})"
+
+
+def phase_hint(phase: str, device: str | None = None) -> str:
+    """Return a sentence on where to look for the cause of slowness in a phase; empty for a phase of unknown kind.
+
+    device: the device of the rank, if known.
+    """
     what = f"`{device}`" if device else "its device"
-    return f" Look at {what}: throttling, or another job on it." if name in ("compute", "forward", "backward") else ""
+    hints: dict[Cause | None, str] = {
+        "storage": " Look at its storage and data loading.",
+        "network": " Look at the network of this rank.",
+        "device": f" Look at {what}: throttling, or another job on it.",
+    }
+    return hints.get(likely_cause(phase), "")
 
 
 def arrives_last(run: TrainingRun, times: RankTimes) -> RunClaim | None:
@@ -281,14 +310,17 @@ def arrives_last(run: TrainingRun, times: RankTimes) -> RunClaim | None:
         return None
     score, low, high, rank, own, usual, share = found[0]
     because = (
-        f"Rank {rank} of run `{run.name}`{rank_location_words(run, rank)} arrives last: it waits {own:.3g} ms in communication where the "
-        f"others wait {usual:.3g} ms, {100 * share:.0f} % of the ranks' time, and none of its own phases is slower. Something "
-        "that it does not log holds it up; the others are not slow."
+        f"Rank {rank} of run `{run.name}`{rank_location_words(run, rank)} arrives last{cause_words('host')}: it waits {own:.3g} ms in "
+        f"communication where the others wait {usual:.3g} ms, {100 * share:.0f} % of the ranks' time, and none of its own phases is "
+        "slower. Something that it does not log holds it up; the others are not slow."
     )
     return RunClaim(
         "straggler_score", times.total, "watch", because, score, low, high, limit=SCORE_LIMIT, against="peers", source="system",
         rank=6.5 + share, subject=f"run:{run.name}/rank:{rank}",
-        evidence={"phase": "unlogged", "time_ms": own, "median_ms": usual, "lost_share": share, "ranks": count, "steps": times.total},
+        evidence={
+            "phase": "unlogged", "likely_cause": "host", "time_ms": own, "median_ms": usual, "lost_share": share, "ranks": count,
+            "steps": times.total,
+        },
     )  # fmt: skip
 
 

@@ -133,6 +133,7 @@ def test_without_a_selection_the_run_that_needs_action_is_shown(page: Database) 
     ranks = opened("distributed")
     assert [each.value for each in ranks.header] == ["many", "Efficiency", "Ranks"]
     (line,) = [each for each in ranks.markdown if "slower than its peers" in each.value]
+    assert "(likely its storage or input pipeline)" in line.value, "the cause is on the page, not only behind the question mark"
     assert "Look at its storage" not in line.value and "Look at its storage" in line.help
     figures = {row["cells"]["name"]["t"]: row["cells"] for row in tables(ranks)["Efficiency of many"]["rows"]}
     assert "Needs flops_per_step and peak_flops" in figures["FLOPs utilisation (MFU)"]["how"]["t"]

@@ -17,7 +17,7 @@ from observability.detection.run_efficiency import (
     seconds_per_step,
 )
 from observability.detection.run_ranks import ranks_of
-from observability.detection.stragglers import arrives_last, phase_hint
+from observability.detection.stragglers import arrives_last, cause_words, likely_cause, phase_hint
 from observability.metrics.training_curves import TrainingRun, runs_from_records
 from tests.support.run_frames import a_run, distributed, frame_of, loss
 
@@ -77,6 +77,17 @@ def test_equal_ranks_have_no_late_rank_in_50_runs_and_each_phase_has_a_hint() ->
         and not phase_hint("x")
     )
     assert np.isfinite(ranks_of(run).lost_share)
+
+
+def test_each_known_phase_has_one_likely_cause_in_words() -> None:
+    causes = {phase: likely_cause(phase) for phase in ("data", "IO", "sync", "allreduce", "forward", "optimizer", "evaluation")}
+    assert causes == {
+        **dict.fromkeys(("data", "IO"), "storage"),
+        **dict.fromkeys(("sync", "allreduce"), "network"),
+        **dict.fromkeys(("forward", "optimizer"), "device"),
+        "evaluation": None,
+    }
+    assert cause_words("storage") == " (likely its storage or input pipeline)" and cause_words(None) == ""
 
 
 def test_the_roofline_states_what_limits_a_run() -> None:

@@ -50,6 +50,28 @@ def test_a_straggler_is_named_with_its_device_and_host_where_they_are_known() ->
     assert (found.evidence["device"], found.evidence["host"]) == ("gpu2", "node-1")
 
 
+@pytest.mark.parametrize(
+    ("phase", "cause", "words"),
+    [
+        ("data", "storage", "in phase data (likely its storage or input pipeline): "),
+        ("compute", "device", "in phase compute (likely its device or host, hot or throttled): "),
+    ],
+)
+def test_a_straggler_is_named_with_the_likely_cause_of_its_phase(phase: str, cause: str, words: str) -> None:
+    found = only(said(distributed(3.0, phase)[0]), "straggler_score")
+    assert (found.evidence["phase"], found.evidence["likely_cause"]) == (phase, cause) and words in found.because
+    assert only(said(distributed(1.0, phase)[0]), "straggler_score").evidence.get("likely_cause") is None
+
+
+def test_a_straggler_in_a_phase_of_unknown_kind_has_no_likely_cause() -> None:
+    records, _ = distributed(3.0)
+    for each in records:
+        if each["kind"] == "step":
+            each["phase_ms"]["evaluation"] = each["phase_ms"].pop("data")
+    found = only(said(records), "straggler_score")
+    assert found.evidence["phase"] == "evaluation" and found.evidence["likely_cause"] is None and "likely" not in found.because
+
+
 def slowed_late(begins: int, slow: float = 2.0, n: int = 200, seed: int = 0) -> tuple[list[dict], np.ndarray]:
     """A run whose rank 2 is slow in its data from a step on. Returns the records, and the time that each rank itself worked."""
     records, work = distributed(n=n, seed=seed)
@@ -114,7 +136,10 @@ def of_many_ranks(slow: dict[int, float], ranks: int = 64, n: int = 40, own: str
 def test_a_straggler_in_communication_is_named() -> None:
     found = only(said(of_many_ranks({13: 150.0})), "straggler_score")
     assert found.subject == "run:many/rank:13" and found.severity == "act" and found.high < 0.75
-    assert "in phase communication: 148 ms a step where the median of the other 63 takes 27.8 ms" in found.because
+    assert (
+        "in phase communication (likely its network or host): 148 ms a step where the median of the other 63 takes 27.8 ms" in found.because
+    )
+    assert found.evidence["likely_cause"] == "network"
     assert found.evidence["lost_share"] == pytest.approx(0.48, abs=0.02)
 
 
@@ -150,6 +175,7 @@ def test_the_phase_in_which_the_slow_rank_loses_most_is_named_if_communication_c
 def test_a_rank_that_arrives_last_without_a_logged_reason_is_named_and_the_others_are_not() -> None:
     found = only(said(of_many_ranks({rank: 150.0 for rank in range(8) if rank != 5}, ranks=8)), "straggler_score")
     assert found.subject == "run:many/rank:5" and found.severity == "watch" and "arrives last" in found.because
+    assert "arrives last (likely its host or network): " in found.because and found.evidence["likely_cause"] == "host"
     assert "the others are not slow" in found.because and found.value == pytest.approx(30 / 150, abs=0.02)
 
 
