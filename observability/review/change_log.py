@@ -80,6 +80,12 @@ def event_entries(frame: "DataFrame") -> Iterable[Entry]:
         )
 
 
+def decision_event(decision: Mapping[str, Any]) -> dict[str, Any]:
+    """The `event` record that marks a decision about a version, for readers of events; `decision` is the decision's record."""
+    about = {name: decision[name] for name in ("at", "model", "version") if name in decision}
+    return {"kind": "event", "what": "note", "text": f"Decided: {decision['statement']}", **about, DECISION: decision["decision"]}
+
+
 def dataset_entries(frame: "DataFrame") -> Iterable[Entry]:
     """The entries of the change log that `dataset` records make."""
     for row in frame.to_dict("records"):
@@ -106,8 +112,11 @@ def audit_entries(frame: "DataFrame") -> Iterable[Entry]:
 def decision_entries(frame: "DataFrame") -> Iterable[Entry]:
     """The entries of the change log that `decision` records make."""
     names = ("decision", "review", "version", "choice", "decider", "dissent", "options", "evidence", "revisit", "item")
+    statements: dict[str, str] = {}
     for row in frame.to_dict("records"):
-        title = str(row["statement"] or f"A decision was {row['state'] or 'extended'}")
+        known = statements.get(row["decision"])
+        title = str(row["statement"] or f"A decision was {row['state'] or 'extended'}{f': {known}' if known else ''}")
+        statements |= {row["decision"]: row["statement"]} if row["statement"] else {}
         yield Entry(entry_time(row), "decision", title, row["model"], row["author"], present_fields(row, *names))
 
 

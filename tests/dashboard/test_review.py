@@ -15,7 +15,9 @@ from observability.dashboard import load
 from observability.dashboard.review.review import STEP_NAMES, week_of_dates, weeks_to_freeze
 from observability.dashboard.scope import Scope
 from observability.export import review as export_review
+from observability.records.values import AFTER_LAST
 from observability.review import freeze
+from observability.review.change_log import change_entries
 from observability.server import process_lock
 from observability.server.access import Person
 from observability.store.db.database import Database
@@ -245,6 +247,16 @@ def test_a_decision_about_a_version_must_name_the_version(store: Database) -> No
     (decision,) = store.decisions()
     assert decision.fields["evidence"] == [f"{BETTER}: eta: version 1 compared with version 2 [challenger:eta:1]"]
     assert (decision.fields["version"], decision.fields["choice"]) == ("1", "hold")
+    (mark,) = [each for each in store.events("eta", decision.first.at, AFTER_LAST).to_dict("records") if each["what"] == "decision"]
+    assert (mark["text"], mark["version"]) == ("Keep version 2", "1"), "the decision is a mark on the timeline of its model"
+    told = change_entries(store, decision.first.at, AFTER_LAST, model="eta")
+    assert [(each.sort, each.title) for each in told if "Keep version 2" in each.title] == [("decision", "Keep version 2")]
+    assert store.query_views("SELECT text FROM events WHERE model = 'eta' AND version = '1'").rows == [("Decided: Keep version 2",)]
+    app.selectbox(key="withdraw-choice").select_index(0).run()
+    press(app, "Withdraw")
+    assert "decision" not in set(store.events("eta", decision.first.at, AFTER_LAST)["what"]), "a withdrawn decision is no mark"
+    told = change_entries(store, decision.first.at, AFTER_LAST, model="eta")
+    assert "A decision was withdrawn: Keep version 2" in [each.title for each in told]
 
 
 def test_every_action_is_listed_with_owner_due_date_and_state(store: Database) -> None:

@@ -91,7 +91,9 @@ def test_a_regression_in_one_region_holds_the_challenger_and_the_decision_is_kep
     (made,) = page.decisions("loan")
     assert made.fields["choice"] == "hold" and made.fields["version"] == "2" and made.first.author == "Ada"
     (mark,) = page.events("loan", START, datetime.now(UTC) + WEEK).to_dict("records")
-    assert (mark["what"], mark["version"]) == ("note", "2") and "hold version 2: worse in the south" in mark["text"].lower()
+    assert (mark["what"], mark["version"]) == ("decision", "2") and mark["text"] == "Hold version 2: worse in the south"
+    (event,) = page.query_views("SELECT what, version, text FROM events WHERE model = 'loan'").rows
+    assert tuple(event) == ("note", "2", "Decided: Hold version 2: worse in the south")
     assert [entry.sort for entry in change_entries(page, START, datetime.now(UTC) + WEEK, model="loan")].count("decision") == 1
     assert not [entry for entry in change_entries(page, START, datetime.now(UTC) + WEEK, model="loan") if entry.sort == "note"]
     (row,) = tables(app)["Earlier decisions"]["rows"]

@@ -438,10 +438,22 @@ class ReferenceEngine(Engine):
         """Every event in [start, end) of the model or of none."""
         first, last = (each.replace(tzinfo=None) for each in (start, end))
         names = ["at", "model", "version", "what", "text", "prediction", "subject"]
+        happened = [
+            each
+            for each in rows_in(self.store, "SELECT * FROM events")
+            if each["what"] != "export" and "decision" not in json.loads(each["extra"] or "{}")
+        ]
+        made: dict[str, dict] = {}
+        for each in rows_in(self.store, 'SELECT * FROM decisions ORDER BY "at", arrived'):
+            known = made.setdefault(each["decision"], {"first": each["at"]})
+            known |= {name: value for name, value in each.items() if value is not None}
+        for each in made.values():
+            if {"choice", "version", "statement"} <= set(each) and each.get("state") != "withdrawn":
+                happened.append(dict.fromkeys(names) | each | {"at": each["first"], "what": "decision", "text": each["statement"]})
         found = [
             [each[name] for name in names]
-            for each in rows_in(self.store, "SELECT * FROM events")
-            if first <= each["at"] < last and each["what"] != "export" and (model is None or each["model"] in (None, model))
+            for each in happened
+            if first <= each["at"] < last and (model is None or each["model"] in (None, model))
         ]
         found.sort(key=lambda each: (each[0], each[3], each[4] or ""))
         return pd.DataFrame(found, columns=names).astype(dict.fromkeys(names[1:], object) | {"at": "datetime64[us]"})

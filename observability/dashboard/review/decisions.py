@@ -17,6 +17,7 @@ from observability.dashboard.widgets import save_records, utc_midnight
 from observability.records import values
 from observability.review import decision_evidence, meeting
 from observability.review.agenda_items import normalized_subject
+from observability.review.change_log import decision_event
 
 CHOICES = {"promote": "Promote", "hold": "Hold", "reject": "Reject"}
 COLUMNS = (
@@ -143,7 +144,7 @@ def _decision_form(room: ReviewPage) -> None:
                 "revisit": utc_midnight(revisit),
                 "review": room.review,
             }
-            if save_records([record]):
+            if save_records([record, decision_event(record)] if choice else [record]):
                 review.next_form_turn(form)
                 st.rerun()
 
@@ -242,6 +243,7 @@ def _withdraw_decision(room: ReviewPage, made: list[dict[str, Any]]) -> None:
     with st.expander("Withdraw a decision", icon=":material/undo:"):
         chosen = st.selectbox("Decision", made, None, lambda decision: str(decision["statement"])[:90], key="withdraw-choice")
         if st.button("Withdraw", icon=":material/undo:", disabled=chosen is None, key="withdraw") and chosen:
-            record = {"kind": "decision", "decision": chosen["decision"], "author": room.author, "state": "withdrawn"}
+            about = {"decision": chosen["decision"], "model": chosen["model"]}
+            record = {"kind": "decision", **about, "author": room.author, "state": "withdrawn"}
             if save_records([record]):
                 st.rerun()

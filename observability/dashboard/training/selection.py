@@ -35,7 +35,7 @@ from observability.dashboard.widgets import (
 )
 from observability.detection.regressed_slices import SliceChurn, churn_by_slice, find_regressed_slices
 from observability.records.values import new_record_id
-from observability.review.change_log import DECISION
+from observability.review.change_log import decision_event
 from observability.review.sentences import regressed_slice_sentences
 
 SEVERITY = {"promote": "ok", "hold": "watch", "reject": "act"}
@@ -232,12 +232,11 @@ def decision_form(here: ModelPage, sides: SelectionSides, told: Recommendation) 
             if author is None:
                 return
             address = links.page_address("selection", here.scope, challenger=st.query_params.get("challenger"))
-            name, now = new_record_id(), datetime.now(UTC)
             statement = f"{CHOICES[choice]} version {version}: {reason.strip()}"
             record = {
                 "kind": "decision",
-                "at": now,
-                "decision": name,
+                "at": datetime.now(UTC),
+                "decision": new_record_id(),
                 "author": author,
                 "statement": statement,
                 "choice": choice,
@@ -247,9 +246,7 @@ def decision_form(here: ModelPage, sides: SelectionSides, told: Recommendation) 
                 "options": [word for word in choices if word != choice],
                 "revisit": utc_midnight(revisit),
             }
-            about = {"model": here.model.name, "version": version}
-            mark = {"kind": "event", "at": now, "what": "note", "text": f"Decided: {statement}", **about, DECISION: name}
-            if save_records([record, mark]):
+            if save_records([record, decision_event(record)]):
                 st.session_state["selection-turn"] = turn + 1
                 st.rerun()
 

@@ -336,17 +336,35 @@ def _decoded(name: str, value: Any) -> Any:
     return stored_json(value) if kind == "JSON" and isinstance(value, str) else value
 
 
+def _newest(field: str) -> str:
+    """SQL for the newest value of a field of a decision."""
+    return f'last({field} ORDER BY "at", arrived) FILTER ({field} IS NOT NULL) AS {field}'
+
+
+VERSION_DECISIONS = f"""SELECT * FROM (
+  SELECT min("at") AS "at", {", ".join(map(_newest, ("model", "version", "choice", "statement", "state")))} FROM decisions GROUP BY decision
+) WHERE choice IS NOT NULL AND version IS NOT NULL AND statement IS NOT NULL AND state IS DISTINCT FROM 'withdrawn'"""
+"""SQL for the standing decisions about versions, each with its newest fields."""
+
+
 def list_events(store: "Database", model: str | None, start: datetime, end: datetime) -> "DataFrame":
     """Deploys, incidents, notes and other events in [start, end), sorted by time. Exports are left out, because they change nothing in a
     model.
+
+    A standing decision to promote, hold or reject a version is an event of the sort `decision` at the time of its first record. An event
+    record that names a decision is left out, because the decision is the event.
 
     Columns: `at` (naive UTC), `model`, `version`, `what`, `text`, `prediction`, `subject`. For one model: its events and those that name no
     model; without a model, all events.
     """
     with snapshot_cursor(store) as cursor:
         frame = cursor.execute(
-            """SELECT "at", model, version, what, text, prediction, subject FROM events
-            WHERE "at" >= $start AND "at" < $end AND what != 'export'
+            f"""WITH happened AS (
+              SELECT "at", model, version, what, text, prediction, subject FROM events
+              WHERE what != 'export' AND json_extract_string(extra, '$.decision') IS NULL
+              UNION ALL SELECT "at", model, version, 'decision', statement, NULL, NULL FROM ({VERSION_DECISIONS})
+            )
+            SELECT * FROM happened WHERE "at" >= $start AND "at" < $end
               AND ($model IS NULL OR model IS NULL OR model = $model) ORDER BY "at", what, text""",
             {"start": naive_utc(start), "end": naive_utc(end), "model": model},
         ).df()
