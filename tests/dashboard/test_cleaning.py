@@ -1,10 +1,12 @@
 """The cleaning page shows the effect on a model that a run of a rule states, beside the rule."""
 
+import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pandas as pd
 import pytest
+from statsmodels.stats.proportion import confint_proportions_2indep, proportion_confint
 
 from observability.dashboard import load
 from observability.dashboard.data import cleaning
@@ -13,6 +15,7 @@ from tests.dashboard.conftest import land
 from tests.support.dashboard_pages import opened, tables
 
 END = datetime(2026, 3, 16, tzinfo=UTC)
+GROUPS = "Groups of sex before and after the rule"
 
 
 def run_of_rule(rule: str, days: int, **further: object) -> dict:
@@ -69,3 +72,33 @@ def test_a_rule_shows_the_effect_measured_by_an_audit_of_the_same_rule_name() ->
     rows = pd.DataFrame([record("people", rule, proposed=False, change=None) for rule in ("adults", "empty", "none", "unmeasured")])
     found = cleaning.audited_effects(rows.assign(subject=rows["rule"]), records)
     assert {rule: effect.change for rule, effect in found.items()} == {"adults": 0.5, "empty": 0.2}
+
+
+def test_the_drop_rate_of_each_group_has_wilsons_interval_and_its_gap_newcombes(
+    empty: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two runs are added up: 171 of 900 women and 11 of 1,100 men were dropped. The intervals are those of statsmodels."""
+    counts = [
+        {"F": {"in": 400, "dropped": 80}, "M": {"in": 600, "dropped": 5}},
+        {"F": {"in": 500, "dropped": 91}, "M": {"in": 500, "dropped": 6}},
+    ]
+    land(empty, [run_of_rule("adults", day, groups={"sex": levels}) for day, levels in enumerate(counts, 1)], tmp_path)
+    monkeypatch.setattr(load, "page_clock", lambda: END)
+    shown = {row["cells"]["group"]["t"]: row["cells"] for row in tables(opened("cleaning", window="Everything"))[GROUPS]["rows"]}
+    dropped, rows = {"F": 171, "M": 11}, {"F": 900, "M": 1100}
+    for level, other in (("F", "M"), ("M", "F")):
+        cells = shown[f"sex = {level}"]
+        rate, gap = dropped[level] / rows[level], dropped[level] / rows[level] - dropped[other] / rows[other]
+        assert (cells["rows"]["t"], cells["dropped"]["t"]) == (f"{rows[level]:,}", str(dropped[level]))
+        assert numbers(cells["rate"]["t"]) == pytest.approx([100 * rate], abs=0.051)
+        low, high = proportion_confint(dropped[level], rows[level], method="wilson")
+        assert numbers(cells["rate"]["sub"]) == pytest.approx([100 * low, 100 * high], abs=0.51)
+        assert numbers(cells["gap"]["t"]) == pytest.approx([100 * gap], abs=0.051)
+        both = dropped[level], rows[level], dropped[other], rows[other]
+        low, high = confint_proportions_2indep(*both, method="newcomb", compare="diff")
+        assert numbers(cells["gap"]["sub"]) == pytest.approx([100 * low, 100 * high], abs=0.51)
+
+
+def numbers(text: str) -> list[float]:
+    """The numbers of a cell, with their signs."""
+    return [float(each.replace("\u2212", "-")) for each in re.findall(r"[-\u2212]?[\d.]+", text)]
