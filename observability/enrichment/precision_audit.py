@@ -26,6 +26,7 @@ from observability.core.time import naive_utc
 from observability.core.window import EPOCH, Window
 from observability.enrichment.audit_rows import column_levels, slice_membership, watched_slices_of
 from observability.enrichment.audit_steps import AuditSteps, Progress
+from observability.enrichment.form_memory import form_memory_mb
 from observability.metrics.prices import PRICES, PriceScope, prices_at
 from observability.metrics.trade_offs import IN_SLICE, PRECISION_AUDITS, SERVED_FORM, compared_forms, form_results, trade_off_audits
 from observability.worker.limits import WorkerError
@@ -143,7 +144,8 @@ def precision_audit(
 def answered_forms(worker: "Worker", question: FormQuestion, progress: Progress, place: int | None = None) -> dict[str, Any]:
     """The results of all forms, or of a part of them from a place on (`trade_off_job.forms_from_place`), as JSON.
 
-    Keys: `forms` and `missing`, as the job returns them; `scores`, the scores of the probes by form; `joules` by form, if counted.
+    Keys: `forms` and `missing`, as the job returns them, with the peak memory of each form; `scores`, the scores of the probes by form;
+    `joules` by form, if counted.
     Raises WorkerError if the model breaks.
     """
     model, options = question.model, question.options
@@ -166,12 +168,13 @@ def answered_forms(worker: "Worker", question: FormQuestion, progress: Progress,
     counter = processor_energy()
     watch = LoadEnergy(counter, progress) if counter else None
     libraries = ("onnx", "onnxruntime", "onnxruntime.quantization", "onnxruntime.transformers.float16", "sklearn.neural_network")
+    imports = (*LIBRARIES[kind], *libraries)
     answer = worker.call(
         "observability.worker.trade_off_job:measure_forms",
         frames,
         arguments,
         files={"model": question.artifact},
-        imports=(*LIBRARIES[kind], *libraries),
+        imports=imports,
         seconds=SECONDS,
         progress=watch or progress,
     )
@@ -186,6 +189,9 @@ def answered_forms(worker: "Worker", question: FormQuestion, progress: Progress,
             )
             scores[str(form["form"])] = own.tolist()
         missing = [{name: str(each[name]) for name in ("form", "why")} for each in answer.values["missing"]]
+        task = {"task": str(model.task), "classes": list(model.classes)}
+        peaks = form_memory_mb(worker, answer, question.artifact, frames["probes"], task, imports, progress)
+        measured = [form | ({"memory_peak_mb": peaks[form["form"]]} if form["form"] in peaks else {}) for form in measured]
     except (KeyError, ValueError, TypeError) as error:
         raise _unreadable(error) from error
     return {"forms": measured, "missing": missing, "scores": scores, "joules": watch.joules if watch else None}

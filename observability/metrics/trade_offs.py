@@ -73,8 +73,8 @@ class FormResult:
     unstable: probes whose decision differs between passes of the same form. operations, cpu_operations: operations of one request, and how
     many of them ran on the processor; cpu_operation_types: their types, most frequent first. max_delta, p99_delta: change of the score
     (multiclass: of any class). kl_divergence: of its class probabilities from those of the served form (`mean_kl_divergence`).
-    memory_peak_mb: the most memory that it used. bytes: size of the model file. energy_j: per thousand answers. place: its position in the
-    audit's list.
+    memory_peak_mb: the most memory that it used (measured here: beyond a process that only reads the probes). bytes: size of the model
+    file. energy_j: per thousand answers. place: its position in the audit's list.
     """
 
     name: str

@@ -18,8 +18,16 @@ OPENERS = {
 """Module and function that open each kind of file. The warm process imports the module before it forks."""
 
 
-def open_model(kind: str, path: Path, rows: "pd.DataFrame", task: Task) -> OpenModel:
-    """Open a model file for rows of this shape. Raises UsageError if its library is missing, it cannot be read, or it does not fit."""
+THREADED = ("lightgbm", "onnx")
+"""Kinds of files whose number of threads can be chosen."""
+
+
+def open_model(kind: str, path: Path, rows: "pd.DataFrame", task: Task, threads: int = 0) -> OpenModel:
+    """Open a model file for rows of this shape. Raises UsageError if its library is missing, it cannot be read, or it does not fit.
+
+    threads: number of threads that compute its scores, for the kinds in THREADED; 0 lets the library choose.
+    """
     module, function = OPENERS[kind]
-    model: OpenModel = getattr(import_module(module), function)(path, rows, task)
+    options = {"threads": threads} if kind in THREADED else {}
+    model: OpenModel = getattr(import_module(module), function)(path, rows, task, **options)
     return model

@@ -35,8 +35,8 @@ UNNAMED = re.compile(r"Column_\d+")
 HEADER_BYTES = 64 * 1024**2
 
 
-def open_lightgbm(path: Path, rows: pd.DataFrame, task: Task) -> OpenModel:
-    """Open the model in a text file."""
+def open_lightgbm(path: Path, rows: pd.DataFrame, task: Task, *, threads: int = 0) -> OpenModel:
+    """Open the model in a text file. threads: number of threads that compute its scores; 0 lets LightGBM choose."""
     try:
         import lightgbm
     except ImportError:
@@ -59,7 +59,7 @@ def open_lightgbm(path: Path, rows: pd.DataFrame, task: Task) -> OpenModel:
         return feature_matrix(frame, columns, categories)
 
     def score(matrix: Any) -> Floats:
-        return as_scores(booster.predict(matrix), task)
+        return as_scores(booster.predict(matrix, num_threads=threads), task)
 
     def explain(matrix: Any, _background: Any) -> Attribution:
         contributions = np.asarray(booster.predict(matrix, pred_contrib=True)).reshape(len(matrix), groups, len(features) + 1)

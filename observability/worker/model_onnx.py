@@ -34,14 +34,15 @@ TYPES = {
 WHOLE = ("tensor(int64)", "tensor(int32)", "tensor(bool)")
 
 
-def open_onnx(path: Path, rows: pd.DataFrame, task: Task) -> OpenModel:
-    """Open the model in an ONNX file."""
+def open_onnx(path: Path, rows: pd.DataFrame, task: Task, *, threads: int = 0) -> OpenModel:
+    """Open the model in an ONNX file. threads: number of threads that it may use; 0 lets onnxruntime choose."""
     try:
         import onnxruntime
     except ImportError:
         raise missing_library("onnxruntime", "onnxruntime") from None
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4
+    options.intra_op_num_threads = threads
     try:
         session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
     except Exception as error:

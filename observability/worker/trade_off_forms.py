@@ -24,6 +24,8 @@ from observability.worker.model_onnx import onnx_scores
 SERVED = "as served"
 NETWORK = "network fp32"
 TREE_SHARES = (0.75, 0.5, 0.25)
+MAX_PRUNED_BYTES = 64 * 1024**2
+"""Largest file of fewer trees that is written. All files of a job share its limit (`Limits.file_mb`)."""
 PRUNED_SHARE = 0.5
 HIDDEN = (64, 32)
 MAX_LEVELS = 50
@@ -38,7 +40,8 @@ class Form:
     parent: the form that it was made from. score: a function from encoded rows to scores. rows: the encoded probes. threads: number of
     threads that it may use. provider, used: the requested device of the runtime, and the device that it runs on. size: bytes of its file.
     operations, cpu_operations: by type (`MatMul`), the number of operations of a request, and the number of these that ran on the
-    processor. They are counted if another device was requested.
+    processor. They are counted if another device was requested. file, kind: the file that holds this form alone, and the kind of file that
+    opens it (`OPENERS`).
     """
 
     name: str
@@ -53,6 +56,8 @@ class Form:
     used: str = "cpu"
     operations: int | None = None
     cpu_operations: Mapping[str, int] | None = None
+    file: Path | None = None
+    kind: str = ""
 
 
 @dataclass(frozen=True)
@@ -84,13 +89,20 @@ def lightgbm_forms(path: Path, model: OpenModel, rows: Any, task: Task) -> Itera
         return as_scores(booster.predict(encoded, num_threads=threads, num_iteration=trees), task)
 
     runtime = f"LightGBM {lightgbm.__version__}"
-    yield Form(SERVED, None, runtime, "fp64", scores_of, rows, size)
+
+    def form(name: str, parent: str | None, size: int, file: Path | None, **options: int) -> Form:
+        score = partial(scores_of, **options)
+        return Form(name, parent, runtime, "fp64", score, rows, size, options.get("threads", 1), file=file, kind="lightgbm")
+
+    yield form(SERVED, None, size, path)
     if (cores := usable_processors()) > 1:
-        yield Form(f"{cores} threads", SERVED, runtime, "fp64", partial(scores_of, threads=cores), rows, size, cores)
+        yield form(f"{cores} threads", SERVED, size, path, threads=cores)
     for share in TREE_SHARES:
         trees = max(round(share * total), 1)
-        pruned = len(booster.model_to_string(num_iteration=trees).encode())
-        yield Form(f"{100 * share:.0f} % of the trees", SERVED, runtime, "fp64", partial(scores_of, trees=trees), rows, pruned)
+        text, file = booster.model_to_string(num_iteration=trees).encode(), Path(f"trees {100 * share:.0f}.txt")
+        if kept := len(text) <= MAX_PRUNED_BYTES:
+            file.write_bytes(text)
+        yield form(f"{100 * share:.0f} % of the trees", SERVED, len(text), file if kept else None, trees=trees)
 
 
 def onnx_forms(
@@ -122,6 +134,8 @@ def onnx_forms(
             used,
             None if counts is None else counts.total(),
             None if counts is None else {kind: n for (device, kind), n in counts.items() if device == PROVIDERS["cpu"]},
+            file,
+            "onnx",
         )
 
     yield form(name, path, "fp32", parent)

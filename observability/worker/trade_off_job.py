@@ -36,6 +36,10 @@ WARM_UP = 5
 REST = 0.25
 """Seconds without work before and after the load, so that a reader of energy counters is told of its begin and end in time."""
 BEGIN, END = "load begins: ", "load ends: "
+MODEL = "model"
+"""The file of the request; other files are those that the job wrote."""
+INPUTS = "network inputs"
+"""The frame of the probes as the network takes them."""
 
 
 def measure_forms(frames: "dict[str, pd.DataFrame]", arguments: dict[str, Any], files: dict[str, Path], report: Report) -> Output:
@@ -43,7 +47,8 @@ def measure_forms(frames: "dict[str, pd.DataFrame]", arguments: dict[str, Any], 
 
     arguments: `threshold` of a binary model, `seconds` of load a form, `forms` (names, empty: all), `network` (whether it is trained),
     `providers` (devices to ask for), `seed`, and `place` for a part (`forms_from_place`). The frame of each form holds its scores, `spread`
-    (largest difference between passes) and `changed` (whether passes decided differently).
+    (largest difference between passes) and `changed` (whether passes decided differently). `opened_by`: by form, the file that holds it
+    alone, its kind and its threads, for `form_memory_job`.
     """
     probes, task = frames["probes"], task_from_arguments(arguments)
     model = open_model(arguments["kind"], files["model"], probes, task)
@@ -51,6 +56,8 @@ def measure_forms(frames: "dict[str, pd.DataFrame]", arguments: dict[str, Any], 
     measured: list[dict[str, Any]] = []
     missing: list[dict[str, str]] = []
     tables: dict[str, pd.DataFrame] = {}
+    opened_by: dict[str, dict[str, Any]] = {}
+    written: dict[str, Path] = {}
     forms = built_forms(model, frames, files["model"], arguments, task, report)
     for form in forms_from_place(forms, arguments.get("place")):
         if wanted and form.name not in {*wanted, SERVED}:
@@ -87,7 +94,13 @@ def measure_forms(frames: "dict[str, pd.DataFrame]", arguments: dict[str, Any], 
             }
             | load
         )
-    return Output({"forms": measured, "missing": missing}, tables)
+        if form.file is not None and form.used == "cpu":
+            file = MODEL if form.file == files["model"] else form.file.name
+            written |= {} if file == MODEL else {file: form.file}
+            opened_by[form.name] = {"file": file, "kind": form.kind, "threads": form.threads}
+            if is_network_form(form.name):
+                tables[INPUTS] = pd.DataFrame(form.rows["x"]).add_prefix("input ")
+    return Output({"forms": measured, "missing": missing, "opened_by": opened_by}, tables, written)
 
 
 def forms_from_place(forms: Iterator[Form | MissingForm], place: int | None) -> Iterator[Form | MissingForm]:
@@ -111,7 +124,7 @@ def built_forms(
     elif kind == "onnx":
         yield from onnx_forms(path, lambda encoded: encoded, rows, task, SERVED, None, providers)
     else:
-        yield Form(SERVED, None, kind, "fp64", model.score, rows, path.stat().st_size)
+        yield Form(SERVED, None, kind, "fp64", model.score, rows, path.stat().st_size, file=path, kind=kind)
     if kind == "onnx" or not arguments["network"]:
         return
     lacking = [name for name in ("onnx", "onnxruntime") if find_spec(name) is None]
