@@ -32,7 +32,7 @@ PROJECT = Path(__file__).resolve().parents[2]
 JOB_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.]*:[A-Za-z_][A-Za-z0-9_]*")
 START_SECONDS, GRACE_SECONDS = 120.0, 10.0
 INHERITED_VARIABLES = re.compile(
-    r"PATH|HOME|USER|LANG|LC_.*|TZ|TMPDIR|LD_LIBRARY_PATH|VIRTUAL_ENV|PYTHONHOME|MPLCONFIGDIR|NUMBA_.*|[A-Z]+_NUM_THREADS"
+    r"PATH|HOME|USER|LANG|LC_.*|TZ|TMPDIR|LD_LIBRARY_PATH|VIRTUAL_ENV|PYTHONHOME|MPLCONFIGDIR|NUMBA_.*|[A-Z]+_NUM_THREADS|OPENBLAS_CORETYPE"
 )
 """Environment variables that the process inherits; tokens and addresses of the service are excluded."""
 
