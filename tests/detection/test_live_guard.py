@@ -88,6 +88,13 @@ def test_a_subject_that_sends_all_requests_is_compared_with_the_reference(space:
     assert not any(each.alone for each in claims(space, 1, spread))
 
 
+@pytest.mark.parametrize(("spread", "draws"), [(80, 0), (240, 10)])
+def test_a_client_alone_is_named_from_three_tenths_of_evenly_spread_requests_on(space: InputSpace, spread: int, draws: int) -> None:
+    rng = np.random.default_rng(4)
+    even = {"a": rng.uniform(-0.5, 3.5, spread), "b": rng.uniform(-1, 7, spread)}
+    assert sum(bool(claims(space, seed, even, senders=1)) for seed in range(10)) == draws
+
+
 def test_clean_and_drifted_windows_of_one_sender_name_nobody(space: InputSpace) -> None:
     runs = range(repeats(20, 300))
     assert [each for seed in runs for moved in (0.0, 0.3, 1.0) for each in claims(space, 100 + seed, senders=1, moved=moved)] == []

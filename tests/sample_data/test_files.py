@@ -419,6 +419,13 @@ def test_the_newest_audit_of_employment_took_the_costs_and_directions_of_its_set
         assert set(parts) == {"in it", "outside"} and sum(part[0]["n"] for part in parts.values()) == results["epsilon"][0]["n"]
 
 
+def test_every_form_of_the_fleet_has_its_divergence_and_peak_memory() -> None:
+    for audit in map(json.loads, (FOLDER / "trade_offs.jsonl").read_text(encoding="utf-8").splitlines()):
+        for form in audit["results"]["forms"]:
+            assert form["kl_divergence"] >= 0 and (form["kl_divergence"] > 0) == (form["max_delta"] > 0), form["form"]
+            assert 1 < form["memory_peak_mb"] < 100, form["form"]
+
+
 def test_the_forms_of_employment_are_compared_by_age_band_of_all_rows() -> None:
     lines = (FOLDER / "trade_offs.jsonl").read_text(encoding="utf-8").splitlines()
     (results,) = [audit["results"] for audit in map(json.loads, lines) if audit["model"] == "employment"]

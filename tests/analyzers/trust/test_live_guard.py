@@ -121,17 +121,21 @@ def test_a_fault_of_middle_strength_is_found_in_nine_of_ten_draws(fault: str) ->
 @pytest.mark.parametrize(("fault", "metric"), [("model_extraction", "input_coverage"), ("boundary_search", "boundary_request_share")])
 def test_a_client_that_sends_everything_is_held_against_the_reference(fault: str, metric: str) -> None:
     """Regression: an attack by the only client was not named, because there were no others to compare it with."""
-    rows = log(3, fault)
-    attacker = next(each for each in findings(rows) if each.metric == metric).evidence["subjects"][0]
-    own = rows.take(rows["subject"] == attacker)
-    found = next(each for each in findings(own) if each.metric == metric)
-    assert found.subject == f"subject={attacker}" and found.severity == "act" and found.against == "reference"
-    assert "rows of the reference" in found.because and found.evidence["blocked"] == [attacker]
+    seeds, named = range(3, 3 + repeats(1, 10)), 0
+    for seed in seeds:
+        rows = log(seed, fault)
+        own = rows.take(~np.isin(np.asarray(rows["id"], object), np.asarray(log(seed)["id"], object)))
+        (attacker,) = set(own["subject"])
+        for found in (each for each in findings(own) if each.metric == metric and each.subject == f"subject={attacker}"):
+            assert found.severity == "act" and found.against == "reference" and found.evidence["blocked"] == [attacker]
+            assert "rows of the reference" in found.because
+            named += 1
+    assert named >= 0.9 * len(seeds), named
 
 
 @pytest.mark.parametrize("fault", [None, "covariate_shift"])
 def test_weeks_of_one_client_name_nobody_even_if_inputs_drift(fault: str | None) -> None:
-    for seed in range(1000, 1000 + repeats(3, 100)):
+    for seed in range(1000, 1000 + repeats(3, 100 if fault else 300)):
         rows = log(seed, fault)
         own = rows.put({"subject": np.full(len(rows), "shop", object)})
         named = [each.because for each in findings(own) if each.needs_action and each.subject != "model"]
