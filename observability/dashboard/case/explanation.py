@@ -84,7 +84,8 @@ def computed_with_progress(here: CasePage, ask: Callable[[Progress], Answer]) ->
         try:
             return ask(lambda share, words: note(share, f"{words} ({time.monotonic() - began:.0f} s)"))
         except ObservabilityError as error:
-            unavailable_note(error)
+            if here.row.version.artifact:
+                unavailable_note(error)
             explanation_next_step(here)
             return None
 
@@ -94,7 +95,7 @@ def explanation_next_step(here: CasePage) -> None:
     if not here.row.version.artifact:
         st.caption(
             "No model file is registered for this version: no explanations, what-if or replay. "
-            "Attributions can be logged with each prediction."
+            "Register it with --artifact, or log attributions with each prediction."
         )
 
 
