@@ -50,6 +50,6 @@ def test_another_metric_is_chosen_and_kept_in_the_link(fleet: Dashboard, visit: 
 
 
 @pytest.mark.long  # tests/dashboard/test_sample_pages.py reads the same
-def test_a_regression_says_how_to_have_its_errors_estimated(fleet: Dashboard, visit: Visit) -> None:
+def test_a_regression_without_estimates_says_so(fleet: Dashboard, visit: Visit) -> None:
     page = visit(f"{fleet.url}/estimated_performance?model=flights-delay")
     assert "have not been estimated for these days yet" in words(page)

@@ -129,7 +129,7 @@ def test_lossy_forms_flip_the_decisions_that_the_model_file_flips(store: Store, 
         (("audit-storage", "FILE", "--key", "age"), "--before-version and --key need --before"),
     ],
 )
-def test_wrong_use_is_one_sentence(store: Store, people: Path, argv: tuple[str, ...], said: str) -> None:
+def test_wrong_use_is_refused_with_one_sentence(store: Store, people: Path, argv: tuple[str, ...], said: str) -> None:
     outcome = execute(store, [str(people) if each == "FILE" else each for each in argv], lambda _: None)
     assert outcome.exit_code == 2 and outcome.error and said in outcome.error
 

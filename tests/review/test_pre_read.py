@@ -146,7 +146,7 @@ def test_the_command_prints_the_pre_read_and_sends_it_to_channels(command: Comma
         ('day = "monday"', "unknown setting"),
     ],
 )
-def test_wrong_settings_say_what_is_expected(tmp_path: Path, lines: str, wrong: str) -> None:
+def test_wrong_tracker_settings_are_refused_with_the_expected_value(tmp_path: Path, lines: str, wrong: str) -> None:
     (tmp_path / FILE).write_text(f"[review]\n{lines}\n", encoding="utf-8")
     with pytest.raises(UsageError, match=wrong):
         read_alert_config(tmp_path)
