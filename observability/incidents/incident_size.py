@@ -14,10 +14,13 @@ RATES |= frozenset(("error_rate", "duplicate_rate", "rejected_rate", "default_sc
 
 @dataclass(frozen=True)
 class IncidentSize:
-    """Affected rows. share: their share of the checked rows; None if the finding does not state their number."""
+    """Affected rows. share: their share of the checked rows; None if the finding does not state their number. beyond_baseline: whether rows
+    at the rate of the baseline are left out, so that the share is lower than the rate which the finding states.
+    """
 
     rows: float
     share: float | None
+    beyond_baseline: bool = False
 
 
 def incident_size(incident: Incident) -> IncidentSize | None:
@@ -31,7 +34,7 @@ def incident_size(incident: Incident) -> IncidentSize | None:
     if "=" in lead.subject:
         return IncidentSize(float(lead.n), None)
     share = risen_share(lead.metric, lead.value, lead.evidence)
-    return IncidentSize(share * lead.n, share)
+    return IncidentSize(share * lead.n, share, lead.metric in RATES and bool(lead.evidence.get("baseline")))
 
 
 def risen_share(metric: object, value: float | None, evidence: Mapping[str, Any]) -> float:

@@ -8,6 +8,7 @@ import streamlit as st
 
 from observability.core import formatting
 from observability.core.finding import SEVERITIES
+from observability.core.numerals import change_in_words
 from observability.dashboard import empty_states, links
 from observability.dashboard.cells import severity_cell
 from observability.dashboard.overview.findings import claim_selectbox, show_all_button
@@ -17,7 +18,7 @@ from observability.dashboard.table import Cell, column, draw_table, table_row
 from observability.dashboard.widgets import link_button
 from observability.incidents.action_counts import CountedIncident, counted_incidents, incident_action_counts
 from observability.incidents.grouping import Incident
-from observability.incidents.incident_size import RATES, incident_size
+from observability.incidents.incident_size import incident_size
 from observability.incidents.shared_faults import SharedFault
 from observability.incidents.since_words import incident_since, news_since
 
@@ -36,7 +37,7 @@ INBOX = (
         "size",
         "Size",
         width="4.6rem",
-        help="Affected rows and their share. For a rate, only rows above the baseline",
+        help="Affected rows and their share. Of a rate with a baseline: the rows beyond it, in points",
         phone=False,
         short=True,
     ),
@@ -191,20 +192,21 @@ def inbox_row(
 
 
 def size_cell(found: Sequence[Incident]) -> Cell:
-    """The number of affected rows, and their share if there is one incident and its leading finding states a share; a dash if no incident
-    is about predictions.
+    """The number of affected rows, and their share if there is one incident and its leading finding states a share: the rise in points over
+    the baseline of a rate. A dash if no incident is about predictions.
     """
     sizes = [size for incident in found if (size := incident_size(incident))]
     if not sizes:
         return {"t": formatting.DASH}
     rows, share = sum(size.rows for size in sizes), sizes[0].share if len(sizes) == 1 else None
+    beyond = all(size.beyond_baseline for size in sizes)
+    words = None if share is None else change_in_words(100 * share, "points", 1) if beyond else formatting.format_share(share)
     models = formatting.plural(len(sizes), "model")
-    beyond = " more than at the baseline rate" if all(incident.lead.metric in RATES for incident in found) else ""
     return {
         "t": formatting.compact_count(rows),
         "k": rows,
-        "sub": formatting.format_share(share) if share is not None else None,
-        "title": f"{formatting.format_count(rows)} rows{beyond}{f' in {models}' if len(sizes) > 1 else ''}",
+        "sub": words,
+        "title": f"{formatting.format_count(rows)} rows{' more than at the baseline rate' if beyond else ''}{f' in {models}' if len(sizes) > 1 else ''}",
     }
 
 
