@@ -29,6 +29,7 @@ import streamlit as st
 from observability.core import formatting
 from observability.dashboard import figure_capture, links, time_zone
 from observability.dashboard.components import page_component
+from observability.dashboard.table_height import least_table_height
 
 Cell = dict[str, Any]
 MAX_POINTS = 40
@@ -103,7 +104,7 @@ def draw_table(
     bulk: Mapping[str, str] | None = None,
     remembers: str | None = None,
 ) -> None:
-    """Draw a table. Its links change the page without a reload.
+    """Draw a table. Its links change the page without a reload. Until its script has come, it has the height that its rows take at least.
 
     key: unique on the page. caption: the table's name for screen readers. large: in large print, to be read from a distance.
     sort: a click on a column's title sorts the rows, by the value `k` of a cell if it has one; more than five rows get a filter box.
@@ -137,7 +138,7 @@ def draw_table(
         "bulk": dict(bulk) if bulk and on_act else None,
         "remembers": remembers,
     }
-    page_component("ledger")(key=key, data=data, on_go_change=follow, on_act_change=act)
+    page_component("ledger")(key=key, data=data, height=least_table_height(data), on_go_change=follow, on_act_change=act)
 
 
 def sparkline(

@@ -568,6 +568,7 @@ export default function (component) {
   if (data.remembers) parts.push(columnChoice(grid, data))
   if (grid.classList.contains("trimmed")) parts.push(wholeTable(grid, root.state))
   root.replaceChildren(...parts)
+  root.getRootNode().host?.toggleAttribute("data-drawn", true)  // from now on the page gives it the height of its content (page.css)
   if (data.keys) {
     keys(root, data, act)
     if (root.at) rowsOf(grid).find((body) => acted(data, body) === root.at)?.classList.add("at")
