@@ -23,6 +23,8 @@ ADDRESS = re.compile(r"(https?:(?=//))|(www(?=\.))|(@)", re.IGNORECASE)
 DIRECTION_MARKS = re.compile(r"[\u202a-\u202e\u2066-\u2069]")
 """Embeddings, overrides and isolates of direction (Unicode bidirectional algorithm); ordinary text does not need them."""
 MARKUP = re.compile(r"([\\`*_{}\[\]()<>#+\-.!|~$:&^=])")
+FIRST_WORD = re.compile(r"^[a-z](?=[a-z]*[ ,;:])")
+"""The first letter of a sentence that begins with a word of lower-case letters."""
 BEFORE_UNIT = re.compile(r"(?<=\d) (?=(?:%|[nµm]?s|h|[kM]?Wh|[kMG]?B)(?!\w))")
 """The blank between a number and the sign of its unit."""
 
@@ -59,6 +61,16 @@ def sentence_markdown(text: str) -> str:
 def with_full_stop(text: str) -> str:
     """A sentence with its full stop."""
     return text if text.endswith((".", "!", "?")) or not text else f"{text}."
+
+
+def capitalized_sentence(text: object) -> str:
+    """The sentence with a capital first letter if it begins with a word of plain letters. A name with other characters stays as it is."""
+    return FIRST_WORD.sub(lambda found: found[0].upper(), str(text), count=1)
+
+
+def error_markdown(error: object) -> str:
+    """The sentence of an error as Markdown, with a capital first letter: errors are worded to stand after a colon too."""
+    return escape_markdown(capitalized_sentence(error))
 
 
 def status_label(severity: str, word: str | None = None) -> str:

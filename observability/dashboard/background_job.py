@@ -152,7 +152,7 @@ def draw_job(slot: JobSlot, key: str) -> None:
     if job is not None and not job.done:
         _job_progress(slot, key, job)
     elif job is not None and job.failure and job.is_visible:
-        st.warning(formatting.escape_markdown(job.failure), icon=":material/info:")
+        st.warning(formatting.error_markdown(job.failure), icon=":material/info:")
 
 
 @st.fragment(run_every=1.0)

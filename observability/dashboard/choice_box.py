@@ -30,7 +30,7 @@ SubjectItem = TypeVar("SubjectItem", bound=HasSubject)
 
 def link_warning(text: object) -> None:
     """Draw a warning about the link. Names and values in it cannot become markup."""
-    st.warning(formatting.escape_markdown(text), icon=":material/link_off:")
+    st.warning(formatting.error_markdown(text), icon=":material/link_off:")
 
 
 def address_writer(key: str, box: str, words: Callable[[Any], str | None] = lambda chosen: chosen) -> Callable[[], None]:

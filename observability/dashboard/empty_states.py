@@ -57,8 +57,8 @@ def _draw_example(example: PageExample) -> None:
 
 def error_state(error: Exception) -> None:
     """Draw an error that a person can fix."""
-    note_for_collector(str(error))
-    st.error(formatting.escape_markdown(str(error)), title="Cannot be shown", icon=":material/error:")
+    note_for_collector(formatting.capitalized_sentence(error))
+    st.error(formatting.error_markdown(error), title="Cannot be shown", icon=":material/error:")
 
 
 def no_models_state(message: str = "", step: str = "", example: PageExample | None = None) -> None:

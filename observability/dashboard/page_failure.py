@@ -15,5 +15,5 @@ def draw_page_failure(error: Exception) -> bool:
         return True
     what = f"The computation failed ({type(error).__name__})."
     note_for_collector(what)
-    st.error(f"{formatting.escape_markdown(what)} {empty_states.FAILURE_ADVICE}", title="Cannot be shown", icon=":material/error:")
+    st.error(f"{formatting.error_markdown(what)} {empty_states.FAILURE_ADVICE}", title="Cannot be shown", icon=":material/error:")
     return True

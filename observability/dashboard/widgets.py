@@ -49,7 +49,7 @@ def plain_caption(text: object, *, details: object = None) -> None:
 
 def plain_error(text: object) -> None:
     """Draw an error message in which names and values from logs cannot become markup."""
-    st.error(formatting.escape_markdown(text))
+    st.error(formatting.error_markdown(text))
 
 
 def status_line(severity: str, sentence: str, word: str | None = None, *, strong: bool = False) -> str:
@@ -130,7 +130,7 @@ def leading_finding_line(findings: Iterable[Finding]) -> None:
 
 def unavailable_note(why: object) -> None:
     """Draw a status line that says why something cannot be shown."""
-    st.markdown(status_line("unknown", str(why), "Not available"))
+    st.markdown(status_line("unknown", formatting.capitalized_sentence(why), "Not available"))
 
 
 def csv_button(
@@ -178,7 +178,7 @@ def save_records(records: Sequence[Mapping[str, object]], failure: str | None = 
     try:
         load.store().write_records(records)
     except ObservabilityError as error:
-        st.error(formatting.escape_markdown(error), title=failure, icon=":material/error:")
+        st.error(formatting.error_markdown(error), title=failure, icon=":material/error:")
         return False
     return True
 
@@ -204,7 +204,7 @@ def answer_or_error(ask: Callable[[], Answer], title: str | None = None) -> Answ
     try:
         return ask()
     except ObservabilityError as error:
-        st.error(formatting.escape_markdown(error), title=title, icon=":material/error:" if title else None)
+        st.error(formatting.error_markdown(error), title=title, icon=":material/error:" if title else None)
         return None
 
 

@@ -220,7 +220,7 @@ def model_with_labels(store: "Store", window: Window) -> Model:
     model = store.catalog().model(window.model)
     if model.task is None:
         raise NotGivenError(
-            f"{model.name} is not registered, so its scores and labels are not defined", attempt="Register it with a reference"
+            f"the model {model.name} is not registered, so its scores and labels are not defined", attempt="Register it with a reference"
         )
     return model
 

@@ -35,7 +35,7 @@ def version_scores(store: Store, row: Row, *, worker: Worker | None = None, prog
     others = [each for each in found if each.role not in ("this", "baseline")]
     if not others:
         raise NotGivenError(
-            f"{row.model.name} has no other version", attempt="Register a challenger with --artifact, or log it in the shadow"
+            f"the model {row.model.name} has no other version", attempt="Register a challenger with --artifact, or log it in the shadow"
         )
     if len(said) < 2:
         reasons = "; ".join(f"version {each.version}: {each.why}" for each in others if each.why)

@@ -124,3 +124,21 @@ def test_a_value_in_the_unit_of_the_label_is_written_with_it() -> None:
     mae = Interval(46.7, 43.8, 49.5, 100)
     assert metric_with_interval("mae", mae, "minutes") == "46.7 minutes (43.8 to 49.5)"
     assert metric_with_interval("r2", Interval(0.5, 0.4, 0.6, 100), "minutes") == "0.5 (0.4 to 0.6)"
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("a slice cannot be read; got x.", "A slice cannot be read; got x."),
+        ("column 'colour' is not in loan.", "Column 'colour' is not in loan."),
+        ("Wait.", "Wait."),
+        ("'age' is a number.", "'age' is a number."),
+        ("wind_speed is missing.", "wind_speed is missing."),
+        ("limits.psi is a number.", "limits.psi is a number."),
+        ("flights-delay stopped.", "flights-delay stopped."),
+        ("", ""),
+    ],
+)
+def test_the_sentence_of_an_error_begins_with_a_capital_and_a_name_stays(text: str, shown: str) -> None:
+    assert formatting.capitalized_sentence(text) == shown
+    assert formatting.error_markdown(text) == formatting.escape_markdown(shown)

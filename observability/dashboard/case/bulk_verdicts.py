@@ -41,7 +41,7 @@ def _save(model: Model, chosen: Sequence[str], fields: dict[str, str], key: str)
     try:
         load.store().write_records(verdicts)
     except ObservabilityError as error:
-        st.error(formatting.escape_markdown(error), title=NOT_SAVED, icon=":material/error:")
+        st.error(formatting.error_markdown(error), title=NOT_SAVED, icon=":material/error:")
         return
     st.toast(f"Saved {formatting.plural(len(verdicts), 'verdict')}.", icon=":material/check_circle:")
     form, _, saves = key.rpartition("-")

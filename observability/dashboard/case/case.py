@@ -147,7 +147,7 @@ def _case_not_found(prediction: str, scope: Scope, error: NotFoundError) -> None
         link_button("Open it", links.case_link("", prediction, other), key="open-other", quiet=False)
         return
     empty_states.empty_state(
-        formatting.escape_markdown(str(error)),
+        formatting.error_markdown(error),
         "It may have been rejected on load, removed with its model, or erased on request.",
         "store",
         "Open rejected lines",

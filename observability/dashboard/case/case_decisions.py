@@ -30,7 +30,7 @@ def save_case_records(
             first()
         load.store().write_records(records)
     except ObservabilityError as error:
-        st.error(formatting.escape_markdown(error), title=NOT_SAVED, icon=":material/error:")
+        st.error(formatting.error_markdown(error), title=NOT_SAVED, icon=":material/error:")
         return
     st.toast(formatting.escape_markdown(done), icon=":material/check_circle:")
     st.session_state[here.key("written")] = form_round(here) + 1

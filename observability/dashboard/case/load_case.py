@@ -11,6 +11,7 @@ import pandas as pd
 
 from observability.alerts import alarm_rules
 from observability.core.errors import NotFoundError, ObservabilityError, UsageError
+from observability.core.formatting import capitalized_sentence
 from observability.core.window import Slice, Window
 from observability.dashboard import load
 from observability.dashboard.state_cache import cached_by_state
@@ -108,7 +109,7 @@ class OpenedCase:
 
     def why(self, name: str) -> str:
         """The reason why a part is not available."""
-        return self.look.why.get(name, "")
+        return capitalized_sentence(self.look.why.get(name, ""))
 
 
 @cached_by_state(32)

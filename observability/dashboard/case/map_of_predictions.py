@@ -69,7 +69,7 @@ def map_section(here: ModelPage) -> None:
     try:
         found = load_case.window_map(here.window, embedding=space == EMBEDDING)
     except NotGivenError as error:
-        empty_states.stop_with_empty_state(formatting.escape_markdown(str(error)))
+        empty_states.stop_with_empty_state(formatting.error_markdown(error))
     case = _marked_case(here.model, found)
     points = drawn_points(found, by_score=colour == "Score")
     number = None if colour == "Outcome" else "score" if colour == "Score" else f"absolute error{_unit(here.model)}"

@@ -97,7 +97,7 @@ def chosen_fault(here: ModelPage) -> "tuple[FaultTargets, TimelineRequest, str |
                 scene = load_lab.lab_scene(here.model.name, seed)
         except UsageError as error:
             step = "The lab draws clean days from a model's past or reference."
-            empty_states.stop_with_empty_state(formatting.escape_markdown(str(error)), step, "add_model", "Register")
+            empty_states.stop_with_empty_state(formatting.error_markdown(error), step, "add_model", "Register")
         cannot = fault_obstacles(scene)
         names = sorted(FAULTS, key=lambda name: (cannot[name] is not None, FAULTS[name].section, name))
         titles = {name: FAULTS[name].title + ("" if cannot[name] is None else " (not on this model)") for name in names}
@@ -151,7 +151,7 @@ def plant_fault(choice: Hashable, title: str, tell: Callable[[Note], Any], why: 
     if pressed and LAB.start(choice, title, tell, model=model):
         st.rerun()
     if place is None and (failure := LAB.failure(choice)):
-        st.warning(formatting.escape_markdown(failure), icon=":material/info:")
+        st.warning(formatting.error_markdown(failure), icon=":material/info:")
     if ahead:
         draw_job(LAB, "lab")
 

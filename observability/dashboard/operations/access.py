@@ -74,7 +74,7 @@ def password_section(person: Person) -> None:
         accounts.change_own_password(home, person.name, old, new)
         audit_log.note_access(home, person.name, "changed", what="own password")
     except ObservabilityError as error:
-        st.error(formatting.escape_markdown(error))
+        st.error(formatting.error_markdown(error))
         return
     st.success("The password is changed. [Sign in](/sign-in) with the new one.")
     st.stop()
@@ -114,7 +114,7 @@ def audit_section() -> None:
     st.header("Audit log", anchor=False)
     answer_or_stop(require_owner)
     if problem := audit_log.audit_problem(home):
-        st.error(formatting.escape_markdown(problem), icon=":material/error:")
+        st.error(formatting.error_markdown(problem), icon=":material/error:")
     every = audit_log.access_entries(home, most=100_000)
     with st.container(horizontal=True):
         who = st.selectbox("Who", _values(every, "author"), None, placeholder="Everybody", key="audit-who", width=220)

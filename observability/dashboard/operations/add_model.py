@@ -65,7 +65,7 @@ def reference_step() -> None:
             adding["problem"] = str(ObservabilityError(error.what, where=error.where, got=error.got, attempt=attempt))
     adding["beside"] = beside
     if adding.get("problem"):
-        st.error(formatting.escape_markdown(adding["problem"]), icon=":material/error:", title="This file cannot be read")
+        st.error(formatting.error_markdown(adding["problem"]), icon=":material/error:", title="This file cannot be read")
         st.stop()
     adding |= {"model": model, "version": version}
     changed = adding.get("looked") != _draft_fingerprint(adding) or adding.get("done") != _registered_state(adding)
@@ -93,7 +93,7 @@ def inference_step() -> "Inference | None":
         own = error.attempt if error.attempt and "--" not in error.attempt else "Enter it below"
         attempt = f"Correct it under {PART}" if "time zone" in error.what else own
         said = ObservabilityError(error.what, where=error.where, got=error.got, expected=_words_of_page(error.expected), attempt=attempt)
-        st.warning(formatting.escape_markdown(said), title="The file is incomplete", icon=":material/edit:")
+        st.warning(formatting.error_markdown(said), title="The file is incomplete", icon=":material/edit:")
     if found is not None:
         for sentence in intake.inference_sentences(found):
             warning = sentence.startswith("Warning: ")
@@ -263,7 +263,7 @@ def registration_step(found: "Inference") -> bool:
         else:
             failure = None
     if failure is not None:
-        place.error(formatting.escape_markdown(failure), title="Not registered", icon=":material/error:")
+        place.error(formatting.error_markdown(failure), title="Not registered", icon=":material/error:")
         return False
     adding["done"] = _registered_state(adding)
     intake.discard_upload(adding["path"])

@@ -163,7 +163,7 @@ def channels_section() -> None:
     try:
         config = read_alert_config(load.home())
     except ObservabilityError as error:
-        st.error(formatting.escape_markdown(error), title="Messages are not sent", icon=":material/error:")
+        st.error(formatting.error_markdown(error), title="Messages are not sent", icon=":material/error:")
         return
     if not config.channels and not config.trackers:
         empty_states.empty_state(

@@ -52,7 +52,7 @@ def answer_section() -> None:
     if answer is None or query != st.session_state.get(TEXT):
         return
     if isinstance(answer, str):
-        plain_error(f"{answer[:1].upper()}{answer[1:]}")
+        plain_error(answer)
         return
     rows = answer.rows
     size = f"The first {plural(len(rows), 'row')} of more" if answer.more else plural(len(rows), "row")

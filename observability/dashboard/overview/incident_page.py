@@ -277,7 +277,7 @@ def incident_stake_words(here: OpenIncident) -> tuple[str, str, str]:
     try:
         found = incident_stakes.incident_stake(load.ask_store, model, here.window, here.incident)
     except ObservabilityError as error:
-        return error.what, "", ""
+        return formatting.capitalized_sentence(error.what), "", ""
     if "why" in found:
         return str(found["why"]), "", ""
     return (

@@ -24,7 +24,7 @@ def unexplained_note(here: ModelPage, view: ExplanationView) -> None:
     now, state = view.now, view.state
     if state is not None and state.failure:
         words = f"{state.failure[:1].upper()}{state.failure[1:]} Retried after a new registration of the artifact or a change of a library."
-        st.error(formatting.escape_markdown(words), title="The artifact could not be explained", icon=":material/error:")
+        st.error(formatting.error_markdown(words), title="The artifact could not be explained", icon=":material/error:")
         return
     if now.served == 0:
         empty_states.no_rows_state()

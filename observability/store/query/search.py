@@ -93,7 +93,7 @@ def _term_field(model: Model, term: SearchTerm) -> FieldExpression:
         return FieldExpression(reference, f"p.{reference}", "category")
     found = known_field(model, reference)
     if found is None:
-        raise NotFoundError(f"{model.name}, a {model.task or 'model without registration'}, has no {term.name!r}")
+        raise NotFoundError(f"the model {model.name}, a {model.task or 'model without registration'}, has no {term.name!r}")
     return found
 
 

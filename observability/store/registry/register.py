@@ -191,7 +191,7 @@ def _fitted_to_model(inference: Inference, model: Model | None) -> Inference:
         return inference
     if model.task is not None and model.task != inference.task:
         raise UsageError(
-            f"{model.name} is a {model.task} model",
+            f"the model {model.name} is a {model.task} model",
             got=f"task {inference.task}",
             expected=model.task,
             attempt="Register it under another name, or remove the model first",
