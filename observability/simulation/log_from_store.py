@@ -49,7 +49,9 @@ def simulation_base(store: "Store", name: str, *, source: BaseSource = "auto", s
     past = _log_rows(served[served["status"].isin(["ok", None]) | served["status"].isna()], model, features)
     labelled = int(np.isfinite(past["label"]).sum()) if len(past) else 0
     if source == "past" and not len(past):
-        raise UsageError(f"the model {name} has no past predictions", expected="predictions of its version", attempt="Draw from its reference")
+        raise UsageError(
+            f"the model {name} has no past predictions", expected="predictions of its version", attempt="Draw from its reference"
+        )
     use_past = source == "past" or (source == "auto" and labelled >= MINIMUM_PAST_ROWS)
     if use_past:
         pool, source_note = past, f"Days are drawn from {len(past):,} of its past predictions, {labelled:,} of them labelled."
@@ -70,7 +72,9 @@ def _base_version(model: Model, served_last: dict[str, datetime]) -> Version:
     registered = [each for each in model.versions if each.registered_at and each.reference_rows]
     if not registered or model.task is None:
         raise UsageError(
-            f"the model {model.name} has no reference", expected="a version that was registered with held-out predictions", attempt="Register it"
+            f"the model {model.name} has no reference",
+            expected="a version that was registered with held-out predictions",
+            attempt="Register it",
         )
     return max(registered, key=lambda each: (served_last.get(each.name, EPOCH), each.registered_at or EPOCH, each.name))
 

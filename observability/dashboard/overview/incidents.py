@@ -200,13 +200,14 @@ def size_cell(found: Sequence[Incident]) -> Cell:
         return {"t": formatting.DASH}
     rows, share = sum(size.rows for size in sizes), sizes[0].share if len(sizes) == 1 else None
     beyond = all(size.beyond_baseline for size in sizes)
+    more = " more than at the baseline rate" if beyond else ""
     words = None if share is None else change_in_words(100 * share, "points", 1) if beyond else formatting.format_share(share)
     models = formatting.plural(len(sizes), "model")
     return {
         "t": formatting.compact_count(rows),
         "k": rows,
         "sub": words,
-        "title": f"{formatting.format_count(rows)} rows{' more than at the baseline rate' if beyond else ''}{f' in {models}' if len(sizes) > 1 else ''}",
+        "title": f"{formatting.format_count(rows)} rows{more}{f' in {models}' if len(sizes) > 1 else ''}",
     }
 
 
