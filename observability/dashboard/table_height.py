@@ -1,54 +1,61 @@
-"""The height that a table keeps free until its script has come, so that what follows does not jump. The numbers are those of
-`assets/ledger.css`.
+"""The height that a table keeps until its script has come, so that what follows does not jump. The lengths are those of
+`assets/ledger.css`, in rem.
 """
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-REM = 16.0
-"""Pixels of the page's own size of letters."""
-TEXT, SUB, HEAD = 0.95 * 1.35 * REM, 0.82 * 1.35 * REM, 0.8 * 1.6 * REM + 0.4 * REM + 1
-"""Pixels of a line of text, of a line under it, and of the titles of the columns."""
-PADDING = {"": 1.1 * REM, "large": 1.1 * REM, "compact": 0.64 * REM}
-"""Pixels above and below the text of a row, by the size of the table."""
-LETTERS = {"": 1.0, "large": 1.15, "compact": 1.0}
-MANY_COLUMNS, SMALLER = 7, 0.9
+REM = 14.0
+"""Pixels of a rem: the theme's size of letters."""
+LINE = 1.35
+TEXT, SUB = 0.95 * LINE, 0.82 * LINE
+"""A line of text, and a line under it."""
+TITLE = 0.8 * 1.6
+"""A line of the titles of columns and groups."""
+ROW_PADDING, TITLE_PADDING, GROUP_PADDING = 1.1, 0.4, 1.45
+COMPACT_PADDING = 0.64
+"""Of rows, titles and groups of a compact table."""
+LARGE = 1.15
+"""How much larger the letters of a table in large print are."""
+MANY_COLUMNS = 7
 """A table of more columns has smaller letters on a laptop."""
-NOTE, GROUP, FILTER, COLUMNS, KEYS = TEXT + 0.8 * REM, 0.8 * 1.6 * REM + 1.45 * REM, 38.0, 30.0, 26.0
-"""Pixels of a row's second line, of the line above a group, of the filter box, of the choice of columns, and of the line about keys."""
+MANY_TEXT, MANY_SUB, MANY_TITLE = 0.9 * TEXT, 0.72 * LINE, 0.72 * 1.6
+NOTE = 0.9 * LINE + 0.8
+"""A row's second line."""
+UNDER_NOTED = 0.1
+"""Below the text of a row that has a second line, in place of half of its padding."""
+FILTER, COLUMNS, KEYS = 2.5, 2.1, 1.6
+"""The filter box, the choice of columns, and the line about keys."""
 FILTERED_FROM = 6
 """The number of rows from which a table that sorts has a filter box."""
 
 
 def least_table_height(data: Mapping[str, Any]) -> int:
-    """Pixels that the table of this data takes at least where no text is broken into more lines.
+    """Pixels that a table takes at least: its height on a laptop if no text is broken into more lines.
 
-    data: as `draw_table` gives it to the script: its columns, rows, size and the parts around them.
+    data: what `draw_table` gives to the script: columns, rows, size, and which parts stand around the rows.
     """
     rows: Sequence[Mapping[str, Any]] = data["rows"]
-    size = data["size"]
-    letters = LETTERS[size] * (SMALLER if len(data["columns"]) > MANY_COLUMNS else 1.0)
-    groups = [row.get("group") for row in rows]
-    height = HEAD + sum(PADDING[size] + 1 + letters * _content_height(row, data["columns"]) for row in rows)
-    height += NOTE * sum(bool(row["note"]) for row in rows)
-    height += GROUP * sum(bool(group) and group != before for group, before in zip(groups, [None, *groups], strict=False))
-    height += FILTER if data["sort"] and not data["paged"] and len(rows) >= FILTERED_FROM else 0
-    height += COLUMNS if data["remembers"] else 0
-    height += KEYS if data["keys"] else 0
-    return int(height)
+    compact, many = data["size"] == "compact", len(data["columns"]) > MANY_COLUMNS
+    letters = LARGE if data["size"] == "large" else 1.0
+    text, sub = (MANY_TEXT, MANY_SUB) if many else (TEXT * letters, SUB * letters)
+    padding = COMPACT_PADDING if compact else ROW_PADDING
+    height = (MANY_TITLE if many else TITLE) + (COMPACT_PADDING if compact else TITLE_PADDING)
+    for before, row in zip([None, *rows], rows, strict=False):
+        height += padding + max((_cell_height(row["cells"].get(column["key"]) or {}, text, sub) for column in data["columns"]), default=0.0)
+        height += NOTE + UNDER_NOTED - padding / 2 if row["note"] else 0.0
+        if row.get("group") and (before is None or before.get("group") != row["group"]):
+            height += TITLE + (COMPACT_PADDING if compact else GROUP_PADDING)
+    height += FILTER if data["sort"] and not data["paged"] and len(rows) >= FILTERED_FROM else 0.0
+    height += COLUMNS if data["remembers"] else 0.0
+    height += KEYS if data["keys"] else 0.0
+    return max(round(height * REM), 1)
 
 
-def _content_height(row: Mapping[str, Any], columns: Sequence[Mapping[str, Any]]) -> float:
-    """Pixels of the highest cell of a row."""
-    return max((_cell_height(row["cells"].get(column["key"]) or {}) for column in columns), default=0.0)
-
-
-def _cell_height(cell: Mapping[str, Any]) -> float:
-    """Pixels of a cell: its text, the lines under it and its figure."""
+def _cell_height(cell: Mapping[str, Any], text: float, sub: float) -> float:
+    """The height of a cell in rem: its text, the lines under it and its figures."""
     more = cell.get("more") or []
-    lines = [*str(cell["sub"]).split("\n")] if cell.get("sub") else []
-    lines += more if isinstance(more, list) else [more]
-    spark = cell["spark"]["height"] + 0.2 * REM if cell.get("spark") else 0.0
-    others = 0.77 * REM * bool(cell.get("bar")) + 1.25 * REM * bool(cell.get("marks"))
-    text = TEXT * any(cell.get(part) for part in ("t", "s", "act", "mark", "dot"))
-    return text + SUB * len(lines) + float(spark) + others
+    under = (str(cell["sub"]).count("\n") + 1 if cell.get("sub") else 0) + (len(more) if isinstance(more, list) else 1)
+    spark = cell["spark"]["height"] / REM + 0.2 if cell.get("spark") else 0.0
+    figures = spark + 0.77 * bool(cell.get("bar")) + 1.25 * bool(cell.get("marks"))
+    return float(text * any(cell.get(part) for part in ("t", "s", "act", "mark", "dot")) + sub * under + figures)

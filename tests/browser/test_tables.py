@@ -1,7 +1,7 @@
 """Tables sort and filter, and the first page says each thing once, in few words, and stays still while it refreshes."""
 
 import pytest
-from playwright.sync_api import Page
+from playwright.sync_api import Browser, Page, Route
 
 from tests.browser.conftest import Visit
 from tests.browser.pages import REFRESHES, complete, refresh, settle
@@ -16,6 +16,13 @@ WORDS = """() => {
   const icons = [...main.querySelectorAll('[data-testid="stIconMaterial"]')].filter((each) => each.offsetParent && !each.closest('.st-key-scope-bar'))
   return text.split(/\\s+/).filter((word) => /[A-Za-z]{2,}/.test(word)).length - icons.length
 }"""
+COMPONENTS = "**/BidiComponent.*.js"
+"""The script that draws tables."""
+NEW_TAB = "'a tab of its own, which has not compiled the script of tables'"
+KEPT = """() => document.querySelector('[data-testid="stElementContainer"].st-key-fleet')?.getBoundingClientRect().height"""
+"""Pixels that the table of models takes; none before it is there."""
+OWN = """() => document.querySelector('.st-key-fleet [data-drawn]').shadowRoot.querySelector('#ledger').getBoundingClientRect().height"""
+"""Pixels of the drawn table of models itself."""
 STALE = """() => {
   const main = document.querySelector('[data-testid="stMain"]')
   window.seen = []
@@ -35,8 +42,26 @@ def column_of(page: Page, caption: str, place: int) -> list[str]:
     return [text.split("\n")[0] for text in rows.locator(f"xpath=*[{place + 1}]").all_inner_texts()]
 
 
-def test_a_table_is_sorted_by_its_header_and_filtered_by_a_text_box(fleet: Dashboard, visit: Visit) -> None:
-    page = visit(fleet.url)
+def before_its_script(chromium: Browser, visit: Visit, url: str) -> tuple[Page, float]:
+    """The page once it is complete, and the pixels that its table of models took before the script of tables had come."""
+    held: list[Route] = []
+    chromium.contexts[0].route(COMPONENTS, lambda route: held.append(route))
+    try:
+        page = visit(url, ready=False, script=NEW_TAB)
+        kept = float(page.wait_for_function(KEPT).json_value())
+    finally:
+        chromium.contexts[0].unroute(COMPONENTS)
+    for route in held:
+        route.continue_()
+    settle(page)
+    return page, kept
+
+
+def test_a_table_keeps_its_height_before_its_script_sorts_by_a_title_and_filters(fleet: Dashboard, chromium: Browser, visit: Visit) -> None:
+    page, kept = before_its_script(chromium, visit, fleet.url)
+    own = float(page.evaluate(OWN))
+    assert 0.8 * own <= kept <= own + 1, "nothing below the table jumps by more than broken lines of text, and never upwards"
+    assert page.evaluate(KEPT) == pytest.approx(own, abs=1)
     models = page.get_by_role("table", name="Models, most severe first")
     first = column_of(page, "Models, most severe first", 0)
     models.get_by_role("button", name="Model", exact=True).click()
@@ -50,6 +75,7 @@ def test_a_table_is_sorted_by_its_header_and_filtered_by_a_text_box(fleet: Dashb
     box.fill("employment")
     left = column_of(page, "Models, most severe first", 0)
     assert 0 < len(left) < len(first) and all("employment" in name for name in left)
+    assert page.evaluate(KEPT) == pytest.approx(page.evaluate(OWN), abs=1) and page.evaluate(OWN) < own, "a filtered table leaves no gap"
     box.fill("")
     selected = page.get_by_role("group", name="Selected rows")
     assert not selected.is_visible()
