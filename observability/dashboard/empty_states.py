@@ -14,7 +14,7 @@ from observability.dashboard import links, load, other_records, sample_figures
 from observability.dashboard.figure_capture import note_for_collector
 from observability.dashboard.sample_examples import PageExample, page_example
 
-FAILURE_ADVICE = "Other pages and models are not affected. Try again, or choose another time range; the log of the dashboard says more."
+FAILURE_ADVICE = "Other analyses are not affected. Try again, or choose another time range; the log of the dashboard says more."
 Example = tuple[str, Callable[[Path], Any]]
 """The description of a sample figure, and the function that makes it from the sample's folder."""
 

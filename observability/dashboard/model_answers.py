@@ -58,8 +58,12 @@ def are_inputs_normal(here: ModelPage, status: ModelStatus) -> None:
     issues = sum(finding.needs_action for finding in quality)
     measured = {finding.subject for finding in drift if finding.value is not None}
     words = f"{drift_counts(drift).words('inputs and scores')}; {formatting.plural(issues, 'data-quality issue')}."
-    sentence = drift[0].because if drift and not measured else words
-    answer_heading("Are its inputs normal?", found, sentence, "drift", here, known=verdict_severity(found) != "unknown")
+    unmeasured = drift[0].because if drift and not measured else ""
+    if unmeasured and found[0].needs_action:  # the reason of an unknown drift is no reason for another finding's severity
+        words, after = f"{formatting.plural(issues, 'data-quality issue')}; drift unknown.", unmeasured
+    else:
+        words, after = unmeasured or words, ""
+    answer_heading("Are its inputs normal?", found, words, "drift", here, known=verdict_severity(found) != "unknown", after=after)
     worst = next((finding for finding in drift if finding.evidence.get("by_day")), None)
     if worst is None:
         return

@@ -10,7 +10,7 @@ from observability.core.finding import FAILED
 from observability.core.formatting import DASH
 from observability.core.window import Window
 from observability.dashboard import application, background_findings, empty_states, load, load_findings, page_failure, time_series
-from observability.dashboard.overview import findings, fleet, large_fleet
+from observability.dashboard.overview import findings, fleet, large_fleet, model_status
 from observability.dashboard.scope import Scope
 from observability.monitoring import check
 from tests.support.dashboard_pages import WHOLE, opened, words
@@ -85,7 +85,39 @@ def test_a_failed_analyzer_is_reported_instead_of_missing_labels(current: World,
     assert "the analysis failed" in said and empty_states.FAILURE_ADVICE in said and "Labels may still be missing" not in said
 
 
-def test_a_page_with_swapped_dates_or_an_unknown_column_offers_a_fix(current: World) -> None:
+def test_a_failed_drift_analysis_is_told_on_home_on_the_page_of_its_model_and_in_findings(
+    current: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Regression: Home said `no data` and a dash, the model's page gave another finding as the reason of the failure, and Findings folded
+    it among what is unknown.
+    """
+    status = next(each for each in large_fleet.fleet_statuses(Scope()) if each.model.name == "price")
+    known = next(each for each in status.of("serving/drift"))
+    failed = replace(known, subject="model", severity="unknown", metric="judged", value=None, because=f"{FAILED}: ValueError: planted.")
+    nulls = replace(known, analyzer="data/quality", metric="null_rate", severity="act", news="new", because="`rooms` is null in 14 %.")
+    planted = replace(status, findings=(failed, nulls))
+    for cell in (fleet.inputs_drift_cell(planted), fleet.outputs_cell(planted)):
+        assert (cell["s"], cell["t"]) == ("unknown", "failed") and "planted" in cell["title"]
+
+    monkeypatch.setattr(model_status, "load_model_status", lambda *asked: planted)
+    app = opened("model", model="price")
+    claims = [each.value.replace("\\", "") for each in app.markdown]
+    (claim,) = [each for each in claims if "1 data-quality issue; drift unknown." in each]
+    assert "Critical" in claim and not any("Critical" in each and "The analysis failed" in each for each in claims)
+    assert any("planted" in each.value for each in [*app.markdown, *app.caption]), "the failure is told, and is not what the null rate is a reason for"
+
+    app = AppTest.from_function(told_failures, args=([failed, nulls],)).run()
+    assert "Failed, so without findings: Input drift" in app.markdown[0].value
+
+
+def told_failures(found: list[Any]) -> None:
+    """The line of Findings about analyses that failed."""
+    from observability.dashboard.overview import findings as shown
+
+    shown.failed_analyses_note(found)
+
+
+def test_a_page_with_turned_dates_or_an_unknown_column_offers_the_repair(current: World) -> None:
     """Regression: the page said what to change, and the reader had to find where."""
     app = opened("drift", model="loan", **{**WHOLE, "from": WHOLE["to"], "to": WHOLE["from"]})
     assert "ends before it starts" in app.error[0].value

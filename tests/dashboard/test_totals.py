@@ -101,4 +101,4 @@ def test_a_page_whose_analysis_failed_does_not_ask_to_register(
     failed = replace(RUN, analyzer=analyzer, model="price", value=None, severity="unknown", because="The analysis failed: KeyError: 1")
     monkeypatch.setattr(load_findings, "findings_in_window", lambda window, wait=False: [failed])
     shown = words(opened(page, model="price"))
-    assert "The analysis failed" in shown and "Other pages and models are not affected." in shown and "Register" not in shown
+    assert "The analysis failed" in shown and "Other analyses are not affected." in shown and "Register" not in shown

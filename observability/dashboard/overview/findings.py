@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 import streamlit as st
 
 from observability.core import formatting
-from observability.core.finding import SEVERITIES, Finding, finding_details, needs_action
+from observability.core.finding import FAILED, SEVERITIES, Finding, finding_details, needs_action
 from observability.core.small_groups import findings_for_files, rows_of_finding
 from observability.dashboard import empty_states, frame, links, load, load_findings, sign_in, time_zone
 from observability.dashboard.cells import severity_cell
@@ -160,6 +160,16 @@ def folded_note(related: int, others: Sequence[Finding]) -> None:
     if parts:
         choose = f" Choose {' or '.join(by_status)} above to list them." if by_status else ""
         st.caption(f"Folded: {formatting.join_words(parts)}.{choose}")
+
+
+def failed_analyses_note(found: Sequence[Finding]) -> None:
+    """Say which analyses failed, so that nobody takes their missing findings for good news. Nothing if none did."""
+    failed = sorted({finding.analyzer for finding in found if finding.because.startswith(FAILED)})
+    if failed:
+        pages = {name: links.analyzer_page(name) for name in failed}
+        titles = dict.fromkeys(links.page_description(links.page_files()[page])[0] if page else name for name, page in pages.items())
+        words = formatting.escape_markdown(formatting.join_words(list(titles)))
+        st.markdown(f":gray[:material/help:] Failed, so without findings: {words}. Choose Unknown to see why.")
 
 
 def finding_row(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from observability.analyzers.operations.cost import amount_words
 from observability.analyzers.serving.call_drift import is_language_model
 from observability.core import formatting
-from observability.core.finding import SEVERITIES, Finding, Severity, with_window_value
+from observability.core.finding import FAILED, SEVERITIES, Finding, Severity, with_window_value
 from observability.dashboard import links, load, time_series
 from observability.dashboard.cells import severity_cell
 from observability.dashboard.overview import incidents
@@ -297,7 +297,8 @@ def outputs_cell(status: ModelStatus) -> Cell:
     """The PSI of the scores against the reference, with its days."""
     found = next((finding for finding in status.of("serving/drift") if finding.subject == "score" and finding.metric == "psi"), None)
     if found is None or found.value is None:
-        return {"t": formatting.DASH, "title": _plain_claim(found) or "The scores have no reference."}
+        failed = failed_cell(status.of("serving/drift"))
+        return failed or {"t": formatting.DASH, "title": _plain_claim(found) or "The scores have no reference."}
     cell: Cell = {"s": found.shown_severity, "t": formatting.format_number(found.value, 2), "title": _plain_claim(found)}
     return {**cell, **days_of_finding(found, "PSI of the scores by day", zero=True)}
 
@@ -423,6 +424,12 @@ def cost_cell(status: ModelStatus) -> Cell:
     return {**cell, **days, "t": amount, "k": cost.value, "sub": words or None, "title": title}
 
 
+def failed_cell(findings: Sequence[Finding]) -> Cell | None:
+    """The cell of an analyzer that failed, with the error in its tooltip; None if none of its findings says so."""
+    failed = next((finding for finding in findings if finding.because.startswith(FAILED)), None)
+    return {"s": "unknown", "t": "failed", "title": _plain_claim(failed)} if failed else None
+
+
 def worst_finding_cell(findings: Sequence[Finding], good: str) -> Cell:
     """A cell with the word of the worst finding. good: the word if nothing needs attention."""
     if not findings:
@@ -431,6 +438,8 @@ def worst_finding_cell(findings: Sequence[Finding], good: str) -> Cell:
     if problems:
         return _problem_cell(problems)
     known = next((finding for finding in findings if finding.severity == "ok"), None)
+    if not known and (failed := failed_cell(findings)):
+        return failed
     return {"s": "ok" if known else "unknown", "t": good if known else "no data", "title": _plain_claim(known or findings[0])}
 
 
@@ -459,6 +468,8 @@ def outcome_cell(status: ModelStatus) -> tuple[Cell, str | None]:
         if estimate is not None and estimate.severity != "unknown":
             value, name = formatting.format_value(estimate.value, estimate.unit, unit), formatting.metric_title(estimate.metric)
             return {"t": value, "mark": estimate.basis, "sub": name, "title": _plain_claim(estimate)}, None
+        if failed := failed_cell(performance):
+            return failed, None
         words = "not checked" if found is None else "no labels yet" if status.predictions else "no data"
         return {"s": "unknown", "t": words, "title": found.because if found else None}, None
     days, title = time_series.metric_by_day_frame(found), formatting.metric_title(found.metric)
