@@ -45,15 +45,17 @@ def column_of(page: Page, caption: str, place: int) -> list[str]:
 def before_its_script(chromium: Browser, visit: Visit, url: str) -> tuple[Page, float]:
     """The page once it is complete, and the pixels that its table of models took before the script of tables had come."""
     held: list[Route] = []
-    chromium.contexts[0].route(COMPONENTS, lambda route: held.append(route))
+    let_through = False
+    chromium.contexts[0].route(COMPONENTS, lambda route: route.continue_() if let_through else held.append(route))
     try:
         page = visit(url, ready=False, script=NEW_TAB)
         kept = float(page.wait_for_function(KEPT).json_value())
+        let_through = True
+        for route in held:
+            route.continue_()
+        settle(page)
     finally:
         chromium.contexts[0].unroute(COMPONENTS)
-    for route in held:
-        route.continue_()
-    settle(page)
     return page, kept
 
 
