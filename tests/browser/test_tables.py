@@ -79,7 +79,9 @@ def test_a_table_keeps_its_height_before_its_script_sorts_by_a_title_and_filters
     box.fill("employment")
     left = column_of(page, "Models, most severe first", 0)
     assert 0 < len(left) < len(first) and all("employment" in name for name in left)
-    assert page.evaluate(KEPT) == pytest.approx(page.evaluate(OWN), abs=MARGIN) and page.evaluate(OWN) < own, "a filtered table leaves no gap"
+    assert page.evaluate(KEPT) == pytest.approx(page.evaluate(OWN), abs=MARGIN) and page.evaluate(OWN) < own, (
+        "a filtered table leaves no gap"
+    )
     box.fill("")
     selected = page.get_by_role("group", name="Selected rows")
     assert not selected.is_visible()
