@@ -62,6 +62,33 @@ def test_home_has_a_row_for_a_model_that_cannot_be_computed(current: World, monk
     assert large_fleet.with_traffic(Scope(), found["price"]) == found["price"]
 
 
+def failing_section() -> None:
+    """A part of a case that fails, and the part after it."""
+    import streamlit as st
+
+    from observability.core.errors import UsageError
+    from observability.dashboard.case import case
+
+    def refused() -> None:
+        raise UsageError("the version has no file", attempt="Register one")
+
+    def broken() -> None:
+        raise ValueError("secret of ann")
+
+    case.draw_guarded("waterfall", refused)
+    case.draw_guarded("inputs", broken)
+    st.write("the next part")
+
+
+def test_a_part_of_a_case_that_fails_says_what_to_do_in_a_sentence_and_stops_no_other_part() -> None:
+    """Regression: it showed the name of the error's class, a colon and the error as it was raised."""
+    app = AppTest.from_function(failing_section).run()
+    refused, broken = (box.value.replace("\\", "") for box in app.error)
+    assert refused == "The version has no file. Register one."
+    assert "ValueError" in broken and empty_states.FAILURE_ADVICE in broken and "secret" not in broken
+    assert app.markdown[-1].value == "the next part"
+
+
 def failing_page() -> None:
     """A page that fails. Streamlit would call the handler, which draws the only content."""
     from observability.dashboard import page_failure as shown

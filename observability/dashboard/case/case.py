@@ -21,6 +21,7 @@ from observability.dashboard.case import load_case
 from observability.dashboard.case.load_case import OpenedCase
 from observability.dashboard.choice_box import link_warning
 from observability.dashboard.data.batches import batch_links
+from observability.dashboard.page_failure import draw_page_failure
 from observability.dashboard.paged_names import MOST_ROWS
 from observability.dashboard.sample_examples import page_example
 from observability.dashboard.scope import Scope
@@ -180,7 +181,7 @@ def draw_guarded(title: str, draw: Callable[[], None]) -> None:
         draw()
     except Exception as error:
         LOG.exception("section %s of a case failed", title)
-        st.error(formatting.escape_markdown(f"{type(error).__name__}: {error}"[:400]), title="This section failed", icon=":material/error:")
+        draw_page_failure(error)
 
 
 def part_unavailable(here: CasePage, part: str, step: str | None = None) -> None:
