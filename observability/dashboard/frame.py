@@ -2,7 +2,6 @@
 
 import contextlib
 from collections.abc import Callable, Iterator, Sequence
-from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -31,6 +30,7 @@ from observability.dashboard import (
 from observability.dashboard import scope as scopes
 from observability.dashboard.links import DEFAULT_PAGE
 from observability.dashboard.page_figures import FigurePlace, file_of_page
+from observability.dashboard.page_skeleton import remove_page_block
 from observability.dashboard.sample_examples import PageExample, page_example
 from observability.dashboard.scope import SPANS, Scope
 from observability.dashboard.time_range import clear_dependent_boxes, set_dates
@@ -47,13 +47,10 @@ PIN_ASKED = "pin-asked"
 """The state that holds the figure that a person asked to pin (dashboard/boards/pinning.py)."""
 SHARE_ASKED = "share-asked"
 """The state that holds the view that a person asked to share (dashboard/boards/shared_views.py)."""
-WHOLE_PAGE = "whole page"
 FIGURE_MENU = "Table, files, pin"
 """The button below a figure that opens its table, its files, its own address and its pin."""
 CLICK = "Click a mark"
 """First words of the tooltip of a figure whose marks take a click."""
-PAGE_BLOCK: ContextVar[Any] = ContextVar("skeleton of a page", default=None)
-"""The skeleton block of `page_skeleton`. It is emptied when a part of the page draws a skeleton in its own place."""
 COLUMN_WORDS = {
     "period": "When (UTC)",
     "day": "Day (UTC)",
@@ -123,6 +120,7 @@ def begin_fleet_page(page: str, *, anyway: bool = False, heading: str | None = N
 
 def plain_chart(figure: Any, key: str, alt: str) -> None:
     """Draw a figure without its table. key: unique on the page. alt: its text for screen readers."""
+    remove_page_block()
     theme.mark_color_scheme(figure)
     figure = time_zone.zoned_figure(figure, key)
     st.plotly_chart(figure, key=key, theme="streamlit", config=theme.CONFIG, alt=alt)
@@ -301,29 +299,6 @@ def offer_models(page: str, scope: Scope) -> None:
 
 
 @contextlib.contextmanager
-def page_skeleton() -> Iterator[None]:
-    """Draw a sentence and a skeleton at the end of a page that was just opened, until the page is complete; nothing on a rerun. They are
-    drawn first, because the scope bar may need the findings of all models. The style `page-waiting` moves them to the end.
-    """
-    with st.container(key="page-waiting"):
-        sentence, block = st.empty(), st.empty()
-    drawn: set[str] = st.session_state.setdefault("drawn", set())
-    if WHOLE_PAGE in drawn:
-        yield
-        return
-    sentence.caption("Records are being analyzed. The first opening takes longest.")
-    block.skeleton(height=240)
-    held = PAGE_BLOCK.set(block)
-    try:
-        yield
-    finally:
-        PAGE_BLOCK.reset(held)
-        drawn.add(WHOLE_PAGE)
-        sentence.empty()
-        block.empty()
-
-
-@contextlib.contextmanager
 def loading_skeleton(height: int, name: str = "page") -> Iterator[None]:
     """Draw a skeleton while a page that was just opened computes its first part. On a rerun an empty element keeps the place, so that
     nothing jumps.
@@ -335,8 +310,7 @@ def loading_skeleton(height: int, name: str = "page") -> Iterator[None]:
         st.empty()
         yield
         return
-    if (block := PAGE_BLOCK.get()) is not None:
-        block.empty()
+    remove_page_block()
     with st.skeleton(height=height):
         yield
     drawn.add(name)
@@ -441,6 +415,7 @@ def chart_with_table(
     drawn: str = getattr(on_select, "drawn", key)
     shown = time_zone.zoned_figure(figure, drawn)
     with st.container(gap=None):
+        remove_page_block()
         st.plotly_chart(shown, key=drawn, theme="streamlit", config=config, alt=alt, on_select=on_select or "ignore", selection_mode=mode)
         with st.container(horizontal=True, gap="small", vertical_alignment="center"):
             if metrics:

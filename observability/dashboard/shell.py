@@ -10,7 +10,19 @@ import streamlit as st
 
 from observability.core import telemetry
 from observability.core.errors import ForbiddenError
-from observability.dashboard import empty_states, frame, links, live_range, menu, scope_bar, sign_in, single_figure, start_page, tour
+from observability.dashboard import (
+    empty_states,
+    frame,
+    links,
+    live_range,
+    menu,
+    page_skeleton,
+    scope_bar,
+    sign_in,
+    single_figure,
+    start_page,
+    tour,
+)
 from observability.dashboard.boards import board_view, pinning, shared_views
 from observability.dashboard.scope import scope_from_state
 
@@ -42,7 +54,7 @@ def main() -> None:
     scope_bar.take_time_range(page.url_path)
     links.remember_page(page.url_path)
     frame.mark_page_change(page.url_path)
-    with frame.page_skeleton():
+    with page_skeleton.page_skeleton():
         scope_bar.draw_scope_bar(page.url_path or links.DEFAULT_PAGE)
         menu.draw_menu(page.url_path or links.DEFAULT_PAGE)
         tour.draw_tour()

@@ -29,6 +29,7 @@ import streamlit as st
 from observability.core import formatting
 from observability.dashboard import figure_capture, links, time_zone
 from observability.dashboard.components import page_component
+from observability.dashboard.page_skeleton import remove_page_block
 from observability.dashboard.table_height import least_table_height
 
 Cell = dict[str, Any]
@@ -138,6 +139,7 @@ def draw_table(
         "bulk": dict(bulk) if bulk and on_act else None,
         "remembers": remembers,
     }
+    remove_page_block()
     page_component("ledger")(key=key, data=data, height=least_table_height(data), on_go_change=follow, on_act_change=act)
 
 

@@ -6,6 +6,7 @@ from playwright.sync_api import Browser, Page
 from tests.browser.accessibility import BACKGROUNDS, IN_COLOUR, fits, serious
 from tests.browser.conftest import Visit
 from tests.browser.heights import LAPTOP, PHONE
+from tests.browser.pages import complete
 from tests.support.running import Dashboard
 
 pytestmark = pytest.mark.browser
@@ -13,6 +14,18 @@ SKELETON, TITLE = '[data-testid="stSkeleton"]', '[data-testid="stMain"] h1'
 CHARTS = "**/PlotlyChart.*.js"
 """The script that draws charts. A chart has a skeleton in its place until the script is there."""
 NEW_TAB = "'a tab of its own, which has not compiled the script of charts'"
+
+SHIFTS = """{
+  window.shifts = []
+  const moved = (shift) => shift.sources.map((source) => source.node?.outerHTML?.slice(0, 200))
+  const note = (list) => {
+    for (const shift of list.getEntries()) if (!shift.hadRecentInput) window.shifts.push([shift.value, moved(shift)])
+  }
+  new PerformanceObserver(note).observe({ type: "layout-shift", buffered: true })
+}"""
+"""A script for a visit: notes the layout shifts of the page, each with what moved."""
+GOOD_SHIFT = 0.1
+"""The cumulative layout shift up to which a page counts as still (https://web.dev/articles/cls)."""
 
 
 def test_a_page_that_loads_is_accessible_in_light_and_dark_and_fits_a_phone(fleet: Dashboard, chromium: Browser, visit: Visit) -> None:
@@ -37,3 +50,13 @@ def loads_well(page: Page) -> None:
     page.set_viewport_size(PHONE)
     fits(page, PHONE)
     assert page.locator(SKELETON).count(), "the page is still loading"
+
+
+@pytest.mark.parametrize("address", ["model?model=flights-delay", "review", "runs"])
+def test_what_a_page_shows_stays_in_its_place_while_the_rest_comes(fleet: Dashboard, visit: Visit, address: str) -> None:
+    """Regression: the grey block of the page was pushed down by each part that came, and rows of boxes grew when their script had come:
+    0.39 on a model's page, 0.17 on Review.
+    """
+    page = visit(f"{fleet.url}/{address}", script=SHIFTS, **LAPTOP)
+    complete(page)
+    assert sum(value for value, _ in page.evaluate("window.shifts")) <= GOOD_SHIFT, page.evaluate("window.shifts")

@@ -10,7 +10,7 @@ import pytest
 from observability.core.questions import Aggregate
 from observability.core.time import naive_utc
 from observability.core.window import Slice
-from observability.dashboard import frame, links, load, load_findings, scope, scope_bar
+from observability.dashboard import frame, links, load, load_findings, page_skeleton, scope, scope_bar
 from observability.dashboard.instant_boxes import chosen_instant, day_and_time
 from observability.dashboard.scope import Scope
 from observability.monitoring import check_windows
@@ -198,7 +198,7 @@ def test_a_page_shows_its_skeleton_before_all_findings_are_computed(current: Wor
     computed, waiting = load_findings.scope_report, list[bool]()
 
     def report(scope: Scope) -> CheckReport:
-        waiting.append(frame.PAGE_BLOCK.get() is not None)
+        waiting.append(page_skeleton.PAGE_BLOCK.get() is not None)
         return computed(scope)
 
     monkeypatch.setattr(load_findings, "scope_report", report)

@@ -127,7 +127,7 @@ def open_review() -> ReviewPage:
 def _chosen_week(frozen: list[FrozenWeek], offered: list[str]) -> str | None:
     """The choice among the weeks that are frozen or drafted, beside the form that freezes another."""
     known = {each.review for each in frozen}
-    with st.container(horizontal=True, vertical_alignment="bottom"):
+    with st.container(horizontal=True, vertical_alignment="bottom", key="review-weeks"):
         chosen = address_selectbox(
             "review",
             "Week",
@@ -276,7 +276,7 @@ def step_navigation(room: ReviewPage) -> None:
         icon = f":material/arrow_{'back' if side == 'Left' else 'forward'}:"
         st.button(label, icon=icon, shortcut=side, key=key, disabled=outside, on_click=to, args=(name,))
 
-    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+    with st.container(horizontal=True, vertical_alignment="center", gap="small", key="review-steps"):
         arrow("Back", "Left", "step-back", place - 1)
         arrow("Next", "Right", "step-next", place + 1)
         st.session_state["step-box"] = room.step
