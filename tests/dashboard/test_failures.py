@@ -143,7 +143,7 @@ def test_a_failed_drift_analysis_is_told_on_home_on_the_page_of_its_model_and_in
     assert "Failed, so without findings: Input drift." in told[0]
 
 
-def test_a_page_with_turned_dates_or_an_unknown_column_offers_the_repair(current: World) -> None:
+def test_a_page_with_swapped_dates_or_an_unknown_column_offers_a_fix(current: World) -> None:
     """Regression: the page said what to change, and the reader had to find where."""
     app = opened("drift", model="loan", **{**WHOLE, "from": WHOLE["to"], "to": WHOLE["from"]})
     assert "ends before it starts" in app.error[0].value
